@@ -1,0 +1,87 @@
+"""What the controller may do per experiment, and what it decided, expected and saw."""
+
+from django.conf import settings
+from django.db import models
+
+from training.models import Command, Experiment, Run
+
+
+class Mode(models.TextChoices):
+    OFF = "off"
+    OBSERVE = "observe"  # decide and record, change nothing
+    ADVISE = "advise"  # a person approves each change
+    ACT = "act"
+
+
+class ControllerSettings(models.Model):
+    experiment = models.OneToOneField(Experiment, on_delete=models.CASCADE, related_name="controller")
+    mode = models.CharField(max_length=7, choices=Mode, default=Mode.OFF)
+    # {"policy name": {"enabled": bool, **parameters}}; a policy not named here runs on its defaults.
+    policies = models.JSONField(default=dict, blank=True)
+    # {"max_factor": 10, "cooldown_steps": 50, "max_changes": 50, "hands_off_seconds": 300}
+    guards = models.JSONField(default=dict, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+
+    class Meta:
+        verbose_name_plural = "controller settings"
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.mode}"
+
+
+class DecisionState(models.TextChoices):
+    RECORDED = "recorded"  # observe mode: nothing was done
+    PROPOSED = "proposed"  # advise mode: waits for a person
+    BLOCKED = "blocked"  # a guard refused it; blocked_by says which and why
+    REJECTED = "rejected"  # a person, or the run, refused it
+    SENT = "sent"  # its command is on the way
+    APPLIED = "applied"  # in force, not yet judged
+    JUDGED = "judged"  # verdict is set and the change stays
+    UNDONE = "undone"  # it was taken back, by verdict or by a person
+    EXPIRED = "expired"  # the run ended before it could be applied or judged
+
+
+class Verdict(models.TextChoices):
+    BETTER = "better"
+    SAME = "same"
+    WORSE = "worse"
+    UNCLEAR = "unclear"
+
+
+class Decision(models.Model):
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="decisions")
+    policy = models.CharField(max_length=100)
+    state = models.CharField(max_length=8, choices=DecisionState, db_index=True)
+    mode = models.CharField(max_length=7, choices=Mode)
+    verb = models.CharField(max_length=12, default="set")
+    tunable = models.CharField(max_length=200, blank=True)
+    old_value = models.JSONField(null=True, blank=True)
+    new_value = models.JSONField(null=True, blank=True)
+    # One sentence for a person, and the figures it rests on: {"window": [first, last step], name: figure}.
+    reason = models.TextField()
+    evidence = models.JSONField(default=dict)
+    # {"metric", "effect", "low", "high", "unit"}: the expected change of the metric at the horizon.
+    expected = models.JSONField(default=dict)
+    # The forecast of not acting, fixed when deciding: {"metric", "steps": […], "mean": […], "low": […], "high": […]}
+    forecast = models.JSONField(default=dict)
+    decided_step = models.BigIntegerField()
+    judge_at_step = models.BigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    blocked_by = models.CharField(max_length=500, blank=True)
+    command = models.OneToOneField(Command, null=True, blank=True, on_delete=models.SET_NULL, related_name="decision")
+    # Further commands of the same decision (a roll back and a new rate), in order: Command ids.
+    more_commands = models.JSONField(default=list, blank=True)
+    undo_command = models.ForeignKey(Command, null=True, blank=True, on_delete=models.SET_NULL, related_name="undoes")
+    verdict = models.CharField(max_length=7, choices=Verdict, blank=True)
+    # {"metric", "measured", "forecast", "low", "high", "difference", "window"} and a sentence.
+    measured = models.JSONField(default=dict, blank=True)
+    judged_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["run", "-id"], name="decision_by_run")]
+
+    def __str__(self) -> str:
+        return f"{self.policy} on {self.run.code} at step {self.decided_step}: {self.state}"

@@ -1,0 +1,113 @@
+"""Reads the environment: the only place that does, so every setting has one name and one default.
+
+Each setting is listed in docs/settings.md; a test compares the two.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class BadSetting(Exception):
+    """An environment variable holds something that cannot be used; the message says what would do."""
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool = False) -> bool:
+    raw = text(name, "1" if default else "0").lower()
+    if raw in {"1", "true", "yes", "on"}:
+        return True
+    if raw in {"0", "false", "no", "off"}:
+        return False
+    raise BadSetting(f"{name}={raw!r} is neither on nor off; use 1 or 0")
+
+
+def number(name: str, default: float, low: float, high: float) -> float:
+    raw = text(name, str(default))
+    try:
+        value = float(raw)
+    except ValueError:
+        raise BadSetting(f"{name}={raw!r} is not a number; expected {low}..{high}") from None
+    if not low <= value <= high:
+        raise BadSetting(f"{name}={raw} is outside {low}..{high}")
+    return value
+
+
+def words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def home() -> Path:
+    """The data folder: databases, secret key, sockets, attempts, checkpoints."""
+    folder = Path(text("SCALEWEB_HOME", str(BASE_DIR / ".scaleweb"))).absolute()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def secret_key(folder: Path) -> str:
+    """SCALEWEB_SECRET_KEY, or a key made once and kept beside the data, readable by its owner alone."""
+    given = text("SCALEWEB_SECRET_KEY")
+    if given:
+        return given
+    path = folder / "secret_key"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        key = secrets.token_urlsafe(48)
+        file.write(key)
+    return key
+
+
+def databases(folder: Path) -> dict[str, dict]:
+    """Django's DATABASES. SQLite keeps the series in a file of their own; PostgreSQL has one database."""
+    url = text("DATABASE_URL")
+    if not url:
+        return {
+            "default": sqlite(folder / "scaleweb.sqlite3"),
+            "series": sqlite(folder / "series.sqlite3"),
+        }
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise BadSetting(
+            f"DATABASE_URL starts with {parts.scheme!r}; expected postgresql://user:password@host/name, "
+            "or leave it out for SQLite"
+        )
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    host = unquote(query.get("host", "")) or unquote(parts.hostname or "")
+    options: dict = {"pool": {"min_size": 1, "max_size": 16}}
+    if "sslmode" in query:
+        options["sslmode"] = query["sslmode"]
+    return {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(parts.path.lstrip("/")),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": host,
+            "PORT": str(parts.port or ""),
+            "OPTIONS": options,
+        }
+    }
+
+
+def sqlite(path: Path) -> dict:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "OPTIONS": {
+            # IMMEDIATE takes the write lock at BEGIN: a deferred transaction that upgrades later
+            # fails at once instead of waiting for the busy timeout.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;",
+        },
+        "TEST": {"NAME": str(path.with_name(f"test_{path.name}"))},
+    }

@@ -1,0 +1,172 @@
+"""Django settings for every process of the site; values come from the environment through `env`."""
+
+from datetime import timedelta
+
+from . import env
+
+HOME = env.home()
+BASE_DIR = env.BASE_DIR
+VERSION = "0.1.0"
+
+SECRET_KEY = env.secret_key(HOME)
+DEBUG = env.flag("SCALEWEB_DEBUG")
+ALLOWED_HOSTS = env.words("SCALEWEB_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("SCALEWEB_TRUSTED_ORIGINS")
+PUBLIC_URL = env.text("SCALEWEB_URL", "http://127.0.0.1:8000")
+BEHIND_TLS = PUBLIC_URL.startswith("https://")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+    "axes",
+    "monitoring",
+    "training",
+    "control",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "scaleweb.security.ContentSecurityPolicy",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+
+ROOT_URLCONF = "scaleweb.urls"
+ASGI_APPLICATION = "scaleweb.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "scaleweb" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = env.databases(HOME)
+DATABASE_ROUTERS = ["monitoring.storage.router.SeriesRouter"]
+SERIES_DATABASE = "series" if "series" in DATABASES else "default"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+STATICFILES_DIRS = [("app", BASE_DIR / "frontend" / "dist")]
+# Served straight from the packages and frontend/dist: no collectstatic step before the first start.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+LOGIN_URL = "/login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 2**20
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "training.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "training.api.pagination.KeySetPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "scaleweb.errors.api_exception_handler",
+    "PAGE_SIZE": 100,
+    "UNICODE_JSON": True,
+    # NaN in a request body is refused where it is parsed; responses write non-finite values as strings.
+    "STRICT_JSON": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "ScaleWeb",
+    "DESCRIPTION": "Record, watch and steer training runs.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+}
+
+# Unset under the embedded default: `scaleweb.stack` starts a broker on a private socket and sets it.
+REDIS_URL = env.text("REDIS_URL", f"unix://{HOME / 'run' / 'broker.sock'}")
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = "control"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_keepalive": not REDIS_URL.startswith("unix")}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    # `expires` keeps a tick that waited behind an outage from running many times at once.
+    "place": {"task": "training.place", "schedule": 2.0, "options": {"expires": 4}},
+    "reap": {"task": "training.reap", "schedule": 2.0, "options": {"expires": 4}},
+    "control": {"task": "control.tick", "schedule": 5.0, "options": {"expires": 5}},
+    "compact": {"task": "monitoring.compact", "schedule": 10.0, "options": {"expires": 10}},
+    "nodes": {"task": "monitoring.node_states", "schedule": 5.0, "options": {"expires": 5}},
+}
+
+NODE_NAME = env.text("SCALEWEB_NODE") or None
+LEASE_SECONDS = env.number("SCALEWEB_LEASE_SECONDS", 10, 2, 3600)
+# A run or node not heard of for this long is shown as silent; for LOST_SECONDS, as lost.
+SILENT_SECONDS = env.number("SCALEWEB_SILENT_SECONDS", 10, 2, 3600)
+LOST_SECONDS = env.number("SCALEWEB_LOST_SECONDS", 60, 5, 86_400)
+STOP_GRACE_SECONDS = env.number("SCALEWEB_STOP_GRACE_SECONDS", 15, 1, 3600)
+CPU_SLOTS = int(env.number("SCALEWEB_CPU_SLOTS", 0, 0, 1024))  # 0: one slot a core
+CHECKPOINT_DIR = HOME / "checkpoints"
+ATTEMPT_DIR = HOME / "attempts"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("SCALEWEB_LOG_LEVEL", "INFO").upper()},
+}

@@ -1,0 +1,165 @@
+"""The wire between a training process and the server, defined once and used by both ends.
+
+One websocket per process at /link/v1, MessagePack frames, each a tagged map. Up: Hello, then Batch.
+Down: Welcome, then Ack, Orders, Hint, Refusal.
+
+Everything durable that a process says travels in a Batch: points, log lines and events. Batches are
+numbered 1, 2, 3… within a session (one process incarnation), kept in the spool until the server's Ack,
+and sent again after a reconnect. The server commits before it acknowledges and drops a number it has,
+so each batch takes effect once.
+"""
+
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import msgspec
+
+PROTOCOL_VERSION = 1
+LINK_PATH = "/link/v1"
+MAX_FRAME_BYTES = 8 * 2**20
+MAX_KEY_LENGTH = 300
+MAX_KEYS_PER_RUN = 20_000
+MAX_STEP = 2**53  # beyond it a browser cannot tell neighbours apart
+
+Json: TypeAlias = Any
+
+
+class TunableSpec(msgspec.Struct, omit_defaults=True):
+    """A declared tunable. `low` and `high` are inclusive; `choices` is for kind "choice" alone."""
+
+    name: str
+    kind: str  # float, int, bool, choice
+    value: Json
+    low: float | None = None
+    high: float | None = None
+    scale: str = "linear"
+    choices: list[Json] = []
+    role: str = ""
+    description: str = ""
+
+
+class ActionSpec(msgspec.Struct, omit_defaults=True):
+    """A button in the page: a function of the script, run at a step boundary."""
+
+    name: str
+    description: str = ""
+
+
+class Hello(msgspec.Struct, tag="hello", omit_defaults=True):
+    """First frame of every connection. The token comes in the Authorization header, never here."""
+
+    protocol: int
+    session: str  # 32 hex digits, new for each process start
+    sdk: str
+    source: str  # "run:<code>" with a run token, "node:<name>" with a node token
+    role: str = "process"  # process (gets orders), supervisor (ships a job's log lines), agent (hardware)
+    rank: int = 0
+    world_size: int = 1
+    applied_seq: int = 0  # the last command this process, or the checkpoint it resumed from, applied
+    attempt: int = 0  # fencing number, 0 outside a job
+    process: dict[str, Json] = {}  # hostname, pid, argv, python, git, started_at
+
+
+class Welcome(msgspec.Struct, tag="welcome"):
+    last_seq: int  # the last batch of this session the server has: send from last_seq + 1
+    branch: int  # the branch to number new points with (a resumed run starts a new one itself)
+    server_time: float
+
+
+class Column(msgspec.Struct, array_like=True):
+    """Points of one key, in the order logged. All three lists have one length; values may be NaN or inf."""
+
+    key: str
+    steps: list[int]
+    times: list[float]  # seconds since the epoch, the sender's clock
+    values: list[float]
+
+
+class PackedColumn(msgspec.Struct, array_like=True):
+    """The same as little-endian arrays: int64 steps, float64 times, float64 values."""
+
+    key: str
+    steps: bytes
+    times: bytes
+    values: bytes
+
+
+class EventKind(StrEnum):
+    CONFIG = "config"  # data: {"config": {…}} merged into the run's config
+    TUNABLE = "tunable"  # data: TunableSpec as a map; again with a new value when it changed by itself
+    ACTION = "action"  # data: ActionSpec as a map
+    COMMAND = "command"  # data: {"seq", "ok", "message", "old_value", "new_value"}: a command's outcome
+    CHECKPOINT = "checkpoint"  # data: {"path", "size_bytes", "sha256", "metrics", "reason", "branch"}
+    CHECKPOINT_GONE = "checkpoint_gone"  # data: {"path", "reason"}
+    BRANCH = "branch"  # data: {"index", "from_step", "reason": "resume"|"rollback"}
+    STATE = "state"  # data: {"state": running|paused|stopping, "reason"}
+    REFLEX = "reflex"  # data: {"name", "reason", **figures}: what the process did without being asked
+    ERROR = "error"  # data: {"message", "traceback"}
+    FINISH = "finish"  # data: {"state": finished|failed|stopped, "reason"}; the session's last event
+    DEVICES = "devices"  # node agent: {"system": {…}, "devices": [{kind, index, uuid, name, …}]}
+    NOTE = "note"  # data: {"message"}
+
+
+class Event(msgspec.Struct, omit_defaults=True):
+    kind: str
+    time: float
+    step: int | None = None
+    data: dict[str, Json] = {}
+
+
+class LogLine(msgspec.Struct, array_like=True):
+    time: float
+    stream: str  # stdout, stderr
+    text: str
+
+
+class Batch(msgspec.Struct, tag="batch", omit_defaults=True):
+    seq: int
+    branch: int = 0
+    columns: list[Column] = []
+    packed: list[PackedColumn] = []
+    lines: list[LogLine] = []
+    events: list[Event] = []
+
+
+class Ack(msgspec.Struct, tag="ack"):
+    """All batches up to and including `seq` are committed."""
+
+    seq: int
+
+
+class Order(msgspec.Struct, omit_defaults=True):
+    """A command on the wire: apply at the next step boundary, in order of seq, each once."""
+
+    seq: int
+    verb: str  # see training.models.command.Verb
+    tunable: str = ""
+    value: Json = None
+    asked_by: str = ""
+    reason: str = ""
+
+
+class Orders(msgspec.Struct, tag="orders"):
+    orders: list[Order]
+
+
+class Hint(msgspec.Struct, tag="hint"):
+    """How often to flush, in seconds: small while somebody watches, larger under load."""
+
+    flush_seconds: float
+
+
+class Refusal(msgspec.Struct, tag="refusal"):
+    """Why the server closes this connection. `final`: connecting again would not help."""
+
+    code: str  # bad_frame, bad_token, wrong_run, protocol, stale_attempt, gap, too_large, busy
+    message: str
+    final: bool = False
+
+
+Up: TypeAlias = Hello | Batch
+Down: TypeAlias = Welcome | Ack | Orders | Hint | Refusal
+
+encode = msgspec.msgpack.Encoder().encode
+decode_up = msgspec.msgpack.Decoder(Up).decode
+decode_down = msgspec.msgpack.Decoder(Down).decode

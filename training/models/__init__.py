@@ -1,0 +1,12 @@
+"""What the site knows of experiments, runs and jobs."""
+
+from .command import Command, CommandState
+from .job import Attempt, DeviceLease, Job, JobState
+from .project import Experiment, Membership, Project, Role
+from .run import Checkpoint, Run, RunEvent, Tunable
+from .token import ApiToken, TokenKind
+
+__all__ = [
+    "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment", "Job",
+    "JobState", "Membership", "Project", "Role", "Run", "RunEvent", "TokenKind", "Tunable",
+]  # fmt: skip

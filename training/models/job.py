@@ -1,0 +1,93 @@
+"""Requests to execute a run, their executions, and the devices those hold."""
+
+from django.conf import settings
+from django.db import models
+
+from monitoring.models import Device, Node
+
+from ..codes import new_code
+from .run import Run
+
+
+class JobState(models.TextChoices):
+    QUEUED = "queued"
+    ACTIVE = "active"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Job(models.Model):
+    code = models.CharField(max_length=16, unique=True, default=new_code, editable=False)
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="job")
+    argv = models.JSONField()  # list of str, never a shell string
+    env = models.JSONField(default=dict, blank=True)
+    cwd = models.CharField(max_length=1000, blank=True)
+    device_kind = models.CharField(max_length=3, choices=Device.Kind, default="cpu")
+    min_devices = models.PositiveIntegerField(default=1)
+    max_devices = models.PositiveIntegerField(default=1)
+    priority = models.IntegerField(default=0)
+    max_retries = models.PositiveIntegerField(default=0)
+    retries_used = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=8, choices=JobState, default=JobState.QUEUED, db_index=True)
+    waiting_reason = models.CharField(max_length=500, blank=True)
+    submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    submitted_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-priority", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.code} {' '.join(self.argv)[:80]}"
+
+
+class Attempt(models.Model):
+    """One execution of a job. Live while `ended_at` is null and its lease has not run out."""
+
+    class State(models.TextChoices):
+        ASSIGNED = "assigned"  # devices leased, the node's worker told
+        RUNNING = "running"  # the process exists
+        STOPPING = "stopping"
+        ENDED = "ended"
+
+    class Outcome(models.TextChoices):
+        FINISHED = "finished"
+        FAILED = "failed"
+        STOPPED = "stopped"
+        LOST = "lost"
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    # Fencing number: 1, 2, 3… within the job. Whoever speaks for an older one is refused.
+    number = models.PositiveIntegerField()
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="attempts")
+    devices = models.ManyToManyField(Device, related_name="attempts", blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.ASSIGNED, db_index=True)
+    lease_expires_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    pid = models.IntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+    signal = models.CharField(max_length=20, blank=True)
+    first_error_line = models.CharField(max_length=2000, blank=True)
+    resumed_from = models.ForeignKey("Checkpoint", null=True, blank=True, on_delete=models.SET_NULL)
+
+    class Meta:
+        ordering = ["job", "number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="one_attempt_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.job.code} attempt {self.number}"
+
+
+class DeviceLease(models.Model):
+    """A device held by an attempt. The one-to-one makes a second holder impossible, whoever races."""
+
+    device = models.OneToOneField(Device, on_delete=models.CASCADE, related_name="lease")
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="leases")
+
+    def __str__(self) -> str:
+        return f"{self.device} held by {self.attempt}"
