@@ -1,0 +1,23 @@
+"""What a node is made of, as it is registered: the host, its GPUs, or CPU slots where there are none."""
+
+from dataclasses import asdict
+from typing import Any
+
+from . import host, nvml
+from .readings import DeviceInfo
+
+
+def cpu_slots(count: int = 0) -> list[DeviceInfo]:
+    """`count` places for jobs on the processor, one a core when 0."""
+    name = host.cpu_name()
+    return [
+        DeviceInfo(kind="cpu", index=index, name=name) for index in range(count or host.available_cores())
+    ]
+
+
+def inventory(gpus: nvml.Gpus | None = None, slots: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(system, devices) for `monitoring.nodes.register`. CPU slots are listed on every node, GPUs where found."""
+    gpus = gpus or nvml.Gpus(nvml.load())
+    system = host.describe() | {"gpu_driver": gpus.driver, "gpu_count": len(gpus.handles)}
+    devices = [gpus.describe(index) for index in range(len(gpus.handles))] + cpu_slots(slots)
+    return system, [asdict(device) for device in devices]

@@ -1,0 +1,108 @@
+"""The register of nodes: who is there, what they are made of, and who has gone silent."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from .live.publish import publish_change
+from .models import Device, Node
+
+DEVICE_FIELDS = ("name", "uuid", "memory_total_bytes", "healthy", "health_reason", "processes", "latest")
+
+
+class BadInventory(ValueError):
+    """A node described its devices in a way that cannot be true; the message says which."""
+
+
+@transaction.atomic
+def register(name: str, system: dict, devices: list[dict]) -> Node:
+    """Create or refresh a node and its devices; devices it no longer lists are marked removed.
+
+    system: facts of the host; its key "latest", when present, is the latest host reading.
+    devices: maps with kind, index and any of DEVICE_FIELDS. Raises BadInventory.
+    """
+    wanted = checked(devices)
+    system = dict(system)
+    values = {"hostname": str(system.get("hostname", ""))[:255], "last_seen_at": timezone.now()}
+    latest = system.pop("latest", None)
+    if latest is not None:
+        values["latest"] = latest
+    values["system"] = system
+    node, _ = Node.objects.update_or_create(name=name, defaults=values)
+    back_online(node)
+    have = {(device.kind, device.index): device for device in node.devices.all()}
+    for place, fields in wanted.items():
+        refresh_device(node, have.pop(place, None), place, fields)
+    gone = [device.pk for device in have.values() if not device.removed]
+    Device.objects.filter(pk__in=gone).update(removed=True)
+    return node
+
+
+def checked(devices: list[dict]) -> dict[tuple[str, int], dict]:
+    wanted: dict[tuple[str, int], dict] = {}
+    for device in devices:
+        kind, index = device.get("kind"), device.get("index")
+        if kind not in Device.Kind.values or not isinstance(index, int) or not 0 <= index < 1024:
+            raise BadInventory(
+                f"device kind={kind!r} index={index!r}: expected cpu or gpu and an index 0..1023"
+            )
+        if (kind, index) in wanted:
+            raise BadInventory(f"device {kind}{index} is listed twice")
+        wanted[kind, index] = {name: device[name] for name in DEVICE_FIELDS if name in device}
+    return wanted
+
+
+def refresh_device(node: Node, device: Device | None, place: tuple[str, int], fields: dict) -> None:
+    if device is None:
+        Device.objects.create(node=node, kind=place[0], index=place[1], **fields)
+        return
+    changed = {name: value for name, value in fields.items() if getattr(device, name) != value}
+    if device.removed:
+        changed["removed"] = False
+    if changed:
+        Device.objects.filter(pk=device.pk).update(**changed)
+
+
+def seen(name: str) -> None:
+    """A sign of life from a node: it is online now."""
+    node = Node.objects.filter(name=name).first()
+    if node is not None:
+        Node.objects.filter(pk=node.pk).update(last_seen_at=timezone.now())
+        back_online(node)
+
+
+def back_online(node: Node) -> None:
+    won = Node.objects.filter(pk=node.pk).exclude(state=Node.State.ONLINE).update(state=Node.State.ONLINE)
+    if won:
+        node.state = Node.State.ONLINE
+        announce(node.name, Node.State.ONLINE)
+
+
+def mark_absent(now=None) -> int:
+    """Mark nodes not heard of lately as silent, then lost. Returns how many changed."""
+    now = now or timezone.now()
+    silent_since = now - timedelta(seconds=settings.SILENT_SECONDS)
+    lost_since = now - timedelta(seconds=settings.LOST_SECONDS)
+    changed = 0
+    for state, since, from_states in (
+        (Node.State.LOST, lost_since, (Node.State.ONLINE, Node.State.SILENT)),
+        (Node.State.SILENT, silent_since, (Node.State.ONLINE,)),
+    ):
+        for name in Node.objects.filter(state__in=from_states, last_seen_at__lt=since).values_list(
+            "name", flat=True
+        ):
+            # Named again in the update: a sign of life may have come in between.
+            won = Node.objects.filter(name=name, state__in=from_states, last_seen_at__lt=since).update(
+                state=state
+            )
+            if won:
+                changed += 1
+                announce(name, state)
+    return changed
+
+
+def announce(name: str, state: str) -> None:
+    for topic in (f"node:{name}", "fleet"):
+        publish_change(topic, "node", {"name": name, "state": state})
