@@ -45,12 +45,14 @@ def checked(devices: list[dict]) -> dict[tuple[str, int], dict]:
     for device in devices:
         kind, index = device.get("kind"), device.get("index")
         if kind not in Device.Kind.values or not isinstance(index, int) or not 0 <= index < 1024:
-            raise BadInventory(
-                f"device kind={kind!r} index={index!r}: expected cpu or gpu and an index 0..1023"
-            )
+            raise BadInventory(f"device kind={kind!r} index={index!r}: expected cpu or gpu, and 0..1023")
         if (kind, index) in wanted:
             raise BadInventory(f"device {kind}{index} is listed twice")
-        wanted[kind, index] = {name: device[name] for name in DEVICE_FIELDS if name in device}
+        fields = {name: device[name] for name in DEVICE_FIELDS if name in device}
+        for name, longest in (("name", 200), ("uuid", 100), ("health_reason", 500)):
+            if name in fields:
+                fields[name] = str(fields[name])[:longest]
+        wanted[kind, index] = fields
     return wanted
 
 
@@ -90,13 +92,10 @@ def mark_absent(now=None) -> int:
         (Node.State.LOST, lost_since, (Node.State.ONLINE, Node.State.SILENT)),
         (Node.State.SILENT, silent_since, (Node.State.ONLINE,)),
     ):
-        for name in Node.objects.filter(state__in=from_states, last_seen_at__lt=since).values_list(
-            "name", flat=True
-        ):
-            # Named again in the update: a sign of life may have come in between.
-            won = Node.objects.filter(name=name, state__in=from_states, last_seen_at__lt=since).update(
-                state=state
-            )
+        late = Node.objects.filter(state__in=from_states, last_seen_at__lt=since)
+        for name in late.values_list("name", flat=True):
+            # The same conditions again in the update: a sign of life may have come in between.
+            won = late.filter(name=name).update(state=state)
             if won:
                 changed += 1
                 announce(name, state)

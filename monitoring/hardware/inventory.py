@@ -16,7 +16,7 @@ def cpu_slots(count: int = 0) -> list[DeviceInfo]:
 
 
 def inventory(gpus: nvml.Gpus | None = None, slots: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(system, devices) for `monitoring.nodes.register`. CPU slots are listed on every node, GPUs where found."""
+    """(system, devices) for `monitoring.nodes.register`: the GPUs there are, and CPU slots on every node."""
     gpus = gpus or nvml.Gpus(nvml.load())
     system = host.describe() | {"gpu_driver": gpus.driver, "gpu_count": len(gpus.handles)}
     devices = [gpus.describe(index) for index in range(len(gpus.handles))] + cpu_slots(slots)

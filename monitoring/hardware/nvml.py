@@ -65,32 +65,25 @@ class Gpus:
         """One reading of GPU `index`; every call takes well under a millisecond a sensor."""
         n, handle = self.nvml, self.handles[index]
         self.faults.pop(index, None)
+
+        def ask(question: Any, factor: float = 1) -> float | None:
+            return scaled(self.ask(index, question), factor)
+
         memory = self.ask(index, lambda: n.nvmlDeviceGetMemoryInfo(handle))
         return GpuReading(
-            utilisation_ratio=scaled(
-                self.ask(index, lambda: n.nvmlDeviceGetUtilizationRates(handle).gpu), 0.01
-            ),
+            utilisation_ratio=ask(lambda: n.nvmlDeviceGetUtilizationRates(handle).gpu, 0.01),
             memory_used_bytes=None if memory is None else memory.used,
             memory_total_bytes=None if memory is None else memory.total,
-            power_watts=scaled(self.ask(index, lambda: n.nvmlDeviceGetPowerUsage(handle)), 1e-3),
-            power_limit_watts=scaled(
-                self.ask(index, lambda: n.nvmlDeviceGetEnforcedPowerLimit(handle)), 1e-3
-            ),
-            temperature_celsius=self.ask(
-                index, lambda: n.nvmlDeviceGetTemperature(handle, n.NVML_TEMPERATURE_GPU)
-            ),
-            sm_clock_hertz=scaled(
-                self.ask(index, lambda: n.nvmlDeviceGetClockInfo(handle, n.NVML_CLOCK_SM)), 1e6
-            ),
-            memory_clock_hertz=scaled(
-                self.ask(index, lambda: n.nvmlDeviceGetClockInfo(handle, n.NVML_CLOCK_MEM)), 1e6
-            ),
+            power_watts=ask(lambda: n.nvmlDeviceGetPowerUsage(handle), 1e-3),
+            power_limit_watts=ask(lambda: n.nvmlDeviceGetEnforcedPowerLimit(handle), 1e-3),
+            temperature_celsius=ask(lambda: n.nvmlDeviceGetTemperature(handle, n.NVML_TEMPERATURE_GPU)),
+            sm_clock_hertz=ask(lambda: n.nvmlDeviceGetClockInfo(handle, n.NVML_CLOCK_SM), 1e6),
+            memory_clock_hertz=ask(lambda: n.nvmlDeviceGetClockInfo(handle, n.NVML_CLOCK_MEM), 1e6),
             throttle_ratio=self.throttled(index),
-            ecc_uncorrected_count=self.ask(
-                index,
+            ecc_uncorrected_count=ask(
                 lambda: n.nvmlDeviceGetTotalEccErrors(
                     handle, n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, n.NVML_VOLATILE_ECC
-                ),
+                )
             ),
             xid_count=len(self.xids[index]) if self.event_set is not None else None,
         )
