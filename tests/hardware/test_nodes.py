@@ -1,0 +1,69 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from monitoring import nodes
+from monitoring.models import Node
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+GPU = {"kind": "gpu", "index": 0, "name": "NVIDIA H100", "uuid": "GPU-1", "memory_total_bytes": 80 * 2**30}
+CPU = {"kind": "cpu", "index": 0, "name": "Xeon"}
+
+
+def test_registering_again_refreshes_and_keeps_what_an_operator_set():
+    node = nodes.register("a", {"hostname": "a.lan", "cpu_count": 8}, [GPU, CPU])
+    Node.objects.filter(pk=node.pk).update(drained=True, labels={"rack": "2"})
+    again = nodes.register(
+        "a", {"hostname": "a.lan", "cpu_count": 16, "latest": {"load_1m": 1.5}}, [GPU, CPU]
+    )
+    again.refresh_from_db()
+    assert (again.pk, again.drained, again.labels) == (node.pk, True, {"rack": "2"})
+    assert (again.system, again.latest) == ({"hostname": "a.lan", "cpu_count": 16}, {"load_1m": 1.5})
+    assert again.devices.count() == 2
+
+
+def test_a_device_that_is_no_longer_listed_is_removed_and_comes_back():
+    node = nodes.register("a", {}, [GPU, CPU])
+    nodes.register("a", {}, [CPU])
+    assert list(node.devices.filter(removed=True).values_list("kind", flat=True)) == ["gpu"]
+    nodes.register("a", {}, [GPU, CPU])
+    assert not node.devices.filter(removed=True).exists()
+
+
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        ([{"kind": "tpu", "index": 0}], "kind='tpu'"),
+        ([{"kind": "gpu", "index": -1}], "index=-1"),
+        ([{"kind": "gpu", "index": "0"}], "index='0'"),
+        ([GPU, GPU], "gpu0 is listed twice"),
+    ],
+)
+def test_a_node_that_lies_about_its_devices_is_refused_whole(devices, words):
+    with pytest.raises(nodes.BadInventory, match=words):
+        nodes.register("liar", {}, devices)
+    assert not Node.objects.filter(name="liar").exists()
+
+
+def test_a_node_goes_silent_then_lost_and_revives_with_a_sign_of_life(settings):
+    node = nodes.register("a", {}, [CPU])
+    now = timezone.now()
+
+    def state_at(seconds):
+        nodes.mark_absent(now + timedelta(seconds=seconds))
+        node.refresh_from_db()
+        return node.state
+
+    assert state_at(settings.SILENT_SECONDS - 1) == Node.State.ONLINE
+    assert state_at(settings.SILENT_SECONDS + 1) == Node.State.SILENT
+    assert state_at(settings.LOST_SECONDS + 1) == Node.State.LOST
+    nodes.seen("a")
+    node.refresh_from_db()
+    assert node.state == Node.State.ONLINE
+
+
+def test_overlong_names_are_clipped_not_refused():
+    node = nodes.register("a", {}, [GPU | {"name": "x" * 10_000}])
+    assert len(node.devices.get().name) == 200
