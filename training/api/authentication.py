@@ -20,7 +20,9 @@ class TokenAuthentication(authentication.BaseAuthentication):
             return None
         token = ApiToken.find(plain.strip(), TokenKind.USER)
         if token is None or not token.user.is_active:
-            raise exceptions.AuthenticationFailed("the token is unknown, expired, revoked or not a user token")
+            raise exceptions.AuthenticationFailed(
+                "the token is unknown, expired, revoked or not a user token"
+            )
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
         return token.user, token
 

@@ -2,11 +2,11 @@
 
 from .command import Command, CommandState
 from .job import Attempt, DeviceLease, Job, JobState
-from .project import Experiment, Membership, Project, Role
+from .project import ROLE_RANK, Experiment, Membership, Project, Role
 from .run import Checkpoint, Run, RunEvent, Tunable
 from .token import ApiToken, TokenKind
 
 __all__ = [
-    "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment", "Job",
+    "ROLE_RANK", "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment", "Job",
     "JobState", "Membership", "Project", "Role", "Run", "RunEvent", "TokenKind", "Tunable",
 ]  # fmt: skip

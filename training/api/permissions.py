@@ -1,0 +1,48 @@
+"""Roles at the API's door."""
+
+from typing import Any
+
+from django.db.models import Model
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
+
+from .. import access
+from ..models import Role
+
+
+class ProjectRole(IsAuthenticated):
+    """A role in the object's project: viewer to read, operator to write, or what the view states.
+
+    A view states other roles as `read_role` and `write_role`. Querysets are narrowed by `ProjectScoped`;
+    views that fetch by hand call `training.access.fetch` with the same roles.
+    """
+
+    def has_object_permission(self, request, view, thing: Model) -> bool:
+        access.check(request.user, thing, needed_role(request, view))
+        return True
+
+
+class SiteAdmin(IsAuthenticated):
+    """Reading needs a login; changing what is the whole site's (nodes) needs a superuser."""
+
+    message = "this needs a site administrator"
+
+    def has_permission(self, request, view) -> bool:
+        if not super().has_permission(request, view):
+            raise NotAuthenticated
+        return request.method in SAFE_METHODS or bool(request.user.is_superuser)
+
+
+def needed_role(request: Any, view: Any) -> str:
+    if request.method in SAFE_METHODS:
+        return getattr(view, "read_role", Role.VIEWER)
+    return getattr(view, "write_role", Role.OPERATOR)
+
+
+class ProjectScoped:
+    """Mixin for generic views: rows of the caller's projects alone, and a role for each object."""
+
+    permission_classes = [ProjectRole]
+
+    def get_queryset(self) -> Any:
+        return access.visible(super().get_queryset(), self.request.user)  # type: ignore[misc]
