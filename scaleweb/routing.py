@@ -6,8 +6,10 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import path
 
 from monitoring.live.consumers import LiveConsumer
+from monitoring.live.hub import LiveHub
 from scaleweb_sdk.protocol import LINK_PATH
 from training.link import LinkApplication
+from training.watching import may_watch
 
 LIVE_PATH = "/ws/live"
 
@@ -15,8 +17,10 @@ LIVE_PATH = "/ws/live"
 def build(django_application):
     """The whole site as one ASGI application."""
     link = LinkApplication()
+    hub = LiveHub()
+    consumer = LiveConsumer.as_asgi(hub=hub, may_watch=may_watch)
     live = AllowedHostsOriginValidator(
-        AuthMiddlewareStack(URLRouter([path(LIVE_PATH.lstrip("/"), LiveConsumer.as_asgi())]))
+        AuthMiddlewareStack(URLRouter([path(LIVE_PATH.lstrip("/"), consumer)]))
     )
 
     async def application(scope, receive, send):
@@ -27,7 +31,24 @@ def build(django_application):
                 return await live(scope, receive, send)
             return await send({"type": "websocket.close", "code": 4404})
         if scope["type"] == "lifespan":
-            return await link.lifespan(scope, receive, send)
+            return await lifespan(receive, send, [link, hub])
         return await django_application(scope, receive, send)
 
     return application
+
+
+async def lifespan(receive, send, parts) -> None:
+    """Start the parts in order as the server comes up; stop them in reverse as it goes down."""
+    started = []
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            for part in parts:
+                await part.start()
+                started.append(part)
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            for part in reversed(started):
+                await part.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -58,6 +58,7 @@ class Hello(msgspec.Struct, tag="hello", omit_defaults=True):
     applied_seq: int = 0  # the last command this process, or the checkpoint it resumed from, applied
     attempt: int = 0  # fencing number, 0 outside a job
     process: dict[str, Json] = {}  # hostname, pid, argv, python, git, started_at
+    clock: float = 0.0  # the sender's clock as it sends this, seconds since the epoch; 0 when it does not say
 
 
 class Welcome(msgspec.Struct, tag="welcome"):
@@ -152,7 +153,8 @@ class Hint(msgspec.Struct, tag="hint"):
 class Refusal(msgspec.Struct, tag="refusal"):
     """Why the server closes this connection. `final`: connecting again would not help."""
 
-    code: str  # bad_frame, bad_token, wrong_run, protocol, stale_attempt, gap, too_large, busy
+    # bad_frame, bad_token, wrong_run, protocol, stale_attempt, gap, too_large, busy, unavailable
+    code: str
     message: str
     final: bool = False
 

@@ -4,17 +4,24 @@ A message here may be lost (the broker may be down): every reader can get the sa
 """
 
 import logging
+import threading
 import time
 from functools import cache
+from typing import Any
 
 import msgspec
 import redis
 from django.conf import settings
+from django.db import transaction
+
+from monitoring.plain import plain
+
+from .channels import LIVE_CHANNEL, WAKE_CHANNEL
 
 logger = logging.getLogger(__name__)
-LIVE_CHANNEL = "sw:live:"  # + topic, for browsers
-WAKE_CHANNEL = "sw:wake:"  # + run code, for the link server: commands are waiting
 encoder = msgspec.json.Encoder()
+# While the broker is away, a state change must not wait for it again and again.
+RETRY_SECONDS = 1.0
 
 
 @cache
@@ -23,18 +30,54 @@ def client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
 
 
-def publish_change(topic: str, what: str, data: dict) -> None:
-    """Tell the viewers of `topic` that `what` changed: run, tunable, command, decision, checkpoint, job, node."""
-    send(LIVE_CHANNEL + topic, {"type": "changed", "what": what, "at": time.time(), "data": data})
+class Outage:
+    """Whether the broker failed a moment ago; one warning an outage."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.failed_at: float | None = None
+
+    def recent(self) -> bool:
+        return self.failed_at is not None and time.monotonic() - self.failed_at < RETRY_SECONDS
+
+    def note(self, error: Exception | None) -> None:
+        with self.lock:
+            was_down, self.failed_at = self.failed_at is not None, None if error is None else time.monotonic()
+        if error is not None and not was_down:
+            logger.warning("the broker is away, live updates pause: %s", error)
+        if error is None and was_down:
+            logger.warning("the broker is back, live updates go on")
+
+
+outage = Outage()
+
+
+def publish_change(topic: str, what: str, data: dict[str, Any]) -> None:
+    """Tell the viewers of `topic` that `what` changed, once the transaction around it is committed.
+
+    what: run, tunable, command, decision, checkpoint, event, job or node.
+    """
+    message = {"type": "changed", "what": what, "at": time.time(), "data": plain(data, "data")}
+    after_commit(LIVE_CHANNEL + topic, message)
 
 
 def wake_run(run_code: str) -> None:
-    """Tell the link server that commands wait for this run."""
-    send(WAKE_CHANNEL + run_code, {"run": run_code})
+    """Tell the link server that commands wait for this run, or that its attempt changed."""
+    after_commit(WAKE_CHANNEL + run_code, {"run": run_code})
 
 
-def send(channel: str, message: dict) -> None:
+def after_commit(channel: str, message: dict[str, Any]) -> None:
+    # A viewer who reads the database on a message must find there what the message tells of.
+    transaction.on_commit(lambda: send(channel, message))
+
+
+def send(channel: str, message: dict[str, Any]) -> None:
+    if outage.recent():
+        return
     try:
         client().publish(channel, encoder.encode(message))
-    except redis.RedisError as error:
-        logger.warning("not published to %s: %s", channel, error)
+    except (redis.RedisError, OSError) as error:
+        outage.note(error)
+    else:
+        if outage.failed_at is not None:
+            outage.note(None)

@@ -1,0 +1,115 @@
+"""A web process's two asynchronous dealings with the broker: listening for ever, and publishing in order."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis.asyncio as redis
+from django.conf import settings
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+FIRST_DELAY_SECONDS = 0.05
+LONGEST_DELAY_SECONDS = 1.0
+OUTBOX_MESSAGES = 2_000
+OUTBOX_BYTES = 16 * 2**20
+
+
+def connect(**options: Any) -> redis.Redis:
+    # No retries inside: the loops here retry, and say once that the broker is away.
+    options = {"socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)} | options
+    return redis.Redis.from_url(settings.REDIS_URL, **options)
+
+
+async def listen(
+    patterns: list[str],
+    handle: Callable[[str, bytes], Awaitable[None] | None],
+    opened: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Hand every message on these patterns to `handle(channel, body)`, for ever.
+
+    Messages sent while the broker was away are lost; `opened` runs after each subscription, the first
+    one too, so that the caller can catch up. Ends only by cancellation.
+    """
+    delay = FIRST_DELAY_SECONDS
+    away = False
+    while True:
+        # An idle subscription is healthy: no read time-out, and a ping finds a dead peer.
+        client = connect(socket_timeout=None, health_check_interval=5)
+        pubsub = client.pubsub()
+        try:
+            await pubsub.psubscribe(*patterns)
+            if opened is not None:
+                await opened()
+            if away:
+                logger.warning("subscribed to the broker again (%s)", ", ".join(patterns))
+            away, delay = False, FIRST_DELAY_SECONDS
+            while True:
+                message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=10)
+                if message is not None:
+                    outcome = handle(message["channel"].decode(), message["data"])
+                    if outcome is not None:
+                        await outcome
+        except (RedisError, OSError) as error:
+            if not away:
+                logger.warning("lost the broker (%s): %s", ", ".join(patterns), error)
+            away = True
+        finally:
+            await closed(pubsub, client)
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, LONGEST_DELAY_SECONDS)
+
+
+async def closed(*clients: Any) -> None:
+    for client in clients:
+        try:
+            await client.aclose()
+        except (RedisError, OSError):
+            continue
+
+
+class Outbox:
+    """Publishes in order, without holding up the caller; drops the oldest when the broker is too slow.
+
+    `run` is the sending end, a task for the life of the process.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[str, bytes]] = deque()
+        self.bytes = 0
+        self.filled = asyncio.Event()
+
+    def put(self, channel: str, body: bytes) -> None:
+        self.waiting.append((channel, body))
+        self.bytes += len(body)
+        while len(self.waiting) > OUTBOX_MESSAGES or self.bytes > OUTBOX_BYTES:
+            self.take()
+        self.filled.set()
+
+    def take(self) -> tuple[str, bytes]:
+        channel, body = self.waiting.popleft()
+        self.bytes -= len(body)
+        return channel, body
+
+    async def run(self) -> None:
+        client = connect(socket_timeout=2)
+        try:
+            while True:
+                await self.filled.wait()
+                self.filled.clear()
+                while self.waiting:
+                    pipe = client.pipeline(transaction=False)
+                    for _ in range(min(len(self.waiting), 200)):
+                        pipe.publish(*self.take())
+                    try:
+                        await pipe.execute()
+                    except (RedisError, OSError) as error:
+                        # Lost, as a live message may be; the viewers read the store.
+                        logger.debug("not published: %s", error)
+                        await asyncio.sleep(LONGEST_DELAY_SECONDS / 4)
+        finally:
+            await closed(client)

@@ -1,0 +1,16 @@
+"""Names on the broker, and who writes them.
+
+sw:live:<topic>   channel: what happened, for browsers; JSON without topic and number (any process)
+sw:wake:<code>    channel: commands wait for this run (any process)
+sw:watch          channel: {"topics", "watched": true}: somebody began to watch (web processes)
+sw:watch:<topic>  key that expires: somebody watches; each web process keeps those of its viewers alive.
+                  Nobody deletes it, since other web processes may have viewers of their own: the last
+                  viewer is forgotten by expiry.
+"""
+
+LIVE_CHANNEL = "sw:live:"
+WAKE_CHANNEL = "sw:wake:"
+WATCH_CHANNEL = "sw:watch"
+WATCH_KEY = "sw:watch:"
+WATCH_EXPIRES_SECONDS = 10
+WATCH_REFRESH_SECONDS = 3

@@ -1,0 +1,103 @@
+"""The JSON frames of /ws/live, each built in one place. docs/contracts.md, section 5, is the contract.
+
+What is published on the broker lacks `topic` and `n`: the hub of each web process adds the topic once, and
+each viewer's own number.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, TypedDict
+
+import msgspec
+
+from monitoring.plain import numbers
+
+encoder = msgspec.json.Encoder()
+# More than this in one message is not sent: viewers are told to read the store, which draws it bounded.
+MAX_POINTS = 20_000
+MAX_LINES = 2_000
+
+
+class ColumnFrame(TypedDict):
+    step: list[int]
+    time: list[float]
+    value: list[float | str]
+
+
+class PointsFrame(TypedDict):
+    type: Literal["points"]
+    branch: int
+    columns: dict[str, ColumnFrame]
+
+
+class LinesFrame(TypedDict):
+    type: Literal["lines"]
+    lines: list[tuple[float, str, str]]
+
+
+class ChangedFrame(TypedDict):
+    type: Literal["changed"]
+    what: str
+    at: float
+    data: dict
+
+
+class LostFrame(TypedDict):
+    """Messages of this topic were lost on their way to the server: read the store again."""
+
+    type: Literal["lost"]
+
+
+class SubscribedFrame(TypedDict):
+    type: Literal["subscribed"]
+    topics: list[str]
+    refused: list[str]
+
+
+class ErrorFrame(TypedDict):
+    type: Literal["error"]
+    message: str
+
+
+LOST: LostFrame = {"type": "lost"}
+
+
+def encode(frame: object) -> bytes:
+    return encoder.encode(frame)
+
+
+def points(branch: int, columns: Iterable[tuple[str, list[int], list[float], list[float]]]) -> bytes:
+    """A points message: columns are (key, steps, times, values); a key that comes twice is joined."""
+    joined: dict[str, ColumnFrame] = {}
+    count = 0
+    for key, steps, times, values in columns:
+        count += len(steps)
+        have = joined.get(key)
+        if have is None:
+            joined[key] = {"step": steps, "time": times, "value": numbers(values)}
+        else:
+            joined[key] = {
+                "step": have["step"] + steps,
+                "time": have["time"] + times,
+                "value": have["value"] + numbers(values),
+            }
+    if count > MAX_POINTS:
+        return encode(LOST)
+    frame: PointsFrame = {"type": "points", "branch": branch, "columns": joined}
+    return encode(frame)
+
+
+def lines(found: list[tuple[float, str, str]]) -> bytes:
+    if len(found) > MAX_LINES:
+        return encode(LOST)
+    frame: LinesFrame = {"type": "lines", "lines": found}
+    return encode(frame)
+
+
+def with_topic(topic: str, body: bytes) -> str:
+    """A published message with its topic, short of the opening brace: done once for all viewers."""
+    return '"topic":' + encoder.encode(topic).decode() + "," + body[1:].decode()
+
+
+def numbered(n: int, rest: str) -> str:
+    """The frame as one viewer gets it."""
+    return f'{{"n":{n},{rest}'

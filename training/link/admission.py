@@ -1,0 +1,180 @@
+"""Who may speak for a run or a node, and what a Hello changes. Database work: runs in the link's threads."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from django.db import transaction
+from django.utils import timezone
+
+from monitoring.live.publish import publish_change
+from monitoring.plain import NotPlain, plain
+from monitoring.storage import series
+from scaleweb_sdk.protocol import Hello
+from training import states
+from training.models import ApiToken, Attempt, JobState, Run, RunEvent, TokenKind
+from training.states import ENDED, RunState
+
+from .refusal import Refused
+
+logger = logging.getLogger(__name__)
+SKEW_SECONDS = 60
+MAX_PROCESS_BYTES = 256 * 1024
+USED_EVERY = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who is at the other end, by its token."""
+
+    token: int
+    source: str
+    run: int | None = None
+    node: str | None = None
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What the server knows as a connection begins."""
+
+    last_seq: int
+    branch: int
+    experiment: int | None = None
+    last_step: int | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def find_token(plain_token: str) -> ApiToken:
+    """Raises Refused: bad_token."""
+    token = ApiToken.find(plain_token, TokenKind.RUN, TokenKind.NODE) if plain_token else None
+    if token is None or (token.run is None and token.node is None):
+        raise Refused(
+            "bad_token",
+            "the token is missing, unknown, expired, revoked or not a run or node token; "
+            "send Authorization: Bearer sw_run_…",
+            final=True,
+        )
+    now = timezone.now()
+    if token.last_used_at is None or now - token.last_used_at > USED_EVERY:
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    return token
+
+
+def identify(token: ApiToken, hello: Hello) -> Identity:
+    """Binds the Hello's source and role to the token. Raises Refused: wrong_run."""
+    if token.run is not None:
+        identity = Identity(token.pk, token.run.source, run=token.run.pk)
+        fits = hello.role in {"process", "supervisor"}
+    else:
+        assert token.node is not None
+        identity = Identity(token.pk, token.node.source, node=token.node.name)
+        fits = hello.role == "agent"
+    if hello.source != identity.source or not fits:
+        raise Refused(
+            "wrong_run",
+            f"the token speaks for {identity.source}, not as {hello.role} for {hello.source!r:.100}",
+            final=True,
+        )
+    return identity
+
+
+def enter(identity: Identity, hello: Hello) -> Admission:
+    """Takes a process, supervisor or agent in. Raises Refused."""
+    skew = time.time() - hello.clock if hello.clock else 0.0
+    last_seq = series.last_seq(identity.source, hello.session)
+    if identity.run is None:
+        if abs(skew) > SKEW_SECONDS:
+            logger.warning("the clock of %s is %+.0f s off ours; its points are kept", identity.source, -skew)
+        return Admission(last_seq, branch=0)
+    with transaction.atomic():
+        run = Run.objects.select_for_update().filter(pk=identity.run).first()
+        if run is None:
+            raise Refused("wrong_run", "the run has been deleted", final=True)
+        attempt = check_attempt(run, hello)
+        if abs(skew) > SKEW_SECONDS:
+            note_skew(run, hello, -skew)
+        if not run.branches:
+            run.branches = [{"index": 0, "from_step": 0, "reason": "start", "at": timezone.now().isoformat()}]
+            run.save(update_fields=["branches"])
+        if hello.role == "process" and hello.rank == 0:
+            newcomer = run.process.get("session") != hello.session
+            tell_of_process(run, hello)
+            revive(run, hello, attempt, newcomer)
+        Run.objects.filter(pk=run.pk).update(last_seen_at=timezone.now())
+    return Admission(
+        last_seq,
+        branch=max((entry.get("index", 0) for entry in run.branches), default=0),
+        experiment=run.experiment_id,
+        last_step=run.last_step,
+        summary=run.summary,
+    )
+
+
+def check_attempt(run: Run, hello: Hello) -> Attempt | None:
+    """The attempt this process belongs to, or None outside a job. Raises Refused: stale_attempt."""
+    job = getattr(run, "job", None)
+    if job is None:
+        return None
+    newest = job.attempts.order_by("-number").first()
+    if newest is None or hello.attempt != newest.number:
+        live = "none yet" if newest is None else f"attempt {newest.number}"
+        if hello.attempt == 0 and job.state not in {JobState.QUEUED, JobState.ACTIVE}:
+            return None  # the job is over, and its script is run again by hand
+        raise Refused(
+            "stale_attempt",
+            f"this process is attempt {hello.attempt} of job {job.code}, whose current one is {live}",
+            final=True,
+        )
+    if newest.ended_at is not None and job.state == JobState.QUEUED and hello.role == "process":
+        raise Refused(
+            "stale_attempt",
+            f"attempt {newest.number} of job {job.code} was given up, and the job waits to run again",
+            final=True,
+        )
+    return newest
+
+
+def note_skew(run: Run, hello: Hello, ahead: float) -> None:
+    if RunEvent.objects.filter(run=run, kind="note", data__clock_of=hello.session).exists():
+        return
+    direction = "ahead of" if ahead > 0 else "behind"
+    RunEvent.objects.create(
+        run=run,
+        kind="note",
+        reason=f"the process's clock is {abs(ahead):.0f} s {direction} the server's; its times are kept",
+        data={"clock_of": hello.session, "clock_ahead_seconds": round(ahead, 1)},
+    )
+
+
+def tell_of_process(run: Run, hello: Hello) -> None:
+    try:
+        told = plain(hello.process, "process")
+    except NotPlain as error:
+        raise Refused("bad_frame", f"hello: {error}", final=True) from None
+    if len(msgspec.json.encode(told)) > MAX_PROCESS_BYTES:
+        told = {name: told[name] for name in ("hostname", "pid") if name in told}
+    told |= {"session": hello.session, "sdk": hello.sdk[:40], "world_size": hello.world_size}
+    if told != run.process:
+        run.process = told
+        run.save(update_fields=["process"])
+        publish_change(f"run:{run.code}", "run", {"code": run.code, "process": told})
+
+
+def revive(run: Run, hello: Hello, attempt: Attempt | None, newcomer: bool) -> None:
+    """Move the run to running, unless this session said before that it is over."""
+    if run.state == RunState.STOPPING or run.state == RunState.RUNNING:
+        return
+    if run.state == RunState.PAUSED and not newcomer:
+        return
+    if run.state in ENDED:
+        # A session that has said its last word comes back only to hand in what was not acknowledged.
+        if RunEvent.objects.filter(run=run, kind="finish", data__session=hello.session).exists():
+            return
+        # Its attempt was seen to end: what comes now is late data. A lost one may still be at work.
+        if attempt is not None and attempt.ended_at and attempt.outcome != Attempt.Outcome.LOST:
+            return
+    reason = f"process {run.process.get('pid', '?')} on {run.process.get('hostname', '?')} connected"
+    states.move(run, RunState.RUNNING, reason[:2000], actor="the process")

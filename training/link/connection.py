@@ -1,0 +1,297 @@
+"""One link: frames in, in order; batches committed, in order; acknowledgements and orders out.
+
+Batches are taken in while earlier ones commit, up to a limit; beyond it nothing more is read, so a sender
+that is faster than the disk is slowed by its own socket.
+"""
+
+import asyncio
+import concurrent.futures
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from django.db import Error as DatabaseError
+
+from monitoring.live import frames as live_frames
+from monitoring.live.channels import LIVE_CHANNEL
+from monitoring.storage import series
+from scaleweb_sdk.protocol import Ack, Batch, Event, EventKind, Hello, Hint, Orders, Welcome, encode
+from training import commands, events, metrics
+from training.models import Run
+
+from . import admission, frames
+from .figures import RunFigures
+from .refusal import Refused
+
+if TYPE_CHECKING:
+    from .hub import LinkHub
+
+logger = logging.getLogger(__name__)
+HELLO_SECONDS = 10
+BATCHES_IN_FLIGHT = 32
+BYTES_IN_FLIGHT = 16 * 2**20
+DRAIN_SECONDS = 30
+WATCHED_FLUSH_SECONDS = 0.05
+IDLE_FLUSH_SECONDS = 1.0
+NODE_SEEN_SECONDS = 2.0
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Gone(Exception):
+    """The other end closed the connection."""
+
+
+class Connection:
+    """From the accepted handshake to the last frame. `hub` is the process-wide side."""
+
+    def __init__(self, hub: "LinkHub", receive: Receive, send: Send):
+        self.hub = hub
+        self.receive_message = receive
+        self.send_message = send
+        self.hello: Hello
+        self.identity: admission.Identity
+        self.heard_at = time.monotonic()
+        self.finished = asyncio.Event()
+        self.verdict: asyncio.Future[Refused] = asyncio.get_running_loop().create_future()
+        self.keys: set[str] = set()
+        self.last_taken = 0  # the last batch handed to the writer
+        self.last_acked = 0
+        self.in_flight: asyncio.Queue[tuple[Batch, frames.Points, int, float, concurrent.futures.Future[int]]]
+        self.in_flight = asyncio.Queue(BATCHES_IN_FLIGHT)
+        self.bytes = 0
+        self.room = asyncio.Event()
+        self.wake = asyncio.Event()
+        self.sent_seq = 0
+        self.node_seen_at = 0.0
+
+    @property
+    def source(self) -> str:
+        return self.identity.source
+
+    async def serve(self, token: str) -> None:
+        """The whole life of the connection; returns when it is over."""
+        try:
+            await self.open(token)
+            try:
+                await self.work()
+            finally:
+                self.hub.leave(self)
+        except Refused as refused:
+            await self.refuse(refused)
+        except Gone:
+            pass  # a lost connection changes nothing; silence does, elsewhere
+        except DatabaseError as error:
+            logger.exception("the database failed a link")
+            await self.refuse(Refused("unavailable", f"the database is not available: {error}"[:500]))
+        finally:
+            self.finished.set()
+
+    async def open(self, token: str) -> None:
+        found = await self.hub.threads.run(admission.find_token, token)
+        try:
+            raw = await asyncio.wait_for(self.read_frame(), HELLO_SECONDS)
+        except TimeoutError:
+            raise frames.bad(f"no hello within {HELLO_SECONDS} s") from None
+        self.hello = frames.check_hello(frames.decode(raw))
+        self.identity = admission.identify(found, self.hello)
+        await self.hub.claim(self)
+        try:
+            entered = await self.hub.threads.run(admission.enter, self.identity, self.hello)
+            self.last_taken = self.last_acked = entered.last_seq
+            self.sent_seq = self.hello.applied_seq
+            if self.identity.run is not None:
+                figures = RunFigures(
+                    self.identity.run,
+                    self.source.removeprefix("run:"),
+                    entered.experiment or 0,
+                    entered.summary,
+                    entered.last_step,
+                    entered.branch,
+                )
+                self.keys.update(self.hub.figures.begin(figures).summary)
+            await self.send(Welcome(entered.last_seq, entered.branch, time.time()))
+            await self.hint()
+        except BaseException:
+            self.hub.leave(self)
+            raise
+
+    async def work(self) -> None:
+        reading = asyncio.create_task(self.read_batches())
+        acknowledging = asyncio.create_task(self.acknowledge())
+        tasks = [reading, acknowledging]
+        if self.hello.role == "process":
+            self.wake.set()
+            tasks.append(asyncio.create_task(self.deliver()))
+        try:
+            await asyncio.wait({*tasks, self.verdict}, return_when=asyncio.FIRST_COMPLETED)
+            reading.cancel()
+            # What was taken in is good, whatever came after it: see it committed and told.
+            drained = asyncio.create_task(self.in_flight.join())
+            await asyncio.wait(
+                {drained, acknowledging}, timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            drained.cancel()
+            for task in (acknowledging, reading, *tasks[2:]):
+                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
+            if self.verdict.done():
+                raise self.verdict.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def read_frame(self) -> bytes | None:
+        message = await self.receive_message()
+        if message["type"] == "websocket.disconnect":
+            raise Gone
+        self.heard_at = time.monotonic()
+        return message.get("bytes")
+
+    async def read_batches(self) -> None:
+        while True:
+            raw = await self.read_frame()
+            arrived = time.monotonic()
+            batch = frames.decode(raw)
+            points = frames.check_batch(batch, self.keys)
+            assert isinstance(batch, Batch)
+            if batch.seq <= self.last_taken:
+                if batch.seq <= self.last_acked:
+                    await self.tell(Ack(self.last_acked))
+                continue
+            if batch.seq != self.last_taken + 1:
+                raise Refused(
+                    "gap", f"batch {batch.seq} came after {self.last_taken}; send from {self.last_taken + 1}"
+                )
+            if batch.events:
+                await self.apply_events(batch.seq, batch.events)
+            await self.sign_of_life()
+            size = len(raw or b"")
+            future = series.writer().submit(self.source, self.hello.session, batch)
+            self.last_taken = batch.seq
+            self.bytes += size
+            await self.in_flight.put((batch, points, size, arrived, future))
+            while self.bytes > BYTES_IN_FLIGHT:
+                self.room.clear()
+                await self.room.wait()
+
+    async def apply_events(self, seq: int, found: list[Event]) -> None:
+        if self.identity.node is not None:
+            await self.hub.threads.run(describe_node, self.identity.node, found)
+            return
+        sender = events.Sender(self.hello.session, self.hello.role, self.hello.rank)
+        try:
+            await self.hub.threads.run(events.apply, self.identity.run, sender, seq, found)
+        except Run.DoesNotExist:
+            raise Refused("wrong_run", "the run has been deleted", final=True) from None
+
+    async def sign_of_life(self) -> None:
+        if self.identity.node is not None and time.monotonic() - self.node_seen_at > NODE_SEEN_SECONDS:
+            self.node_seen_at = time.monotonic()
+            await self.hub.threads.run(node_seen, self.identity.node)
+
+    async def acknowledge(self) -> None:
+        while True:
+            batch, points, size, arrived, future = await self.in_flight.get()
+            try:
+                try:
+                    await asyncio.wrap_future(future)
+                except (DatabaseError, OSError, RuntimeError, ValueError) as error:
+                    logger.exception("batch %d of %s was not stored", batch.seq, self.source)
+                    raise Refused(
+                        "unavailable", f"batch {batch.seq} could not be stored: {error}"[:500]
+                    ) from error
+                self.last_acked = batch.seq
+                await self.tell(Ack(batch.seq))
+            finally:
+                self.in_flight.task_done()
+            self.bytes -= size
+            self.room.set()
+            self.committed(batch, points, time.monotonic() - arrived)
+            if any(event.kind == EventKind.FINISH for event in batch.events):
+                await self.hub.flush_figures()
+
+    def committed(self, batch: Batch, points: frames.Points, seconds: float) -> None:
+        metrics.BATCHES.inc()
+        metrics.POINTS.inc(points.count)
+        metrics.LINES.inc(points.lines)
+        metrics.COMMIT_SECONDS.observe(seconds)
+        if self.identity.run is not None and points.count:
+            self.hub.figures.add(self.identity.run, batch.branch, points)
+        if self.source not in self.hub.watched:
+            return
+        channel = LIVE_CHANNEL + self.source
+        if points.count:
+            self.hub.outbox.put(channel, live_frames.points(batch.branch, frames.columns_of(batch)))
+        if batch.lines:
+            lines = [(line.time, line.stream, line.text) for line in batch.lines]
+            self.hub.outbox.put(channel, live_frames.lines(lines))
+
+    async def deliver(self) -> None:
+        """Hand out the run's commands, in order, each once on this connection."""
+        run = Run(pk=self.identity.run)
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            orders = await self.hub.threads.run(commands.orders_after, run, self.sent_seq)
+            if orders:
+                self.sent_seq = orders[-1].seq
+                metrics.ORDERS.inc(len(orders))
+                await self.tell(Orders(orders))
+
+    async def hint(self) -> None:
+        watched = self.source in self.hub.watched
+        await self.tell(Hint(WATCHED_FLUSH_SECONDS if watched else IDLE_FLUSH_SECONDS))
+
+    def end(self, refused: Refused) -> None:
+        """Ask the connection to end, from outside."""
+        if not self.verdict.done():
+            self.verdict.set_result(refused)
+
+    async def send(self, frame: Any) -> None:
+        try:
+            await self.send_message({"type": "websocket.send", "bytes": encode(frame)})
+        except (OSError, RuntimeError) as error:
+            # Servers raise OSError for a peer that has gone, RuntimeError once a close was sent.
+            raise Gone from error
+
+    async def tell(self, frame: Any) -> None:
+        """Send, unless the other end has gone: then the reader ends the connection."""
+        with suppress(Gone):
+            await self.send(frame)
+
+    async def refuse(self, refused: Refused) -> None:
+        metrics.REFUSALS.labels(refused.code).inc()
+        with suppress(Gone, OSError, RuntimeError):
+            await self.send(refused.frame)
+            # A close frame has room for 123 bytes of reason.
+            reason = refused.message.encode()[:120].decode(errors="ignore")
+            await self.send_message({"type": "websocket.close", "code": refused.close_code, "reason": reason})
+
+
+def describe_node(name: str, found: list[Event]) -> None:
+    from monitoring.nodes import BadInventory, register
+    from monitoring.plain import NotPlain, plain
+
+    for event in found:
+        if event.kind != EventKind.DEVICES:
+            continue
+        try:
+            data = plain(event.data, "devices")
+            system, devices = data.get("system") or {}, data.get("devices") or []
+            if not isinstance(system, dict) or not all(isinstance(device, dict) for device in devices):
+                raise BadInventory("system is no map or devices no list of maps")
+            register(name, system, devices)
+        except (BadInventory, NotPlain) as error:
+            metrics.BAD_EVENTS.labels(event.kind).inc()
+            logger.warning("the description of node %s was not used: %s", name, error)
+
+
+def node_seen(name: str) -> None:
+    from monitoring.nodes import seen
+
+    seen(name)

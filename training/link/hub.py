@@ -1,0 +1,233 @@
+"""What all links of a web process share: who is connected, who is watched, and what wakes them."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+import msgspec
+from django.db import Error as DatabaseError
+from django.db.models import Max, Q
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from monitoring.live.broker import Outbox, closed, connect, listen
+from monitoring.live.channels import WAKE_CHANNEL, WATCH_CHANNEL, WATCH_KEY
+from training import metrics
+from training.commands import expire_due
+from training.models import ApiToken, Attempt, Command, CommandState, Run
+
+from .connection import Connection
+from .figures import Figures, write
+from .refusal import Refused
+from .threads import OrmThreads
+
+logger = logging.getLogger(__name__)
+POLL_SECONDS = 2.0
+FIGURES_SECONDS = 1.0
+HEARD_SECONDS = 10.0
+TAKEOVER_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the database says of the connected runs and tokens."""
+
+    runs: set[int]
+    waiting: set[int]  # runs with commands that nobody was handed
+    attempts: dict[int, int]  # run -> newest attempt
+    tokens: set[int]
+
+
+class LinkHub:
+    """Used from the event loop of its web process alone."""
+
+    def __init__(self) -> None:
+        self.connections: dict[str, set[Connection]] = {}
+        self.claims: dict[tuple[str, str, int], Connection] = {}
+        self.watched: set[str] = set()
+        self.threads = OrmThreads()
+        self.figures = Figures()
+        self.outbox = Outbox()
+        self.tasks: list[asyncio.Task[None]] = []
+        self.hinting: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        if self.tasks:
+            return
+        self.outbox = Outbox()
+        self.threads.start()
+        self.tasks = [
+            asyncio.create_task(listen([WAKE_CHANNEL + "*", WATCH_CHANNEL], self.heard, self.caught_up)),
+            asyncio.create_task(self.outbox.run()),
+            asyncio.create_task(self.poll()),
+            asyncio.create_task(self.keep_figures()),
+        ]
+
+    async def stop(self) -> None:
+        tasks, self.tasks = self.tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.flush_figures()
+        await self.threads.stop()
+
+    async def claim(self, connection: Connection) -> None:
+        """Take the place of a (source, role, rank). Raises Refused: busy.
+
+        The same process incarnation replaces its older connection; another has to wait until the older
+        one is gone or was not heard of for 10 s.
+        """
+        place = (connection.source, connection.hello.role, connection.hello.rank)
+        while (older := self.claims.get(place)) is not None:
+            silence = time.monotonic() - older.heard_at
+            same = older.hello.session == connection.hello.session
+            if not same and silence < HEARD_SECONDS:
+                pid = older.hello.process.get("pid", "?")
+                raise Refused(
+                    "busy",
+                    f"process {pid} is connected for {connection.source} rank {place[2]} and was heard "
+                    f"{silence:.1f} s ago; two processes cannot share a run token",
+                )
+            older.end(Refused("busy", "another connection took this one's place"))
+            try:
+                # Its batches in flight must be counted before the newcomer is told where to go on.
+                await asyncio.wait_for(older.finished.wait(), TAKEOVER_SECONDS)
+            except TimeoutError:
+                self.leave(older)
+        self.claims[place] = connection
+        self.connections.setdefault(connection.source, set()).add(connection)
+        metrics.CONNECTIONS.labels(connection.hello.role).inc()
+        await self.look_who_watches([connection.source])
+
+    def leave(self, connection: Connection) -> None:
+        there = self.connections.get(connection.source)
+        if there is None or connection not in there:
+            return
+        there.discard(connection)
+        metrics.CONNECTIONS.labels(connection.hello.role).dec()
+        place = (connection.source, connection.hello.role, connection.hello.rank)
+        if self.claims.get(place) is connection:
+            del self.claims[place]
+        if not there:
+            del self.connections[connection.source]
+            self.watched.discard(connection.source)
+
+    def heard(self, channel: str, body: bytes) -> None:
+        if channel.startswith(WAKE_CHANNEL):
+            self.wake("run:" + channel[len(WAKE_CHANNEL) :])
+        else:
+            self.note_watched(set(msgspec.json.decode(body)["topics"]), set())
+
+    def wake(self, source: str) -> None:
+        for connection in self.connections.get(source, ()):
+            connection.wake.set()
+
+    async def caught_up(self) -> None:
+        # Wake-ups may have been missed while the broker was away.
+        for source in self.connections:
+            self.wake(source)
+
+    def note_watched(self, now: set[str], no_longer: set[str]) -> None:
+        now = {source for source in now if source in self.connections} - self.watched
+        no_longer = no_longer & self.watched
+        self.watched = (self.watched | now) - no_longer
+        for source in now | no_longer:
+            for connection in self.connections.get(source, ()):
+                task = asyncio.create_task(connection.hint())
+                self.hinting.add(task)
+                task.add_done_callback(self.hinting.discard)
+
+    async def look_who_watches(self, sources: list[str]) -> None:
+        """Ask the broker which of these have viewers; without a broker nothing changes."""
+        if not sources:
+            return
+        client = connect(socket_timeout=2)
+        try:
+            found = await client.mget([WATCH_KEY + source for source in sources])
+        except (RedisError, OSError):
+            return
+        finally:
+            await closed(client)
+        watched = {source for source, value in zip(sources, found, strict=True) if value}
+        self.note_watched(watched, set(sources) - watched)
+
+    async def poll(self) -> None:
+        """What a lost wake-up would leave undone, for all runs at once."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self.look_around()
+            except DatabaseError as error:
+                logger.warning("the table of commands could not be read: %s", error)
+
+    async def look_around(self) -> None:
+        present = [each for there in self.connections.values() for each in there]
+        found = await self.threads.run(
+            survey,
+            {each.identity.run for each in present if each.identity.run is not None},
+            {each.identity.run for each in present if alive(each)},
+            {each.identity.token for each in present},
+        )
+        for connection in present:
+            self.judge(connection, found)
+        await self.look_who_watches(list(self.connections))
+
+    def judge(self, connection: Connection, found: Survey) -> None:
+        run = connection.identity.run
+        if run is not None and run not in found.runs:
+            connection.end(Refused("wrong_run", "the run has been deleted", final=True))
+        elif connection.identity.token not in found.tokens:
+            connection.end(Refused("bad_token", "the token has expired or was revoked", final=True))
+        elif run is not None and found.attempts.get(run, 0) > connection.hello.attempt > 0:
+            current = found.attempts[run]
+            connection.end(
+                Refused(
+                    "stale_attempt",
+                    f"attempt {connection.hello.attempt} was given up; attempt {current} is the current one",
+                    final=True,
+                )
+            )
+        elif run in found.waiting:
+            connection.wake.set()
+
+    async def keep_figures(self) -> None:
+        while True:
+            await asyncio.sleep(FIGURES_SECONDS)
+            await self.flush_figures()
+
+    async def flush_figures(self) -> None:
+        changed = self.figures.take()
+        if changed:
+            try:
+                await self.threads.run(write, changed)
+            except DatabaseError as error:
+                logger.warning("the runs' latest figures were not written: %s", error)
+                self.figures.changed.update(figures.run for figures in changed)
+        connected = {each.identity.run for there in self.connections.values() for each in there}
+        for run in self.figures.runs.keys() - connected - self.figures.changed:
+            del self.figures.runs[run]
+
+
+def alive(connection: Connection) -> bool:
+    """Whether this connection is a sign of life of its run.
+
+    The websocket's own pings end one whose process is gone; a paused process that logs nothing is alive.
+    A supervisor speaks for its run only where no process of the run does (a script without the SDK).
+    """
+    return connection.identity.run is not None and connection.hello.role == "process"
+
+
+def survey(runs: set[int], living: set[int], tokens: set[int]) -> Survey:
+    now = timezone.now()
+    expire_due()
+    Run.objects.filter(Q(pk__in=living) | Q(pk__in=runs, process={})).update(last_seen_at=now)
+    waiting = Command.objects.filter(run__in=runs, state=CommandState.PENDING)
+    newest = Attempt.objects.filter(job__run__in=runs).values_list("job__run").annotate(Max("number"))
+    good = ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), pk__in=tokens, revoked_at=None)
+    return Survey(
+        runs=set(Run.objects.filter(pk__in=runs).values_list("pk", flat=True)),
+        waiting=set(waiting.values_list("run", flat=True).distinct()),
+        attempts=dict(newest.order_by("job__run")),
+        tokens=set(good.values_list("pk", flat=True)),
+    )

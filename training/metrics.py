@@ -1,0 +1,16 @@
+"""Figures of the link, for /metrics."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CONNECTIONS = Gauge("scaleweb_link_connections", "Open links", ["role"])
+BATCHES = Counter("scaleweb_link_batches", "Batches committed")
+POINTS = Counter("scaleweb_link_points", "Points committed")
+LINES = Counter("scaleweb_link_lines", "Log lines committed")
+REFUSALS = Counter("scaleweb_link_refusals", "Links ended by the server", ["code"])
+BAD_EVENTS = Counter("scaleweb_link_bad_events", "Events of a process that could not be used", ["kind"])
+ORDERS = Counter("scaleweb_link_orders", "Commands handed to processes")
+COMMIT_SECONDS = Histogram(
+    "scaleweb_link_commit_seconds",
+    "From a batch's arrival to its commit",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+)
