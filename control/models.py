@@ -69,10 +69,14 @@ class Decision(models.Model):
     judge_at_step = models.BigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
     blocked_by = models.CharField(max_length=500, blank=True)
-    command = models.OneToOneField(Command, null=True, blank=True, on_delete=models.SET_NULL, related_name="decision")
+    command = models.OneToOneField(
+        Command, null=True, blank=True, on_delete=models.SET_NULL, related_name="decision"
+    )
     # Further commands of the same decision (a roll back and a new rate), in order: Command ids.
     more_commands = models.JSONField(default=list, blank=True)
-    undo_command = models.ForeignKey(Command, null=True, blank=True, on_delete=models.SET_NULL, related_name="undoes")
+    undo_command = models.ForeignKey(
+        Command, null=True, blank=True, on_delete=models.SET_NULL, related_name="undoes"
+    )
     verdict = models.CharField(max_length=7, choices=Verdict, blank=True)
     # {"metric", "measured", "forecast", "low", "high", "difference", "window"} and a sentence.
     measured = models.JSONField(default=dict, blank=True)

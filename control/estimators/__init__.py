@@ -1,0 +1,1 @@
+"""Figures that policies and verification rest on: numpy in, numbers with intervals out."""

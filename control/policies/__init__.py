@@ -1,0 +1,1 @@
+"""The built-in policies, one file each. None knows another; all are pure functions of an observation."""

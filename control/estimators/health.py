@@ -1,0 +1,155 @@
+"""Is a loss broken? Judged against the run's own past, by medians: no fixed threshold fits two losses."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from control.proposals import Floats, Ints, Window
+
+from .trend import robust_sigma, robust_trend
+
+BLOCK = 10  # points; a level is the median of a block
+RUIN_POINTS = 60  # a start that shot up is given so long to come below where it began
+
+
+class Kind(StrEnum):
+    NON_FINITE = "non-finite"
+    EXPLOSION = "explosion"
+    RUINED_START = "ruined start"  # never got below where it started, after having shot far above it
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """`level` is None where there is no finite value left; levels are in the metric's own unit."""
+
+    kind: Kind
+    onset_step: int  # the first step of the trouble
+    last_step: int
+    healthy_level: float | None
+    level: float | None
+    threshold: float | None  # the level above which the loss counts as exploded
+
+    @property
+    def ratio(self) -> float | None:
+        if self.level is None or not self.healthy_level:
+            return None
+        return self.level / self.healthy_level
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as trouble: `ratio` times the healthy level and `spreads` block-to-block sigmas above."""
+
+    ratio: float = 1.5
+    spreads: float = 6.0
+    non_finite_points: int = 3  # in a row and last: fewer may be one bad batch
+    heal_points: int = 100  # a fall that leads back under the threshold within so many points is healing
+
+
+def find_trouble(window: Window, limits: Limits, after_step: int | None = None) -> Trouble | None:
+    """The trouble a loss is in now, or None: healthy, healing, or too little seen to say.
+
+    after_step: only trouble that is seen in the points above it counts (what came before was dealt with);
+    points up to it still serve as the healthy past.
+    """
+    fresh = window if after_step is None else window.after(after_step)
+    if len(fresh) == 0:
+        return None
+    finite = np.isfinite(window.values)
+    steps, values = window.steps[finite], window.values[finite]
+    explosion = _find_explosion(steps, values, limits, fresh, window)
+    onset = _non_finite_onset(fresh, limits)
+    if onset is None:
+        return explosion
+    before = window.until(onset - 1)
+    healthy = before.values[np.isfinite(before.values)]
+    # A loss mostly explodes on its way to NaN: the weights were bad from there on.
+    if explosion is not None and explosion.onset_step < onset:
+        onset = explosion.onset_step
+    level = _lowest_level(healthy) if len(healthy) else None
+    return Trouble(Kind.NON_FINITE, onset, int(window.steps[-1]), level, None, None)
+
+
+def _non_finite_onset(window: Window, limits: Limits) -> int | None:
+    bad = ~np.isfinite(window.values)
+    recent = bad[-2 * BLOCK :]
+    trailing = len(bad) if bad.all() else int(np.argmax(~bad[::-1]))
+    if trailing >= limits.non_finite_points:
+        return int(window.steps[len(bad) - trailing])
+    if len(recent) == 2 * BLOCK and recent.mean() >= 0.5:
+        return int(window.steps[len(bad) - len(recent) + int(np.argmax(recent))])
+    return None
+
+
+def _lowest_level(values: Floats) -> float:
+    """The lowest median of three neighbouring blocks, or of all points where there are fewer."""
+    medians = _block_medians(values)
+    if len(medians) < 3:
+        return float(np.median(values))
+    return float(np.min([np.median(medians[i : i + 3]) for i in range(len(medians) - 2)]))
+
+
+def _block_medians(values: Floats) -> Floats:
+    whole = len(values) // BLOCK * BLOCK
+    return np.median(values[len(values) - whole :].reshape(-1, BLOCK), axis=1) if whole else np.empty(0)
+
+
+def _find_explosion(
+    steps: Ints, values: Floats, limits: Limits, fresh: Window, window: Window
+) -> Trouble | None:
+    # Two fresh blocks at least: one block may be one bad batch and its echo in the momentum.
+    if int(np.isfinite(fresh.values).sum()) < 2 * BLOCK or len(values) < 2 * BLOCK:
+        return None
+    positive = bool(values.min() > 0)
+    y = np.log(values) if positive else values
+    medians = _block_medians(y)
+    offset = len(y) - len(medians) * BLOCK
+    now = float(np.median(y[-2 * BLOCK :]))
+
+    found: tuple[Kind, int, float, float] | None = None  # kind, index of onset, healthy level, threshold
+    if positive and int(window.steps[0]) <= 5 * window.stride:
+        # The lowest of three: with far too high a rate, the second step is in trouble already.
+        start = float(y[:3].min())
+        fives = np.lib.stride_tricks.sliding_window_view(y, 5)
+        # Five points, so that one bad batch is not taken for it; too low a rate never rises at all.
+        high = start + float(np.log(1.15))
+        shot = np.flatnonzero(np.median(fives, axis=1) > high)
+        stuck = float(medians[-2:].min()) > start + np.log(0.9) if len(medians) >= 2 else False
+        if len(shot) and stuck and len(y) - shot[0] >= RUIN_POINTS:
+            first = int(shot[0]) + int(np.argmax(y[shot[0] :] > high))
+            found = (Kind.RUINED_START, first, start, start + float(np.log(0.9)))
+    if found is None and len(medians) >= 5:
+        spread = robust_sigma(np.diff(medians)) / np.sqrt(2)
+        healthy = float(np.min([np.median(medians[i : i + 3]) for i in range(len(medians) - 2)]))
+        margin = limits.spreads * spread
+        if positive:
+            margin = max(margin, float(np.log(limits.ratio)))
+        else:
+            margin = max(margin, limits.spreads * robust_sigma(y), 1e-12)
+        over = medians > healthy + margin
+        if bool(over[-2:].all()):
+            below = np.flatnonzero(~over)
+            first = int(below[-1]) + 1 if len(below) else 0
+            found = (Kind.EXPLOSION, offset + first * BLOCK, healthy, healthy + margin)
+    if found is None or _is_healing(steps, y, found[1], found[3], limits, fresh):
+        return None
+
+    def unit(level: float) -> float:
+        return float(np.exp(level)) if positive else level
+
+    kind, index, healthy, threshold = found
+    return Trouble(kind, int(steps[index]), int(window.steps[-1]), unit(healthy), unit(now), unit(threshold))
+
+
+def _is_healing(steps: Ints, y: Floats, onset: int, threshold: float, limits: Limits, fresh: Window) -> bool:
+    """Whether the loss falls from its peak fast enough to be well again soon."""
+    start = max(onset, int(np.searchsorted(steps, fresh.steps[0])))
+    peak = start + int(np.argmax(y[start:]))
+    # The later half tells where it is going; the first fall from a peak is always steep.
+    since = slice(max(peak, (peak + len(y)) // 2 - BLOCK), None)
+    if len(y[since]) < BLOCK:
+        return True  # the peak is only just over: look again with more points
+    trend = robust_trend(steps[since], y[since])
+    stride = max(1.0, trend.steps / max(1, trend.points - 1))
+    return trend.is_falling and trend.level + trend.slope * stride * limits.heal_points < threshold

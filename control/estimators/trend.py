@@ -1,0 +1,132 @@
+"""Robust straight-line trends of a noisy metric, and how far they may be extended.
+
+Everything here works on y: the metric's logarithm where all of it is positive (losses fall by
+ratios, not by amounts), else the metric itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from control.proposals import Floats, Ints
+
+Z90 = 1.645  # two-sided 90 % of a normal distribution
+MAD_TO_SIGMA = 1.4826
+BINS = 48
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A line through a window: slope per step with its 90 % interval, level at the last step."""
+
+    slope: float
+    slope_low: float
+    slope_high: float
+    level: float
+    level_error: float  # half width of the level's 90 % interval, the slope's part left out
+    noise: float  # robust standard deviation of single points about the line
+    points: int
+    first_step: int
+    last_step: int
+
+    @property
+    def steps(self) -> int:
+        return self.last_step - self.first_step
+
+    @property
+    def is_falling(self) -> bool:
+        return self.slope_high < 0
+
+    @property
+    def is_rising(self) -> bool:
+        return self.slope_low > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Extension:
+    """A trend carried on: float64 arrays of one shape, 90 % interval low..high around mean, all in y."""
+
+    steps: Ints
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+def robust_sigma(values: Floats) -> float:
+    """Standard deviation from the median absolute deviation: half of the points may be wild. 0 for none."""
+    if len(values) == 0:
+        return 0.0
+    return float(MAD_TO_SIGMA * np.median(np.abs(values - np.median(values))))
+
+
+def binned_medians(steps: Ints, values: Floats, bins: int = BINS) -> tuple[Floats, Floats]:
+    """At most `bins` (mean step, median value) pairs over equal numbers of points, in order."""
+    count = len(values)
+    if count <= bins:
+        return steps.astype(np.float64), values
+    size = -(-count // bins)
+    whole = count // size * size
+    # The oldest points that do not fill a bin are left out: the newest matter most.
+    offset = count - whole
+    step_rows = steps[offset:].reshape(-1, size)
+    value_rows = values[offset:].reshape(-1, size)
+    return step_rows.mean(axis=1), np.median(value_rows, axis=1)
+
+
+def robust_trend(steps: Ints, values: Floats) -> Trend:
+    """The line through the points: median of all pairwise slopes, and an interval from their order.
+
+    steps: int64, values: float64 and finite, one shape (points,), points >= 3, steps increasing.
+    Long windows are reduced to 48 medians first, so that the cost does not grow with the window.
+    Source: Theil 1950; Sen 1968, J. Am. Stat. Assoc. 63, pp. 1379-1389 (interval by Kendall's tau).
+    Raises ValueError with fewer than 3 points.
+    """
+    if len(values) < 3:
+        raise ValueError(f"a trend needs 3 points or more, got {len(values)}")
+    bin_steps, bin_values = binned_medians(steps, values)
+    count = len(bin_values)
+    first, second = np.triu_indices(count, k=1)
+    slopes = np.sort((bin_values[second] - bin_values[first]) / (bin_steps[second] - bin_steps[first]))
+    slope = float(np.median(slopes))
+    spread = Z90 * np.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    low = int(np.clip(np.floor((len(slopes) - spread) / 2), 0, len(slopes) - 1))
+    high = int(np.clip(np.ceil((len(slopes) + spread) / 2), 0, len(slopes) - 1))
+    middle = float(np.median(bin_values - slope * bin_steps))
+    residuals = bin_values - middle - slope * bin_steps
+    # 1.2533: a median is that much less sure than a mean, for normal noise.
+    level_error = Z90 * 1.2533 * robust_sigma(residuals) / np.sqrt(count)
+    return Trend(
+        slope=slope,
+        slope_low=float(slopes[low]),
+        slope_high=float(slopes[high]),
+        level=middle + slope * float(steps[-1]),
+        level_error=float(level_error),
+        noise=robust_sigma(values - middle - slope * steps),
+        points=len(values),
+        first_step=int(steps[0]),
+        last_step=int(steps[-1]),
+    )
+
+
+def extend(trend: Trend, until_step: int, points: int = 9) -> Extension:
+    """Where the trend leads from its last step to `until_step`, if nothing is changed.
+
+    The mean is a damped trend, because learning curves bend: the slope fades over a length equal to the
+    window's own. The interval runs from the undamped line on the optimistic side to the damped one on
+    the other, each with the slope's and the level's uncertainty.
+    Source: Gardner and McKenzie 1985, Management Science 31(10), pp. 1237-1246.
+    """
+    until_step = max(until_step, trend.last_step + 1)
+    steps = np.unique(np.linspace(trend.last_step, until_step, points).round().astype(np.int64))
+    ahead = (steps - trend.last_step).astype(np.float64)
+    length = max(1.0, float(trend.steps))
+    damped = length * -np.expm1(-ahead / length)
+    # The slope's uncertainty also moves the level at the window's end, half a window from its centre.
+    swing = 0.5 * length * 0.5 * (trend.slope_high - trend.slope_low)
+    error = trend.level_error + swing
+    return Extension(
+        steps=steps,
+        mean=trend.level + trend.slope * damped,
+        low=trend.level - error + np.minimum(trend.slope_low * damped, trend.slope_low * ahead),
+        high=trend.level + error + np.maximum(trend.slope_high * damped, trend.slope_high * ahead),
+    )

@@ -1,0 +1,232 @@
+"""What no policy may do, whoever wrote it. Pure: an observation and a proposal in, a refusal in words out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from .proposals import ACTED_STATES, Change, Observation, PastDecision, Proposal, TunableView
+
+
+class Rule(StrEnum):
+    NOT_RUNNING = "not running"
+    NO_TUNABLE = "no such tunable"
+    NO_CHANGE = "no change"
+    BOUNDS = "bounds"
+    PERSON = "a person's hand"
+    OPEN = "one open change"
+    STEP = "largest step"
+    COOLDOWN = "cool-down"
+    BUDGET = "budget"
+    CHECKPOINT = "no such checkpoint"
+    VERB = "verb"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    rule: Rule
+    sentence: str
+
+
+class InvalidSetting(ValueError):
+    """A guard or policy parameter that cannot be taken: which one, and what it must be."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The guards' figures, set per experiment."""
+
+    max_factor: float = 10.0  # no single change multiplies or divides a value by more
+    cooldown_steps: int = 50  # after a change of a tunable, before the next one of the same
+    max_changes: int = 50  # per run, all policies together
+    hands_off_seconds: float = 120.0  # after a person set a tunable, it is theirs for so long
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Limits":
+        """The defaults with the given figures in place. Raises InvalidSetting, naming the figure."""
+        known = {f.name for f in fields(cls)}
+        for name, value in settings.items():
+            if name not in known:
+                raise InvalidSetting(name, f"is no guard; the guards are {', '.join(sorted(known))}")
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InvalidSetting(name, f"must be a number, got {value!r}")
+            low, high, whole = RANGES[name]
+            if whole and value != int(value):
+                raise InvalidSetting(name, f"must be a whole number, got {value!r}")
+            if not low <= value <= high:
+                raise InvalidSetting(name, f"must lie in {low:g}..{high:g}, got {value!r}")
+        figures: dict[str, Any] = {
+            name: int(value) if RANGES[name][2] else float(value) for name, value in settings.items()
+        }
+        return cls(**figures)
+
+
+RANGES: Mapping[str, tuple[float, float, bool]] = {
+    "max_factor": (1.01, 1e6, False),
+    "cooldown_steps": (0, 1e9, True),
+    "max_changes": (0, 1e6, True),
+    "hands_off_seconds": (0, 1e7, False),
+}
+
+
+def check(proposal: Proposal, observation: Observation, limits: Limits) -> Refusal | None:
+    """The first guard that stands against the proposal, or None when it may go on."""
+    if observation.state != "running":
+        return Refusal(Rule.NOT_RUNNING, f"the run is {observation.state}; only a running run is changed")
+    if not proposal.changes:
+        return Refusal(Rule.NO_CHANGE, "the proposal holds no change")
+    for change in proposal.changes:
+        refusal = _check_change(change, observation, limits)
+        if refusal is not None:
+            return refusal
+    return _check_open(proposal, observation) or _check_pace(proposal, observation, limits)
+
+
+def _check_change(change: Change, observation: Observation, limits: Limits) -> Refusal | None:
+    if change.verb == "rollback":
+        wanted = change.value.get("checkpoint") if isinstance(change.value, Mapping) else None
+        if any(checkpoint.id == wanted for checkpoint in observation.checkpoints):
+            return None
+        return Refusal(Rule.CHECKPOINT, f"this run has no restorable checkpoint {wanted!r}")
+    if change.verb != "set":
+        return Refusal(Rule.VERB, f"a policy may set a tunable or roll back, not {change.verb!r}")
+    tunable = observation.tunables.get(change.tunable)
+    if tunable is None:
+        have = ", ".join(sorted(observation.tunables)) or "none"
+        return Refusal(
+            Rule.NO_TUNABLE, f"the run has not declared a tunable {change.tunable!r}; it has: {have}"
+        )
+    return (
+        _check_value(tunable, change.value)
+        or _check_hand(tunable, limits)
+        or _check_size(tunable, change.value, limits)
+    )
+
+
+def _check_value(tunable: TunableView, value: Any) -> Refusal | None:
+    if value == tunable.value:
+        return Refusal(Rule.NO_CHANGE, f"{tunable.name} is {value!r} already")
+    if tunable.kind == "choice":
+        if value in tunable.choices:
+            return None
+        return Refusal(Rule.BOUNDS, f"{tunable.name}={value!r} is none of {list(tunable.choices)!r}")
+    if tunable.kind == "bool":
+        return (
+            None if isinstance(value, bool) else Refusal(Rule.BOUNDS, f"{tunable.name} takes true or false")
+        )
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Refusal(Rule.BOUNDS, f"{tunable.name} takes a number, not {value!r}")
+    if tunable.kind == "int" and value != int(value):
+        return Refusal(Rule.BOUNDS, f"{tunable.name} takes a whole number, not {value!r}")
+    low = float("-inf") if tunable.low is None else tunable.low
+    high = float("inf") if tunable.high is None else tunable.high
+    # Written so that NaN, which compares false to everything, is refused.
+    if not (low <= value <= high and abs(value) < float("inf")):
+        return Refusal(Rule.BOUNDS, f"{tunable.name}={value!r} is outside its bounds {low:g}..{high:g}")
+    return None
+
+
+def _check_hand(tunable: TunableView, limits: Limits) -> Refusal | None:
+    ago = tunable.person_seconds_ago
+    if ago is None or ago >= limits.hands_off_seconds:
+        return None
+    return Refusal(
+        Rule.PERSON,
+        f"a person set {tunable.name} {ago:.0f} s ago; it is theirs for {limits.hands_off_seconds:.0f} s",
+    )
+
+
+def _check_size(tunable: TunableView, value: Any, limits: Limits) -> Refusal | None:
+    if tunable.kind not in {"float", "int"} or not isinstance(tunable.value, int | float):
+        return None
+    old, new = float(tunable.value), float(value)
+    if old > 0 and new > 0:
+        factor = max(new / old, old / new)
+        # The last digits: values are rounded to four significant ones before they are proposed.
+        if factor <= limits.max_factor * 1.001:
+            return None
+        return Refusal(
+            Rule.STEP,
+            f"{tunable.name} from {old:g} to {new:g} is a factor of {factor:.3g}; "
+            f"the largest allowed is {limits.max_factor:g}",
+        )
+    if tunable.low is None or tunable.high is None:
+        return None
+    # Zero or a change of sign has no factor: at most half of the declared range at once.
+    half = (tunable.high - tunable.low) / 2
+    if abs(new - old) <= half:
+        return None
+    return Refusal(Rule.STEP, f"{tunable.name} from {old:g} to {new:g} crosses more than half of its range")
+
+
+def _check_open(proposal: Proposal, observation: Observation) -> Refusal | None:
+    touched = {change.tunable for change in proposal.changes if change.verb == "set"}
+    rolls_back = any(change.verb == "rollback" for change in proposal.changes)
+    for past in observation.past:
+        if not past.is_open or not (past.tunable in touched or rolls_back or past.verb == "rollback"):
+            continue
+        # A rescue need not wait for a person's answer to something smaller.
+        if proposal.urgency and past.state == "proposed" and not past.urgent:
+            continue
+        if proposal.urgency and past.tunable not in touched and past.verb != "rollback":
+            continue
+        what = past.tunable or past.verb
+        return Refusal(Rule.OPEN, f"decision {past.id} of {past.policy} on {what} is not yet judged")
+    return None
+
+
+def _check_pace(proposal: Proposal, observation: Observation, limits: Limits) -> Refusal | None:
+    spent = sum(past.state in ACTED_STATES for past in observation.past)
+    if spent >= limits.max_changes:
+        return Refusal(Rule.BUDGET, f"the run's budget of {limits.max_changes} changes is spent")
+    if proposal.urgency:
+        return None
+    for change in proposal.changes:
+        tunable = observation.tunables.get(change.tunable)
+        last = last_touched(change, tunable, observation)
+        if last is not None and observation.step - last < limits.cooldown_steps:
+            return Refusal(
+                Rule.COOLDOWN,
+                f"{change.tunable or change.verb} was changed at step {last}; the cool-down is "
+                f"{limits.cooldown_steps} steps and the run is at step {observation.step}",
+            )
+    return None
+
+
+def last_touched(change: Change, tunable: TunableView | None, observation: Observation) -> int | None:
+    """The last step on this branch at which what `change` changes was changed before; None for never."""
+    steps = [
+        past.at_step
+        for past in observation.past
+        if past.state in ACTED_STATES
+        and observation.on_this_branch(past)
+        and (past.tunable == change.tunable or past.verb == "rollback")
+    ]
+    if tunable is not None and tunable.changed_step is not None and tunable.changed_step <= observation.step:
+        steps.append(tunable.changed_step)
+    return max(steps, default=None)
+
+
+def already_said(proposal: Proposal, observation: Observation, limits: Limits) -> PastDecision | None:
+    """An earlier decision of this policy on the same thing that this proposal would only repeat, or None.
+
+    One that was recorded, blocked, refused or left unanswered holds until its horizon has passed, and at
+    least for the cool-down: every tick would write it down again otherwise.
+    """
+    quiet = {"recorded", "blocked", "rejected", "expired"}
+    for past in reversed(observation.past):
+        if past.policy != proposal.policy or past.state not in quiet or not observation.on_this_branch(past):
+            continue
+        if past.tunable != proposal.tunable or past.verb != proposal.verb:
+            continue
+        hold = max(limits.cooldown_steps, past.judge_at_step - past.decided_step)
+        # A person who said no means it for longer than a horizon.
+        hold *= 10 if past.state == "rejected" else 1
+        if observation.step - past.decided_step < hold:
+            return past
+    return None

@@ -1,0 +1,296 @@
+"""Learning rate: raise it while trials prove that the run learns faster, lower it where noise rules.
+
+Sees: the training loss since the last change, the learning rate, its own past decisions with verdicts.
+Does: one short trial at a time, each judged against the forecast of not acting. Up, by a factor, while
+the loss falls smoothly but slowly; a trial that is not better is taken back. Down, by a factor, when the
+loss rises, or has stopped falling: too high a rate (noise rules) and a plateau look alike, and both want
+a lower one.
+
+Sources: raise while it helps, cut when it does not: Vogl et al. 1988, Biol. Cybern. 59, and Battiti 1989,
+Complex Systems 3 ("bold driver"); factors of about 3 on a log scale: Bengio 2012, arXiv 1206.5533, 3.1.1;
+a lower rate once SGD has become stationary: Yaida 2018, arXiv 1810.00004.
+Limit: short trials favour low rates (Wu et al. 2018, arXiv 1803.02021), so the rate is never lowered to gain
+speed, only where there is no progress left to lose.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from control.estimators.trend import Trend, robust_sigma, robust_trend
+from control.proposals import (
+    ACTED_STATES,
+    Change,
+    Expected,
+    Floats,
+    Observation,
+    Proposal,
+    TunableView,
+    Window,
+)
+
+# What was only recorded, or a person refused, is not asked for again at once either.
+ANSWERED = ACTED_STATES | {"rejected", "recorded", "expired"}
+
+
+class LearningRate:
+    name = "learning_rate"
+    summary = "Tries a higher learning rate while the loss falls slowly, a lower one when it rises or stalls."
+    defaults: Mapping[str, Any] = {
+        "enabled": True,
+        "metric": "",
+        "factor": 3.0,
+        "horizon_steps": 100,
+        "window_steps": 120,
+        "plateau_steps": 400,
+        "slow_progress": 0.2,
+        "smooth_noise": 0.15,
+        "retry_steps": 3000,
+    }
+
+    def propose(self, observation: Observation) -> list[Proposal]:
+        parameters = observation.parameters
+        metric = observation.loss_metric(str(parameters["metric"]))
+        rate = observation.with_role("learning_rate")
+        if not metric or rate is None or not isinstance(rate.value, int | float) or not rate.value > 0:
+            return []
+        if any(past.is_open and past.tunable in {rate.name, ""} for past in observation.past):
+            return []
+        window = observation.windows[metric]
+        since = window.after(last_change(observation, rate))
+        scale = window.stride
+        seen = read(since, window, int(parameters["window_steps"]), scale)
+        if seen is None:
+            return []
+        tries = Tries.of(self.name, observation, rate, int(parameters["retry_steps"]) * scale)
+        up = self._up(seen, since, scale, rate, tries, parameters)
+        if up:
+            return [self._proposal(observation, metric, rate, seen, up, scale, direction=1)]
+        down = self._down(seen, since, rate, tries, parameters, scale)
+        if down:
+            return [self._proposal(observation, metric, rate, seen, down, scale, direction=-1)]
+        return []
+
+    def _up(
+        self,
+        seen: "Reading",
+        since: Window,
+        scale: int,
+        rate: TunableView,
+        tries: "Tries",
+        parameters: Mapping[str, Any],
+    ) -> str:
+        """Why a higher rate is worth a trial; "" when it is not."""
+        target = float(rate.value) * float(parameters["factor"])
+        if tries.bars(target) or (rate.high is not None and float(rate.value) >= rate.high):
+            return ""
+        trend = seen.trend
+        # Above its start or its best: whatever is wrong, too low a rate is not it.
+        if seen.above_best > max(3 * trend.noise, 0.3) or (seen.is_start and not seen.calm_start):
+            return ""
+        slow = float(parameters["slow_progress"])
+        smooth = trend.noise < float(parameters["smooth_noise"])
+        if tries.is_ascending and seen.progress < (3 * slow if smooth else slow / 2) and not trend.is_rising:
+            return f"still falls {percent(seen.progress)} in {trend.steps} steps after the last raise helped"
+        if not smooth:
+            return self._up_in_noise(since, slow, parameters, scale)
+        if trend.is_falling and seen.progress < slow:
+            return f"falls smoothly but slowly, {percent(seen.progress)} in {trend.steps} steps"
+        idle = not trend.is_rising and abs(seen.moved) < max(slow / 2, 2 * trend.noise) and seen.is_start
+        if idle and seen.calm_start:
+            return f"has hardly moved since the start, {percent(seen.moved)} in {trend.last_step} steps"
+        return ""
+
+    def _up_in_noise(self, since: Window, slow: float, parameters: Mapping[str, Any], scale: int) -> str:
+        """The same question to a noisy loss, which takes four times as long to answer."""
+        base = int(parameters["window_steps"])
+        far = read(since, since, 4 * base, scale)
+        if far is None or far.trend.steps < 0.9 * 4 * base * scale:
+            return ""
+        if far.trend.is_falling and 0.02 < far.progress < slow:
+            return f"falls slowly, {percent(far.progress)} in {far.trend.steps} steps"
+        return ""
+
+    def _down(
+        self,
+        seen: "Reading",
+        since: Window,
+        rate: TunableView,
+        tries: "Tries",
+        parameters: Mapping[str, Any],
+        scale: int,
+    ) -> str:
+        """Why a lower rate is due; "" when it is not."""
+        if rate.low is not None and float(rate.value) <= rate.low:
+            return ""
+        # Each lower rate that brought nothing doubles the patience before the next.
+        patience = int(parameters["plateau_steps"]) * scale * 2**tries.idle_downs
+        rise = seen.trend.slope_low * seen.trend.steps
+        if seen.trend.is_rising and rise > max(0.02, 0.5 * seen.trend.noise) and seen.trend.points >= 60:
+            return f"rises, {percent(rise)} or more in {seen.trend.steps} steps"
+        flat = read(since, since, patience, scale)
+        if flat is None or flat.trend.steps < 0.9 * patience:
+            return ""
+        if not flat.trend.is_falling or flat.progress < 0.02:
+            return f"has stopped falling, {percent(flat.progress)} in {flat.trend.steps} steps"
+        return ""
+
+    def _proposal(
+        self,
+        observation: Observation,
+        metric: str,
+        rate: TunableView,
+        seen: "Reading",
+        why: str,
+        scale: int,
+        direction: int,
+    ) -> Proposal:
+        parameters = observation.parameters
+        factor = float(parameters["factor"])
+        value = bounded(float(rate.value) * factor**direction, rate)
+        # The more noise for the progress, the longer it takes for an effect to show: up to four times.
+        longer = min(4, max(1, math.ceil(seen.trend.noise / max(0.1, seen.progress))))
+        horizon = int(parameters["horizon_steps"]) * scale * longer
+        ratio = value / float(rate.value)
+        if direction > 0:
+            # At most proportional to the rate; half of that is the guess, none of it the worst hoped for.
+            best = max(seen.progress, 0.02) * horizon / max(1, seen.trend.steps) * (ratio - 1)
+            expected = Expected(effect=-0.5 * best, low=-min(best, 0.95), high=0.0)
+            verb = "try"
+        else:
+            # What SGD's noise adds to the loss shrinks with the rate; how much that is, nobody knows yet.
+            expected = Expected(effect=-0.1, low=-0.5, high=0.02)
+            verb = "lower"
+        expected = Expected(max(expected.effect, -0.95), expected.low, expected.high)
+        return Proposal(
+            policy=self.name,
+            changes=(Change("set", rate.name, value),),
+            reason=f"{metric} {why}; {verb} {rate.name} {value:.4g} in place of {rate.value:.4g}.",
+            evidence={
+                "window": [seen.trend.first_step, seen.trend.last_step],
+                "progress": round(seen.progress, 5),
+                "progress_low": round(-seen.trend.slope_high * seen.trend.steps, 5),
+                "progress_high": round(-seen.trend.slope_low * seen.trend.steps, 5),
+                "noise": round(seen.trend.noise, 5),
+                "points": seen.trend.points,
+                "unit": seen.unit,
+            },
+            expected=expected,
+            metric=metric,
+            judge_after_steps=horizon,
+            trial=True,
+        )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Progress since the last change: `progress` is the fall of log(loss) over the trend's window."""
+
+    trend: Trend
+    progress: float
+    moved: float  # fall of log(loss) since the start of what is known
+    above_best: float  # how far the level is above the lowest seen before
+    is_start: bool  # the window reaches back to the run's first steps
+    calm_start: bool  # the loss never was far above its start
+    unit: str  # "log" or "spread"
+
+
+def read(since: Window, whole: Window, window_steps: int, scale: int) -> Reading | None:
+    """The trend of the newest `window_steps * scale` steps of `since`; None with too few finite points."""
+    if len(since) == 0:
+        return None
+    recent = since.after(int(since.steps[-1]) - window_steps * scale)
+    good = np.isfinite(recent.values)
+    if good.sum() < max(24, 0.5 * window_steps * 0.8) or good.mean() < 0.9:
+        return None
+    finite = whole.values[np.isfinite(whole.values)]
+    positive = bool(finite.min() > 0)
+    spread = 1.0 if positive else max(robust_sigma(finite), 1e-12)
+
+    def to_y(values: Floats) -> Floats:
+        return np.log(values) if positive else values / spread
+
+    trend = robust_trend(recent.steps[good], to_y(recent.values[good]))
+    everything: Floats = to_y(finite)
+    start = float(np.median(everything[:5]))
+    blocks = everything[: len(everything) // 20 * 20].reshape(-1, 20)
+    best = float(np.median(blocks, axis=1).min()) if len(blocks) else trend.level
+    return Reading(
+        trend=trend,
+        progress=-trend.slope * trend.steps,
+        moved=start - trend.level,
+        above_best=trend.level - best,
+        is_start=int(whole.steps[0]) <= 5 * scale,
+        calm_start=positive and float(everything.max()) < start + np.log(1.5),
+        unit="log" if positive else "spread",
+    )
+
+
+@dataclass(frozen=True)
+class Tries:
+    """What earlier trials taught: rates that proved too high, and lower rates that brought nothing."""
+
+    too_high: float | None
+    idle_downs: int
+    is_ascending: bool  # the last trial was a higher rate, and it was better
+
+    @classmethod
+    def of(cls, policy: str, observation: Observation, rate: TunableView, retry_steps: int) -> "Tries":
+        too_high: list[float] = []
+        idle = 0
+        ascending = False
+        for past in observation.past:
+            if past.tunable != rate.name or past.state not in ANSWERED:
+                continue
+            # Steps left behind by a roll back stay a lesson: the rate that broke the run broke it.
+            age = observation.step - past.at_step
+            recent = age <= retry_steps
+            # What was not shown to be worse may be asked again sooner.
+            soon = age <= retry_steps // 4 or (past.verdict == "worse" and recent)
+            old, new = number(past.old_value), number(past.new_value)
+            if old is None or new is None:
+                continue
+            raised = new > old
+            if raised and past.policy == policy and past.verdict != "better" and soon:
+                too_high.append(new)
+            elif not raised and recent and (past.urgent or past.verdict == "better"):
+                too_high.append(old)
+            if past.policy == policy and not raised:
+                idle = 0 if past.verdict == "better" else idle + 1
+            ascending = raised and past.verdict == "better"
+        return cls(min(too_high, default=None), min(idle, 6), ascending)
+
+    def bars(self, value: float) -> bool:
+        """Whether `value` comes within a tenth of a rate that proved too high."""
+        return self.too_high is not None and value > 0.9 * self.too_high
+
+
+def last_change(observation: Observation, rate: TunableView) -> int:
+    """The last step at which the rate was changed or the run rolled back, on this branch; -1 for never."""
+    steps = [-1]
+    if rate.changed_step is not None and rate.changed_step <= observation.step:
+        steps.append(rate.changed_step)
+    for past in observation.past:
+        touches = past.tunable == rate.name or past.verb == "rollback"
+        if touches and past.state in ACTED_STATES and observation.on_this_branch(past):
+            steps.append(past.at_step)
+    return max(steps)
+
+
+def number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def bounded(value: float, rate: TunableView) -> float:
+    if rate.low is not None:
+        value = max(value, rate.low)
+    if rate.high is not None:
+        value = min(value, rate.high)
+    return float(f"{value:.4g}")
+
+
+def percent(fall: float) -> str:
+    return f"{100 * abs(fall):.2g} %"

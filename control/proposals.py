@@ -1,0 +1,229 @@
+"""What a policy sees and what it answers: frozen values, numpy arrays, nothing that can reach the site.
+
+    observation --- Policy.propose ---> proposals
+
+All steps are optimiser steps of the run, all metrics in the unit they were logged in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+# A decision in one of these states has not come to its end: nothing else may change its tunable.
+OPEN_STATES = frozenset({"proposed", "sent", "applied"})
+# A decision in one of these states did reach the run (or is on its way): it counts against the budget.
+ACTED_STATES = frozenset({"sent", "applied", "judged", "undone"})
+
+LOSS_NAMES = ("loss", "train/loss", "train_loss", "training_loss")
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The newest points of one key on the run's current branch, in order of step.
+
+    steps: int64, times: float64 seconds since the epoch, values: float64 with NaN and inf kept; one shape
+    (points,).
+    """
+
+    steps: Ints
+    times: Floats
+    values: Floats
+
+    @classmethod
+    def of(cls, steps: npt.ArrayLike, times: npt.ArrayLike, values: npt.ArrayLike) -> Window:
+        """A window from any sequences, sorted by step; of a step logged twice, the later point is kept."""
+        step_array = np.asarray(steps, dtype=np.int64)
+        time_array = np.asarray(times, dtype=np.float64)
+        value_array = np.asarray(values, dtype=np.float64)
+        if len(step_array) > 1 and not bool(np.all(np.diff(step_array) > 0)):
+            order = np.argsort(step_array, kind="stable")
+            step_array, time_array, value_array = step_array[order], time_array[order], value_array[order]
+            last_of_step = np.append(np.diff(step_array) > 0, True)
+            step_array, time_array, value_array = (
+                step_array[last_of_step], time_array[last_of_step], value_array[last_of_step],
+            )  # fmt: skip
+        return cls(step_array, time_array, value_array)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def after(self, step: int) -> Window:
+        """The points with a step above `step`."""
+        return self._from(int(np.searchsorted(self.steps, step, side="right")))
+
+    def until(self, step: int) -> Window:
+        """The points with a step of at most `step`."""
+        end = int(np.searchsorted(self.steps, step, side="right"))
+        return Window(self.steps[:end], self.times[:end], self.values[:end])
+
+    def last(self, points: int) -> Window:
+        """The newest `points` points."""
+        return self._from(max(0, len(self.steps) - points))
+
+    def _from(self, start: int) -> Window:
+        return Window(self.steps[start:], self.times[start:], self.values[start:])
+
+    @property
+    def stride(self) -> int:
+        """Steps between two neighbouring points: their median distance, at least 1."""
+        return max(1, int(np.median(np.diff(self.steps)))) if len(self.steps) > 1 else 1
+
+
+@dataclass(frozen=True)
+class TunableView:
+    """A setting of the run as it stands. `person_seconds_ago`: since a person last set it, None if never."""
+
+    name: str
+    kind: str  # float, int, bool, choice
+    value: Any
+    initial: Any = None
+    low: float | None = None
+    high: float | None = None
+    scale: str = "linear"  # linear, log
+    choices: tuple[Any, ...] = ()
+    role: str = ""
+    changed_step: int | None = None
+    person_seconds_ago: float | None = None
+
+
+@dataclass(frozen=True)
+class PastDecision:
+    """An earlier decision on this run. `verdict` is "" until it was judged."""
+
+    id: int
+    policy: str
+    state: str
+    verb: str
+    tunable: str
+    old_value: Any
+    new_value: Any
+    decided_step: int
+    judge_at_step: int
+    # The step from which the change was in force: for a roll back, the step it went back to.
+    applied_step: int | None = None
+    verdict: str = ""
+    # What was measured against the forecast of not acting, as a ratio (-0.2: 20 % lower); None if not judged.
+    effect: float | None = None
+    urgent: bool = False
+    # Which guard refused it, "" when none did.
+    blocked_rule: str = ""
+
+    @property
+    def at_step(self) -> int:
+        return self.decided_step if self.applied_step is None else self.applied_step
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+
+@dataclass(frozen=True)
+class CheckpointView:
+    """A state that the run can be rolled back to. `metrics`: what the run logged when it was saved."""
+
+    id: int
+    step: int
+    branch: int = 0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the experiment is judged by. An empty metric: no goal was set."""
+
+    metric: str = ""
+    direction: str = "min"  # min, max
+    target: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """One run as the controller sees it at one moment."""
+
+    run: str
+    step: int
+    state: str = "running"
+    goal: Goal = field(default_factory=Goal)
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    tunables: Mapping[str, TunableView] = field(default_factory=dict)
+    checkpoints: tuple[CheckpointView, ...] = ()
+    past: tuple[PastDecision, ...] = ()  # oldest first
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # of the policy that is asked
+
+    def with_role(self, role: str) -> TunableView | None:
+        """The tunable that was declared with this role, or None; the first where there are several."""
+        return next((tunable for tunable in self.tunables.values() if tunable.role == role), None)
+
+    def direction_of(self, metric: str) -> str:
+        """Whether lower ("min") or higher ("max") is better for `metric`; what is not the goal is a loss."""
+        return self.goal.direction if metric == self.goal.metric else "min"
+
+    def loss_metric(self, preferred: str = "") -> str:
+        """The key that serves as training loss: `preferred`, else a usual name, else a goal to minimise.
+
+        "" when the run logs none of them.
+        """
+        if preferred:
+            return preferred if preferred in self.windows else ""
+        usual = (*LOSS_NAMES, self.goal.metric) if self.goal.direction == "min" else LOSS_NAMES
+        return next((key for key in usual if key in self.windows), "")
+
+    def on_this_branch(self, past: PastDecision) -> bool:
+        """False for a decision whose step was left behind by a later roll back."""
+        return past.at_step <= self.step
+
+
+@dataclass(frozen=True)
+class Change:
+    """One command: set a tunable to a value, or roll back to {"checkpoint": id, "step", "path"}."""
+
+    verb: str  # set, rollback
+    tunable: str = ""
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The change of the metric that is expected at the horizon, against not acting, with a 90 % interval.
+
+    unit "ratio": -0.2 says 20 % lower than without the change.
+    """
+
+    effect: float
+    low: float
+    high: float
+    unit: str = "ratio"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change, the figures it rests on, what it should do, and when to look whether it did."""
+
+    policy: str
+    changes: tuple[Change, ...]  # applied in this order
+    reason: str  # one sentence for a person, with figures
+    evidence: Mapping[str, Any]  # {"window": [first step, last step], name: figure}
+    expected: Expected
+    metric: str
+    judge_after_steps: int
+    urgency: bool = False  # a rescue: may override the cool-down, never bounds or a person's hand
+    trial: bool = False  # taken back unless it is judged better; else only when judged worse
+    broken: bool = False  # the metric is beyond use now: forecast its ruin, not its trend
+
+    @property
+    def tunable(self) -> str:
+        """The tunable this proposal sets, "" when it only rolls back."""
+        return next((change.tunable for change in self.changes if change.verb == "set"), "")
+
+    @property
+    def verb(self) -> str:
+        return self.changes[0].verb

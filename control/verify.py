@@ -1,0 +1,348 @@
+"""Did it help? The forecast of not acting, fixed when deciding, against what then was measured.
+
+Pure. Metrics that are positive throughout are compared by their logarithm, so a difference is a ratio.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .estimators.trend import MAD_TO_SIGMA, Z90, extend, robust_sigma, robust_trend
+from .proposals import Change, CheckpointView, Floats, TunableView, Window
+
+# The trend is read from so many points before the decision, and the effect from at least so many after it.
+FORECAST_POINTS = 150
+JUDGE_POINTS = 20
+EARLY_POINTS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """What the metric would do without the change: float64 arrays of one shape, in the metric's unit.
+
+    Empty arrays with `broken`: it is not a number and would stay so. `log`: positive, compared by ratio.
+    """
+
+    metric: str
+    direction: str  # min, max
+    steps: np.ndarray[Any, np.dtype[np.int64]]
+    mean: Floats
+    low: Floats
+    high: Floats
+    log: bool
+    broken: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "metric": self.metric,
+            "direction": self.direction,
+            "steps": [int(step) for step in self.steps],
+            "mean": [float(f"{value:.6g}") for value in self.mean],
+            "low": [float(f"{value:.6g}") for value in self.low],
+            "high": [float(f"{value:.6g}") for value in self.high],
+            "log": self.log,
+            "broken": self.broken,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Forecast:
+        return cls(
+            metric=data["metric"],
+            direction=data["direction"],
+            steps=np.asarray(data["steps"], dtype=np.int64),
+            mean=np.asarray(data["mean"], dtype=np.float64),
+            low=np.asarray(data["low"], dtype=np.float64),
+            high=np.asarray(data["high"], dtype=np.float64),
+            log=bool(data["log"]),
+            broken=bool(data["broken"]),
+        )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its figures. `difference`: measured against forecast, a ratio where `log` holds."""
+
+    verdict: str  # better, same, worse, unclear
+    sentence: str
+    measured: float | None = None
+    forecast: float | None = None
+    low: float | None = None
+    high: float | None = None
+    difference: float | None = None
+    window: tuple[int, int] | None = None
+    metric: str = ""
+    log: bool = False
+
+    @property
+    def is_ruin(self) -> bool:
+        """Whether the metric is beyond use: no number, or three times what the forecast says."""
+        if self.verdict != "worse":
+            return False
+        return self.measured is None or (self.log and self.difference is not None and self.difference > 2)
+
+    def is_far(self, times: float) -> bool:
+        """Whether the measured value lies outside the interval by `times` its half width."""
+        if self.measured is None or self.forecast is None or self.low is None or self.high is None:
+            return self.verdict in {"better", "worse"}
+        to_y = math.log if self.log else float
+        off = to_y(self.measured) - to_y(self.forecast)
+        bound = to_y(self.high if off > 0 else self.low) - to_y(self.forecast)
+        return abs(off) > times * abs(bound)
+
+    def as_json(self) -> dict[str, Any]:
+        def short(value: float | None) -> float | None:
+            return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
+
+        return {
+            "metric": self.metric,
+            "measured": short(self.measured),
+            "forecast": short(self.forecast),
+            "low": short(self.low),
+            "high": short(self.high),
+            "difference": short(self.difference),
+            "window": None if self.window is None else list(self.window),
+            "sentence": self.sentence,
+        }
+
+
+def forecast(
+    metric: str, window: Window, horizon_steps: int, direction: str = "min", broken: bool = False
+) -> Forecast | None:
+    """Where `metric` would go within `horizon_steps` if nothing were changed; None with too few points.
+
+    window: the points since the last change, newest last. broken: the metric is in ruins, so it is held
+    at its present level (an explosion is not carried on, which would make any rescue look good), or, when
+    its last value is not a number, said to stay so.
+    """
+    # A far horizon wants a long look back: at least as long.
+    recent = window.last(max(FORECAST_POINTS, horizon_steps // window.stride))
+    if len(recent) == 0:
+        return None
+    last_step = int(recent.steps[-1])
+    empty = np.empty(0, dtype=np.float64)
+    good = np.isfinite(recent.values)
+    if broken:
+        tail = recent.last(JUDGE_POINTS).values
+        tail = tail[np.isfinite(tail)]
+        if not math.isfinite(float(recent.values[-1])) or len(tail) == 0:
+            nothing = np.empty(0, dtype=np.int64)
+            return Forecast(metric, direction, nothing, empty, empty, empty, log=False, broken=True)
+        steps = np.asarray([last_step, last_step + horizon_steps], dtype=np.int64)
+        level, spread = float(np.median(tail)), robust_sigma(tail)
+        ones = np.ones(2)
+        positive = bool(tail.min() > 0)
+        low = max(level - Z90 * spread, 0.5 * level) if positive else level - Z90 * spread
+        return Forecast(
+            metric, direction, steps, level * ones, low * ones, (level + Z90 * spread) * ones, positive, True
+        )
+    if good.sum() < JUDGE_POINTS:
+        return None
+    values = recent.values[good]
+    positive = bool(values.min() > 0)
+    trend = robust_trend(recent.steps[good], np.log(values) if positive else values)
+    ahead = extend(trend, last_step + horizon_steps)
+    back = np.exp if positive else np.asarray
+    return Forecast(
+        metric, direction, ahead.steps, back(ahead.mean), back(ahead.low), back(ahead.high), log=positive
+    )
+
+
+def looks_broken(window: Window, fixed: Forecast) -> bool:
+    """Whether the points since a change show ruin, so that waiting for the horizon would only cost steps.
+
+    Ruin: the last three points not finite, or the last ten all far (a factor of 3) on the wrong side of the
+    whole forecast interval.
+    """
+    last = window.last(3).values
+    if len(last) == 3 and not np.isfinite(last).any():
+        return True
+    if fixed.broken or not fixed.log or len(fixed.steps) == 0:
+        return False
+    ten = window.last(10)
+    values = ten.values[np.isfinite(ten.values)]
+    if len(values) < 10:
+        return False
+    if fixed.direction == "max":
+        return bool(values.max() < float(fixed.low.min()) / 3)
+    return bool(values.min() > 3 * float(fixed.high.max()))
+
+
+def verdict_now(
+    fixed: Forecast | None,
+    window: Window | None,
+    applied_step: int,
+    horizon_steps: int,
+    expected_effect: float = 0.0,
+) -> Judgement | None:
+    """The judgement once the horizon is reached, earlier if the metric is ruined; None while it is too early.
+
+    A decision without a window to judge by, or whose metric is no longer logged, waits too.
+    """
+    if window is None or len(window) == 0:
+        return None
+    after = window.after(applied_step)
+    if fixed is not None and len(after) and looks_broken(after, fixed):
+        reached = max(10, int(after.steps[-1]) - applied_step)
+        early = judge(fixed, window, applied_step, min(reached, horizon_steps), expected_effect)
+        if early.verdict == "worse":
+            return early
+    if fixed is not None and not fixed.broken and len(after) >= EARLY_POINTS:
+        # Looking often finds more by chance, so an early verdict must be twice as far out.
+        reached = min(int(after.steps[-1]) - applied_step, horizon_steps)
+        early = judge(fixed, window, applied_step, reached, expected_effect)
+        if early.verdict == "worse" and early.is_far(2.0):
+            return early
+    if int(window.steps[-1]) < applied_step + horizon_steps:
+        return None
+    return judge(fixed, window, applied_step, horizon_steps, expected_effect)
+
+
+def judge(
+    fixed: Forecast | None,
+    window: Window,
+    applied_step: int,
+    horizon_steps: int,
+    expected_effect: float = 0.0,
+) -> Judgement:
+    """Compare what was measured in the later part of the horizon with the forecast of not acting.
+
+    window: the metric's points; those after `applied_step` are judged. Better or worse means: outside the
+    90 % interval that joins the forecast's uncertainty and the measurement's. Within it, "same" if an effect
+    of `expected_effect` (a ratio, or in the metric's unit where that is not positive) would have shown,
+    else "unclear".
+    """
+    metric = fixed.metric if fixed is not None else ""
+    after = window.after(applied_step).until(applied_step + horizon_steps)
+    # The first part is the transition (momentum, statistics that settle), not the effect.
+    late = after.after(applied_step + int(0.4 * horizon_steps))
+    if fixed is None:
+        return Judgement("unclear", "There were too few points before the change to forecast from.")
+    if len(late) < 5:
+        return Judgement(
+            "unclear", f"Only {len(late)} points of {metric} came after the change.", metric=metric
+        )
+    span = (int(late.steps[0]), int(late.steps[-1]))
+    finite = np.isfinite(late.values)
+    if finite.mean() < 0.9:
+        lost = int((~finite).sum())
+        if fixed.broken and len(fixed.steps) == 0:
+            sentence = f"{metric} is still not a number ({lost} of {len(late)} points)."
+            return Judgement("same", sentence, window=span, metric=metric)
+        sentence = f"{metric} is not a number in {lost} of {len(late)} points after the change."
+        return Judgement("worse", sentence, window=span, metric=metric)
+    steps, values = late.steps[finite], late.values[finite]
+    measured = float(np.median(values))
+    if len(fixed.steps) == 0:
+        sentence = f"{metric} is a number again, {measured:.4g}, where it would have stayed without one."
+        return Judgement("better", sentence, measured=measured, window=span, metric=metric)
+    return _compare(fixed, steps, values, measured, span, expected_effect)
+
+
+def _compare(
+    fixed: Forecast,
+    steps: np.ndarray[Any, np.dtype[np.int64]],
+    values: Floats,
+    measured: float,
+    span: tuple[int, int],
+    expected_effect: float,
+) -> Judgement:
+    log = fixed.log and bool(values.min() > 0)
+    to_y = np.log if log else np.asarray
+    # After a roll back the steps lie before the forecast's: it is the level that is compared then.
+    at = np.clip(steps, fixed.steps[0], fixed.steps[-1])
+    mean = np.interp(at, fixed.steps, to_y(fixed.mean))
+    below = float(np.mean(mean - np.interp(at, fixed.steps, to_y(fixed.low))))
+    above = float(np.mean(np.interp(at, fixed.steps, to_y(fixed.high)) - mean))
+    residuals = to_y(values) - mean
+    difference = float(np.median(residuals))
+    spread = MAD_TO_SIGMA * float(np.median(np.abs(residuals - difference)))
+    error = Z90 * 1.2533 * spread / math.sqrt(len(values))
+    low, high = -math.hypot(below, error), math.hypot(above, error)
+    sign = -1.0 if fixed.direction == "max" else 1.0
+    lower, higher = difference < low, difference > high
+    good, bad = (higher, lower) if fixed.direction == "max" else (lower, higher)
+
+    centre = float(np.mean(mean))
+    ratio = math.expm1(difference) if log else difference
+    back = math.exp if log else float
+    forecasted = back(centre)
+    size = f"{100 * abs(ratio):.2g} %" if log else f"{abs(ratio):.3g}"
+    where = "below" if difference < 0 else "above"
+    interval = f"{back(centre + low):.4g} to {back(centre + high):.4g}"
+    against = f"{measured:.4g} against a forecast of {forecasted:.4g} ({interval})"
+    wanted = math.log1p(max(expected_effect * sign, -0.99)) * sign if log else expected_effect
+    if good:
+        verdict = "better"
+    elif bad:
+        verdict = "worse"
+    else:
+        verdict = "same" if abs(wanted) > max(-low, high) else "unclear"
+    tail = {
+        "better": f"{size} {where} what not acting would have given",
+        "worse": f"{size} {where} what not acting would have given",
+        "same": "no difference that would matter",
+        "unclear": "the difference is within what chance gives",
+    }[verdict]
+    return Judgement(
+        verdict=verdict,
+        sentence=f"{fixed.metric} was {against}: {tail}.",
+        measured=measured,
+        forecast=forecasted,
+        low=back(centre + low),
+        high=back(centre + high),
+        difference=ratio,
+        window=span,
+        metric=fixed.metric,
+        log=log,
+    )
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What takes a decision back, and why in a sentence. No changes: nothing is to be undone."""
+
+    changes: tuple[Change, ...]
+    reason: str
+
+
+def undo(
+    judgement: Judgement,
+    *,
+    trial: bool,
+    verb: str,
+    tunable: TunableView | None,
+    old_value: Any,
+    new_value: Any,
+    broken: bool,
+    checkpoints: Sequence[CheckpointView],
+    before_step: int,
+) -> Undo | None:
+    """What to take back after a verdict; None when the change stays.
+
+    Worse is undone, and a trial that is not better. A rescue is never undone: what it left was broken.
+    A setting that somebody changed since is left as it is. broken: the loss is in ruins, so the setting alone
+    does not help: roll back to the newest of `checkpoints` saved before `before_step`.
+    """
+    if verb == "rollback":
+        return None
+    if judgement.verdict != "worse" and not (trial and judgement.verdict != "better"):
+        return None
+    if tunable is None or tunable.value != new_value:
+        return None
+    changes: list[Change] = []
+    if broken:
+        earlier = [c for c in checkpoints if c.step <= before_step]
+        if earlier:
+            best = max(earlier, key=lambda c: (c.step, c.id))
+            changes.append(
+                Change("rollback", value={"checkpoint": best.id, "step": best.step, "path": best.path})
+            )
+    changes.append(Change("set", tunable.name, old_value))
+    word = "worse" if judgement.verdict == "worse" else "not better"
+    also = f", and the run goes back to step {changes[0].value['step']}" if len(changes) > 1 else ""
+    return Undo(tuple(changes), f"The change was {word}; {tunable.name} goes back to {old_value}{also}.")
