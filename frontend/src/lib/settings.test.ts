@@ -1,0 +1,15 @@
+import { describe, expect, it } from "vitest";
+import { parseSettings } from "./settings";
+
+describe("parseSettings", () => {
+  it("reads one setting a line and keeps = in values", () => {
+    expect(parseSettings("A=1\n\n# note\n B_2=x=y \n")).toEqual({ values: { A: "1", B_2: "x=y" }, error: "" });
+  });
+  it("says which line is wrong", () => {
+    expect(parseSettings("A=1\nexport B=2").error).toBe("line 2 is not NAME=value");
+    expect(parseSettings("1A=2").error).toBe("line 1 is not NAME=value");
+  });
+  it("lets the last of two equal names win", () => {
+    expect(parseSettings("A=1\nA=2").values).toEqual({ A: "2" });
+  });
+});
