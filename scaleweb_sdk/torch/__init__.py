@@ -1,0 +1,120 @@
+"""A PyTorch training that is seen and steered live, with the loop still the user's own.
+
+A complete training script:
+
+    import torch
+    import scaleweb_sdk
+    import scaleweb_sdk.torch
+
+    images, labels = torch.randn(1000, 64), torch.randint(10, (1000,))
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(images, labels), batch_size=32, shuffle=True
+    )
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    with scaleweb_sdk.init(experiment="example") as run:
+        loop = scaleweb_sdk.torch.attach(run, model, optimizer, loader=loader, clip=1.0)
+        for step, (image, label) in loop.batches(max_steps=1000):
+            loop.backward(torch.nn.functional.cross_entropy(model(image), label))
+
+That logs loss, lr, grad_norm, samples a second and where the time of a step goes; declares lr, weight_decay,
+gradient_clip, batch_size, accumulation and loader_workers as controls; saves checkpoints, resumes from them
+and rolls back to them; pauses and stops on request; skips steps whose loss or gradient is not finite and
+goes back when they do not end. With nobody steering, the weights come out bit for bit as without it.
+
+To survive running out of GPU memory in the forward pass too, put both passes in a guard:
+
+        for step, (image, label) in loop.batches(max_steps=1000):
+            with loop.guard():
+                loop.backward(torch.nn.functional.cross_entropy(model(image), label))
+
+What it does not do: optimisers that need a closure (LBFGS), gradient scalers for float16 (bfloat16 autocast
+needs none and works), saving the random state inside loader workers (what they augment after a resumption
+differs; the order of samples does not).
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .checkpoints import BrokenCheckpoint, CheckpointFolder
+from .controls import Controls
+from .feed import feed_for
+from .keeper import Keeper
+from .loop import Loop
+from .rates import Rates
+
+__all__ = ["BrokenCheckpoint", "Loop", "attach"]
+
+
+def attach(
+    run: Any,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loader: Any = None,
+    *,
+    scheduler: Any = None,
+    scheduler_every: str = "step",
+    clip: float | None = None,
+    accumulate: int = 1,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 500,
+    keep: int = 5,
+    non_finite_limit: int = 5,
+    lr_bounds: tuple[float, float] | None = None,
+    extra: dict[str, Any] | None = None,
+) -> Loop:
+    """A loop over `loader` that trains `model` under `run`.
+
+    run: from `scaleweb_sdk.init`. loader: a DataLoader, any other iterable of batches, or None for a training
+    that makes its own batches and iterates over `loop.steps()`.
+    scheduler: a learning-rate scheduler of this optimiser. The loop steps it after each optimiser step
+    (scheduler_every="step"), after each epoch ("epoch"), or leaves that to the script ("script");
+    ReduceLROnPlateau gets the step's loss or the epoch's mean loss. The control `lr` is then its base rate
+    and scales all it sets.
+    clip: largest gradient norm, None for no clipping. accumulate: batches in one optimiser step.
+    checkpoint_dir: where checkpoints go; by default the folder that the job names
+    (SCALEWEB_CHECKPOINT_DIR), and none at all outside a job. checkpoint_every: steps between two, 0 for only
+    the first and the last. keep: how many of the newest stay, beside the first and those asked for by name.
+    non_finite_limit: steps with a loss or gradient that is not finite, in a row, before it goes back to a
+    checkpoint by itself. lr_bounds: lowest and highest rate of the control.
+    extra: further objects with state_dict and load_state_dict to save and restore, by name.
+
+    In a process that was started to resume (SCALEWEB_RESUME) it continues from that checkpoint, the next
+    older one where the file is broken. Raises ValueError for arguments that cannot be.
+    """
+    if scheduler_every not in {"step", "epoch", "script"}:
+        raise ValueError(f"scheduler_every={scheduler_every!r}; expected step, epoch or script")
+    for name, value, least in (
+        ("accumulate", accumulate, 1),
+        ("checkpoint_every", checkpoint_every, 0),
+        ("keep", keep, 1),
+        ("non_finite_limit", non_finite_limit, 1),
+    ):
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{name}={value!r}; expected a whole number of at least {least}")
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip={clip}; expected a norm above 0, or None for no clipping")
+
+    place = checkpoint_dir or os.environ.get("SCALEWEB_CHECKPOINT_DIR")
+    folder = CheckpointFolder(Path(place).resolve(), keep) if place else None
+    feed = None if loader is None else feed_for(loader)
+    rates = Rates(optimizer, scheduler)
+    keeper = Keeper(run, model, optimizer, rates, feed, extra or {}, folder)
+    wanted = os.environ.get("SCALEWEB_RESUME")
+    found = keeper.find_resumable(Path(wanted)) if wanted else None
+    saved = {} if found is None else found[0]["settings"]
+    controls = Controls(
+        run, optimizer, rates, feed, clip=clip, accumulate=accumulate, lr_bounds=lr_bounds, saved=saved
+    )
+    loop = Loop(
+        run, model, optimizer, rates, feed, controls, keeper,
+        scheduler_every=scheduler_every, checkpoint_every=checkpoint_every, non_finite_limit=non_finite_limit,
+    )  # fmt: skip
+    if found is not None:
+        loop.resume(*found)
+    loop.declare_orders()
+    return loop

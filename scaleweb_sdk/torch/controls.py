@@ -1,0 +1,140 @@
+"""The tunables that a torch training has by nature, declared for it: only those that exist in it."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from .feed import Feed
+from .rates import Rates
+
+
+class Controls:
+    """The live settings of one training, by name, and how each is put into force."""
+
+    def __init__(
+        self,
+        run: Any,
+        optimizer: torch.optim.Optimizer,
+        rates: Rates,
+        feed: Feed | None,
+        *,
+        clip: float | None,
+        accumulate: int,
+        lr_bounds: tuple[float, float] | None,
+        saved: dict[str, Any],
+    ) -> None:
+        """saved: values from a checkpoint, which take the place of the script's own."""
+        self.run = run
+        self.optimizer = optimizer
+        self.rates = rates
+        self.feed = feed
+        self.clip = clip
+        self.accumulate = accumulate
+        self._handles: dict[str, Any] = {}
+        self._declare_rate(lr_bounds, saved)
+        self._declare_decay(saved)
+        if clip is not None:
+            self._declare(
+                "gradient_clip", clip, self._set_clip, saved,
+                low=min(1e-3, clip), high=max(1e3, clip), scale="log", role="gradient_clip",
+                description="Largest norm of the whole gradient; a longer one is scaled down to it.",
+            )  # fmt: skip
+        self._declare(
+            "accumulation", accumulate, self._set_accumulation, saved,
+            low=1, high=max(64, accumulate), scale="log", role="accumulation",
+            description="Batches whose gradients are averaged into one optimiser step.",
+        )  # fmt: skip
+        if feed is not None:
+            self._declare_feed(feed, saved)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {name: handle.value for name, handle in self._handles.items()}
+
+    def change(self, name: str, value: Any) -> None:
+        """Set `name` without being asked, as a reflex does; the run is told, so that the page shows it."""
+        self._handles[name].value = value
+
+    def _declare(
+        self, name: str, value: Any, put: Callable[[Any], None], saved: dict[str, Any], **spec: Any
+    ) -> None:
+        if name in saved and saved[name] != value:
+            value = saved[name]
+            put(value)
+        spec["low"], spec["high"] = min(spec["low"], value), max(spec["high"], value)
+        self._handles[name] = self.run.tunable(name, value, on_change=put, **spec)
+
+    def _declare_rate(self, bounds: tuple[float, float] | None, saved: dict[str, Any]) -> None:
+        lr = self.rates.value
+        if not lr > 0:
+            self.run.note(f"lr={lr} cannot be put on a log scale, so the learning rate is no control here")
+            return
+        low, high = bounds or (min(1e-7, lr / 1e3), max(10.0, 10 * lr))
+        description = "Learning rate."
+        if self.rates.scheduler is not None:
+            kind = type(self.rates.scheduler).__name__
+            description = f"Base learning rate of {kind}: a change scales every rate that the schedule sets."
+            self.run.note(
+                f"the learning rate follows {kind}; the control lr is its base rate, {lr:g}, and scales it"
+            )
+        self._declare(
+            "lr", lr, self.rates.set, saved,
+            low=low, high=high, scale="log", role="learning_rate", description=description,
+        )  # fmt: skip
+
+    def _declare_decay(self, saved: dict[str, Any]) -> None:
+        # Numbers, not the groups themselves: loading an optimiser's state makes new ones.
+        groups = [i for i, group in enumerate(self.optimizer.param_groups) if "weight_decay" in group]
+        if not groups:
+            return
+        # Groups without decay (biases, norms) are mostly so on purpose, and stay so.
+        self._decayed = [group for group in groups if self._group(group)["weight_decay"]] or groups
+        value = float(self._group(self._decayed[0])["weight_decay"])
+        self._declare(
+            "weight_decay", value, self._set_decay, saved,
+            low=0.0, high=max(0.1, 10 * value), role="weight_decay",
+            description="Pull of the weights towards zero; parameter groups without any keep none.",
+        )  # fmt: skip
+
+    def _declare_feed(self, feed: Feed, saved: dict[str, Any]) -> None:
+        if feed.batch_size is not None:
+            self._declare(
+                "batch_size", feed.batch_size, feed.set_batch_size, saved,
+                low=1, high=max(16 * feed.batch_size, 256), scale="log", role="batch_size",
+                description="Samples in one batch; the loader goes on at its place.",
+            )  # fmt: skip
+        if feed.workers is not None:
+            self._declare(
+                "loader_workers", feed.workers, feed.set_workers, saved,
+                low=0, high=max(feed.workers, os.cpu_count() or 1), role="loader_workers",
+                description="Processes that prepare batches; 0 prepares them in the training process.",
+            )  # fmt: skip
+
+    def _set_clip(self, value: float) -> None:
+        self.clip = value
+
+    def _set_accumulation(self, value: int) -> None:
+        self.accumulate = value
+
+    def _set_decay(self, value: float) -> None:
+        old = float(self._group(self._decayed[0])["weight_decay"])
+        for number in self._decayed:
+            group = self._group(number)
+            same = old in (0, group["weight_decay"])
+            group["weight_decay"] = value if same else group["weight_decay"] * (value / old)
+
+    def _group(self, number: int) -> dict[str, Any]:
+        return self.optimizer.param_groups[number]
+
+    def reapply(self) -> None:
+        """Put the settings that live in the optimiser's state into force again, after that was loaded.
+
+        A roll back takes back weights, not orders: what a person or the controller set stays set.
+        """
+        values = self.values
+        if "lr" in values:
+            self.rates.set(values["lr"])
+        if "weight_decay" in values:
+            self._set_decay(values["weight_decay"])

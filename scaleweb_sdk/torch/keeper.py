@@ -1,0 +1,128 @@
+"""The state of a training as one value: taken for a checkpoint, put back for a resumption or a roll back."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import randomness
+from .checkpoints import BrokenCheckpoint, CheckpointFolder, Saved, load
+from .feed import Feed
+from .rates import Rates
+
+
+class Keeper:
+    """Saves and restores model, optimiser, scheduler, `extra` (name: object with state_dict) and the feed."""
+
+    def __init__(
+        self,
+        run: Any,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        rates: Rates,
+        feed: Feed | None,
+        extra: dict[str, Any],
+        folder: CheckpointFolder | None,
+    ) -> None:
+        self.run = run
+        self.folder = folder
+        self.rates = rates
+        self.feed = feed
+        self._parts: dict[str, Any] = {"model": model, "optimizer": optimizer}
+        if rates.scheduler is not None:
+            self._parts["scheduler"] = rates.scheduler
+        self._parts |= {f"extra/{name}": part for name, part in extra.items()}
+        self._generators = [] if feed is None else feed.generators()
+        self.saved: list[Saved] = []  # by this process, oldest first, those that still exist
+
+    def save(
+        self, step: int, settings: dict[str, Any], metrics: dict[str, float], reason: str, pinned: bool
+    ) -> Saved | None:
+        """Write and report a checkpoint; None, with a note on the run, when the disk does not take it."""
+        if self.folder is None or getattr(self.run, "rank", 0) != 0:
+            return None
+        state = {
+            "step": step,
+            "run": str(getattr(self.run, "code", "") or ""),
+            "branch": int(self.run.branch),
+            "applied_seq": int(self.run.applied_seq),
+            "settings": settings,
+            "metrics": metrics,
+            "random": randomness.capture(self._generators),
+            "feed": None if self.feed is None else self.feed.state(),
+            "saved_at": time.time(),
+            "parts": {name: part.state_dict() for name, part in self._parts.items()},
+        }
+        try:
+            saved = self.folder.save(state, step, int(self.run.branch), pinned)
+            gone = self.folder.remove_old()
+        except (OSError, BrokenCheckpoint) as error:
+            self.run.reflex("checkpoint_failed", f"no checkpoint at step {step}: {error}; training goes on")
+            return None
+        self.saved = [s for s in self.saved if s.path not in {*gone, saved.path}] + [saved]
+        self.run.checkpointed(
+            str(saved.path), step, metrics, reason, size_bytes=saved.size_bytes, sha256=saved.sha256
+        )
+        for path in gone:
+            self.run.checkpoint_gone(str(path), f"only the newest {self.folder.keep} are kept")
+        return saved
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """A checkpoint that fits this training. Raises BrokenCheckpoint, having changed nothing."""
+        state = load(path)
+        parts = state["parts"]
+        missing = sorted(set(self._parts) - set(parts))
+        if missing:
+            raise BrokenCheckpoint(f"{path}: holds no state of {', '.join(missing)}, which this training has")
+        have = self._parts["model"].state_dict()
+        saved = parts["model"]
+        odd = [name for name in have if name not in saved] + [name for name in saved if name not in have]
+        odd += [
+            f"{name} {tuple(saved[name].shape)} for {tuple(value.shape)}"
+            for name, value in have.items()
+            if isinstance(value, torch.Tensor) and name in saved and saved[name].shape != value.shape
+        ]
+        if odd:
+            raise BrokenCheckpoint(f"{path}: is of another model; differing: {', '.join(odd[:5])}")
+        return state
+
+    def put_back(self, state: dict[str, Any], path: Path) -> None:
+        """Weights, optimiser, scheduler and extra parts as they were. Raises BrokenCheckpoint."""
+        try:
+            # The optimiser first: it checks before it changes anything, and the model was checked in `read`.
+            for name in sorted(self._parts, key=lambda name: name != "optimizer"):
+                self._parts[name].load_state_dict(state["parts"][name])
+        except (ValueError, KeyError, RuntimeError) as error:
+            raise BrokenCheckpoint(f"{path}: does not fit this training: {error}") from error
+        if "lr" in state["settings"]:
+            self.rates.restored(float(state["settings"]["lr"]))
+
+    def put_back_stream(self, state: dict[str, Any]) -> None:
+        """The place in the data and every random generator, for a resumption that continues bit by bit."""
+        if self.feed is not None and state["feed"] is not None:
+            try:
+                self.feed.restore(state["feed"])
+            except ValueError as error:
+                self.run.note(f"the data starts a new epoch: {error}")
+        randomness.restore(state["random"], self._generators)
+
+    def find_resumable(self, wanted: Path) -> tuple[dict[str, Any], Path] | None:
+        """The checkpoint asked for or, where it is broken, the newest older one beside it that is not."""
+        try:
+            return self.read(wanted), wanted
+        except BrokenCheckpoint as error:
+            self._refuse(f"cannot resume from {error}")
+        older = [path for path in wanted.parent.glob("step-*.pt") if path.name < wanted.name]
+        for path in sorted(older, reverse=True):
+            try:
+                return self.read(path), path
+            except BrokenCheckpoint as error:
+                self._refuse(f"cannot resume from {error}")
+        self._refuse("no checkpoint is left to resume from: the training starts at step 0")
+        return None
+
+    def _refuse(self, message: str) -> None:
+        print(f"scaleweb: {message}", file=sys.stderr, flush=True)
+        self.run.reflex("resume_refused", message)

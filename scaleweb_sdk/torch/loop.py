@@ -1,0 +1,366 @@
+"""The training loop around a user's own: batches in, one optimiser step out, steered at every boundary."""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from .checkpoints import BrokenCheckpoint
+from .controls import Controls
+from .feed import Feed
+from .keeper import Keeper
+from .rates import Rates
+
+
+class Loop:
+    """Made by `scaleweb_sdk.torch.attach`; see there for how to use it.
+
+    step: optimiser steps done. The first batch belongs to step 1; a checkpoint of step s holds the state
+    after step s, and step 0 is the state that the training began with.
+    """
+
+    def __init__(
+        self,
+        run: Any,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        rates: Rates,
+        feed: Feed | None,
+        controls: Controls,
+        keeper: Keeper,
+        *,
+        scheduler_every: str,
+        checkpoint_every: int,
+        non_finite_limit: int,
+    ) -> None:
+        self.run = run
+        self.model = model
+        self.optimizer = optimizer
+        self.scheduler = rates.scheduler
+        self.rates = rates
+        self.feed = feed
+        self.controls = controls
+        self.keeper = keeper
+        self.scheduler_every = scheduler_every
+        self.checkpoint_every = checkpoint_every
+        self.non_finite_limit = non_finite_limit
+        # What counts as out of memory; a test, or an accelerator with its own error, adds to it.
+        self.out_of_memory_errors: tuple[type[BaseException], ...] = (torch.OutOfMemoryError,)
+        self.step = 0
+        self.skipped = 0
+        self._streak = 0  # non-finite steps in a row
+        self._fruitless: list[int] = []  # steps gone back to since the last good stretch
+        self._good_steps = 0
+        self._go_back = False
+        self._driving = False  # inside batches() or steps(), which call the boundary themselves
+        self._last_checkpoint = -1
+        self._last_metrics: dict[str, float] = {}
+        self._epoch_losses: list[float] = []
+        self._losses: list[float] = []  # of the batches of the step so far
+        self._batches_in_step = 0
+        self._samples = 0
+        self._waited = self._computed = 0.0
+        self._began = self._handed_over = time.perf_counter()
+
+    # -- driving ---------------------------------------------------------------------------------
+
+    def batches(
+        self, max_steps: int | None = None, max_epochs: int | None = None
+    ) -> Iterator[tuple[int, Any]]:
+        """Pairs of step number and batch until `max_steps` optimiser steps, `max_epochs` epochs or a stop.
+
+        With accumulation, several batches share a step number. Orders are applied between two steps: a
+        pause waits here, a roll back makes the next number smaller, a stop ends the iteration. A checkpoint
+        is saved at the start, every `checkpoint_every` steps and at the end.
+        """
+        if self.feed is None:
+            raise ValueError("attach(…, loader=…) was not given a loader; iterate over steps() instead")
+        yield from self._drive(self.feed, max_steps, max_epochs)
+
+    def steps(self, max_steps: int | None = None) -> Iterator[int]:
+        """The same for a training that makes its own batches: step numbers."""
+        for step, _ in self._drive(None, max_steps, None):
+            yield step
+
+    def _drive(
+        self, feed: Feed | None, max_steps: int | None, max_epochs: int | None
+    ) -> Iterator[tuple[int, Any]]:
+        self._driving = True
+        try:
+            if self._last_checkpoint < 0:
+                self.checkpoint("start", pinned=True)
+            while True:
+                if not self._batches_in_step:
+                    self._boundary()
+                    if self.run.should_stop or (max_steps is not None and self.step >= max_steps):
+                        break
+                began = time.perf_counter()
+                batch, samples = None, 0
+                if feed is not None:
+                    epoch = feed.epoch
+                    try:
+                        batch, samples = feed.next()
+                    except StopIteration:
+                        break
+                    if feed.epoch != epoch:
+                        self._end_epoch()
+                        if max_epochs is not None and feed.epoch >= max_epochs:
+                            break
+                now = time.perf_counter()
+                if not self._batches_in_step:
+                    self._began = began
+                self._waited += now - began
+                self._handed_over = now
+                self._samples += samples
+                self._batches_in_step += 1
+                yield self.step + 1, batch
+            if self.step > self._last_checkpoint:
+                self.checkpoint("stop" if self.run.should_stop else "end")
+        finally:
+            self._driving = False
+
+    def _end_epoch(self) -> None:
+        if self.scheduler is not None and self.scheduler_every == "epoch" and self._epoch_losses:
+            self._step_scheduler(math.fsum(self._epoch_losses) / len(self._epoch_losses))
+        self._epoch_losses.clear()
+
+    # -- one step --------------------------------------------------------------------------------
+
+    def backward(self, loss: torch.Tensor, metrics: dict[str, float] | None = None) -> bool:
+        """Backpropagate a batch's loss; on the last batch of a step also clip, step, schedule and log.
+
+        loss: a scalar, the mean over the batch. metrics: further values to log at this step.
+        True when the optimiser made its step; False while gradients gather, when the step was skipped for a
+        loss or gradient that is not finite, and when memory ran out (the samples then come again).
+        """
+        self._batches_in_step = max(1, self._batches_in_step)
+        value = float(loss.detach())
+        self._losses.append(value)
+        if math.isfinite(value):
+            parts = self.controls.accumulate
+            try:
+                (loss if parts == 1 else loss / parts).backward()  # type: ignore[no-untyped-call]
+            except self.out_of_memory_errors as error:
+                del loss
+                self._shrink(error)
+                return False
+        if len(self._losses) < self.controls.accumulate:
+            self._computed += time.perf_counter() - self._handed_over
+            return False
+        stepped = self._finish_step(metrics or {})
+        if not self._driving:
+            self._boundary()
+        return stepped
+
+    def _finish_step(self, metrics: dict[str, float]) -> bool:
+        loss = math.fsum(self._losses) / len(self._losses) if _finite(self._losses) else math.nan
+        norm = self._clipped_norm() if math.isfinite(loss) else math.nan
+        rate = self.rates.now
+        good = math.isfinite(loss) and math.isfinite(norm)
+        if good:
+            self.optimizer.step()
+            if self.scheduler is not None and self.scheduler_every == "step":
+                self._step_scheduler(loss)
+        self.optimizer.zero_grad()
+        self.step += 1
+        now = time.perf_counter()
+        seconds = now - self._began
+        # A loss that is not finite is logged as it came: NaN and inf say different things.
+        shown = loss if math.isfinite(loss) else next(v for v in self._losses if not math.isfinite(v))
+        figures = {"loss": shown, "lr": rate, "grad_norm": norm, **metrics}
+        figures |= {
+            "_step_seconds": seconds,
+            "_data_wait_seconds": self._waited,
+            "_compute_seconds": self._computed + now - self._handed_over,
+        }
+        if self._samples and seconds > 0:
+            figures["_samples_per_second"] = self._samples / seconds
+        self.run.log(figures, step=self.step)
+        self._last_metrics = {"loss": shown, "grad_norm": norm}
+        self._epoch_losses.append(shown)
+        self._count(good, shown, norm)
+        self._clear_step()
+        return good
+
+    def _clipped_norm(self) -> float:
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        if self.controls.clip is not None:
+            return float(torch.nn.utils.clip_grad_norm_(parameters, self.controls.clip))
+        return float(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+
+    def _step_scheduler(self, loss: float) -> None:
+        assert self.scheduler is not None
+        if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.scheduler.step(loss)
+        else:
+            self.scheduler.step()
+
+    def _clear_step(self) -> None:
+        self._losses = []
+        self._batches_in_step = 0
+        self._samples = 0
+        self._waited = self._computed = 0.0
+        self._began = self._handed_over = time.perf_counter()
+
+    # -- reflexes --------------------------------------------------------------------------------
+
+    def _count(self, good: bool, loss: float, norm: float) -> None:
+        if good:
+            self._streak = 0
+            self._good_steps += 1
+            if self._good_steps >= 10 * self.non_finite_limit:
+                self._fruitless.clear()
+            return
+        self._good_steps = 0
+        self._streak += 1
+        self.skipped += 1
+        if self._streak == 1 or self._streak % 100 == 0:
+            what = f"loss {loss}" if not math.isfinite(loss) else f"gradient norm {norm}"
+            self.run.reflex(
+                "non_finite", f"{what} at step {self.step}: the optimiser's step was skipped",
+                skipped=self.skipped, in_a_row=self._streak,
+            )  # fmt: skip
+        self._go_back = self._streak > 0 and self._streak % self.non_finite_limit == 0
+
+    def _roll_back_by_itself(self) -> None:
+        """To the newest checkpoint that is older than those that did not help since the last good stretch."""
+        self._go_back = False
+        limit = min(self._fruitless, default=self.step)
+        for saved in sorted(self.keeper.saved, key=lambda saved: saved.step, reverse=True):
+            # The same state would fail again where it failed; step 0 is the last resort, and is tried once.
+            if saved.step >= limit:
+                continue
+            try:
+                self._restore(saved.path)
+            except BrokenCheckpoint as error:
+                self.run.note(str(error))
+                continue
+            self._fruitless.append(saved.step)
+            self.run.reflex(
+                "rolled_back",
+                f"{self.non_finite_limit} steps in a row were not finite: back to the checkpoint of "
+                f"step {saved.step}",
+                to_step=saved.step, skipped=self.skipped,
+            )  # fmt: skip
+            return
+        if self._streak == self.non_finite_limit or self._fruitless:
+            self.run.reflex(
+                "no_way_back",
+                f"{self._streak} steps in a row were not finite and no further checkpoint is left to go back "
+                "to; steps are skipped until the loss is finite again",
+                skipped=self.skipped,
+            )
+            self._fruitless = []
+
+    def guard(self) -> "Guard":
+        """`with loop.guard():` around forward pass and backward(): out of memory in there shrinks the batch.
+
+        The rest of the block is left out and the same samples come again in smaller batches.
+        """
+        return Guard(self)
+
+    def _shrink(self, error: BaseException) -> None:
+        """A smaller micro-batch and as many more of them: the same effective batch. Raises `error` if it
+        cannot be smaller."""
+        size = None if self.feed is None else self.feed.batch_size
+        if size is None or size < 2 or self.feed is None:
+            raise error
+        # The smallest prime factor, 2 for an even size: the effective batch stays exactly what it was.
+        factor = next((f for f in range(2, math.isqrt(size) + 1) if size % f == 0), size)
+        self.optimizer.zero_grad()
+        again = self.feed.give_back(self._batches_in_step)
+        accumulation = self.controls.accumulate * factor
+        self.controls.change("batch_size", size // factor)
+        self.controls.change("accumulation", accumulation)
+        self._clear_step()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.run.reflex(
+            "out_of_memory",
+            f"out of memory at step {self.step + 1}: batches of {size // factor} in place of {size}, "
+            f"{accumulation} of them to a step"
+            + ("" if again else "; the samples of this step are passed over"),
+            batch_size=size // factor, accumulation=accumulation,
+            effective_batch=size // factor * accumulation,
+        )  # fmt: skip
+
+    # -- boundary --------------------------------------------------------------------------------
+
+    def _boundary(self) -> None:
+        """Between two steps: save if it is time, go back if that is due, then apply what was ordered."""
+        due = self.checkpoint_every and self.step % self.checkpoint_every == 0
+        # A state in which the loss is not finite is not worth going back to.
+        if due and self.step > self._last_checkpoint and not self._streak:
+            self.checkpoint("periodic")
+        if self._go_back:
+            self._roll_back_by_itself()
+        self.run.step(step=self.step)
+
+    def checkpoint(self, reason: str = "asked for by the script", pinned: bool = False) -> Path | None:
+        """Save the state now, between two steps; its path, or None without a folder or when saving failed."""
+        saved = self.keeper.save(self.step, self.controls.values, self._last_metrics, reason, pinned)
+        self._last_checkpoint = self.step
+        return None if saved is None else saved.path
+
+    def declare_orders(self) -> None:
+        """Offer what this training can do when it is ordered to."""
+        if self.keeper.folder is not None:
+            self.run.on_checkpoint(self._ordered_checkpoint)
+            self.run.on_rollback(self._ordered_roll_back)
+
+    def _ordered_checkpoint(self, *_: Any) -> None:
+        # Somebody asked for this one: the keep rule does not touch it.
+        if self.checkpoint("asked for", pinned=True) is None:
+            raise ValueError("the checkpoint could not be written; the run's events say why")
+
+    def _ordered_roll_back(self, checkpoint: dict[str, Any]) -> None:
+        self._restore(Path(str(checkpoint["path"])))
+
+    def _restore(self, path: Path) -> None:
+        state = self.keeper.read(path)
+        self.keeper.put_back(state, path)
+        self.controls.reapply()
+        self.optimizer.zero_grad()
+        # The data goes on where it is: other batches than those that led to where we come from
+        # (as PaLM did it: Chowdhery et al. 2022, arXiv 2204.02311, section 5.1).
+        self.step = self._last_checkpoint = int(state["step"])
+        self._last_metrics = dict(state["metrics"])
+        self._streak = self._good_steps = 0
+        self._go_back = False
+        self._clear_step()
+        self.run.branched(self.step, "rollback")
+
+    def resume(self, state: dict[str, Any], path: Path) -> None:
+        """Continue from a checkpoint of an earlier process, bit for bit on a CPU. Raises BrokenCheckpoint."""
+        self.keeper.put_back(state, path)
+        self.keeper.put_back_stream(state)
+        self.step = self._last_checkpoint = int(state["step"])
+        self._last_metrics = dict(state["metrics"])
+        self.run.applied_seq = max(int(self.run.applied_seq), int(state["applied_seq"]))
+        self.run.branched(self.step, "resume")
+
+
+class Guard:
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or not isinstance(error, self._loop.out_of_memory_errors):
+            return False
+        # The traceback keeps the forward pass's tensors alive, and with them the memory.
+        error.__traceback__ = None
+        self._loop._shrink(error)
+        return True
+
+
+def _finite(values: list[float]) -> bool:
+    return all(math.isfinite(value) for value in values)
