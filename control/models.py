@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from training.models import Command, Experiment, Run
 
@@ -20,6 +21,8 @@ class ControllerSettings(models.Model):
     policies = models.JSONField(default=dict, blank=True)
     # {"max_factor": 10, "cooldown_steps": 50, "max_changes": 50, "hands_off_seconds": 300}
     guards = models.JSONField(default=dict, blank=True)
+    # {"policy name": "what went wrong"}: policies that failed in the last tick; the others went on.
+    problems = models.JSONField(default=dict, blank=True)
     changed_at = models.DateTimeField(auto_now=True)
     changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
 
@@ -54,20 +57,28 @@ class Decision(models.Model):
     policy = models.CharField(max_length=100)
     state = models.CharField(max_length=8, choices=DecisionState, db_index=True)
     mode = models.CharField(max_length=7, choices=Mode)
+    # What is shown of it: a roll back that also lowers a rate has verb rollback and the rate's values.
     verb = models.CharField(max_length=12, default="set")
     tunable = models.CharField(max_length=200, blank=True)
     old_value = models.JSONField(null=True, blank=True)
     new_value = models.JSONField(null=True, blank=True)
+    # Everything it asks for, in order: [{"verb", "tunable", "value", "old_value"}].
+    changes = models.JSONField(default=list, blank=True)
+    urgent = models.BooleanField(default=False)  # a rescue
+    trial = models.BooleanField(default=False)  # taken back unless judged better
     # One sentence for a person, and the figures it rests on: {"window": [first, last step], name: figure}.
     reason = models.TextField()
     evidence = models.JSONField(default=dict)
     # {"metric", "effect", "low", "high", "unit"}: the expected change of the metric at the horizon.
     expected = models.JSONField(default=dict)
-    # The forecast of not acting, fixed when deciding: {"metric", "steps": […], "mean": […], "low": […], "high": […]}
+    # The forecast of not acting, fixed when deciding (verify.Forecast.as_json); {} where there was none.
     forecast = models.JSONField(default=dict)
     decided_step = models.BigIntegerField()
     judge_at_step = models.BigIntegerField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    # Steps from coming into force to the verdict; judge_at_step moves with the step it came into force.
+    judge_after_steps = models.BigIntegerField(default=0)
+    applied_step = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
     blocked_by = models.CharField(max_length=500, blank=True)
     command = models.OneToOneField(
         Command, null=True, blank=True, on_delete=models.SET_NULL, related_name="decision"
@@ -86,6 +97,25 @@ class Decision(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["run", "-id"], name="decision_by_run")]
+        constraints = [
+            # Two ticks that decide at once: the database lets one of them.
+            models.UniqueConstraint(
+                fields=["run", "tunable"],
+                condition=models.Q(state__in=["proposed", "sent", "applied"]),
+                name="one_open_decision",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.policy} on {self.run.code} at step {self.decided_step}: {self.state}"
+
+
+class TickLease(models.Model):
+    """Who runs the tick now: one row, taken by an update that names the state it expects."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    holder = models.CharField(max_length=32, blank=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} until {self.until}"

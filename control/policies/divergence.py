@@ -33,9 +33,7 @@ from control.proposals import (
 
 class Divergence:
     name = "divergence"
-    summary = (
-        "Rolls back and lowers the learning rate when the loss or gradient explodes or is no longer a number."
-    )
+    summary = "Rolls back and lowers the learning rate when the loss or gradient explodes or is NaN."
     defaults: Mapping[str, Any] = {
         "enabled": True,
         "metric": "",
@@ -76,7 +74,7 @@ class Divergence:
     def _gradient_trouble(
         self, gradient: Window, loss: Window, limits: Limits, after_step: int | None
     ) -> Trouble | None:
-        """An exploded gradient norm, where the loss suffers too: a large gradient alone may be a steep place."""
+        """An exploded gradient norm, if the loss suffers too: a large one alone may be a steep place."""
         trouble = find_trouble(gradient, Limits(ratio=10.0, spreads=limits.spreads), after_step)
         if trouble is None or trouble.kind is Kind.NON_FINITE:
             return trouble

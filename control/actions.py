@@ -1,0 +1,197 @@
+"""What happens to a decision: sent, approved, refused, followed, judged, taken back.
+
+Every step names the state it starts from in its update: of two ticks, or a tick and a person, one wins.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from training.commands import CommandRefused, issue
+from training.models import Command, CommandState
+from training.states import IllegalMove
+
+from .describe import announce
+from .models import Decision, DecisionState, Verdict
+from .proposals import Change
+from .verify import Judgement
+
+S = DecisionState
+
+
+class TooLate(IllegalMove):
+    """The decision is no longer where this could be done; the message says where it is. 409 over REST."""
+
+
+def move(decision: Decision, old: str, new: str, **fields: Any) -> bool:
+    """Move a decision from state `old` to `new` with these fields; False if somebody else moved it first."""
+    won = Decision.objects.filter(pk=decision.pk, state=old).update(state=new, **fields)
+    if not won:
+        return False
+    decision.state = new
+    for name, value in fields.items():
+        setattr(decision, name, value)
+    announce(decision)
+    return True
+
+
+def issue_all(decision: Decision, changes: Sequence[Change], **fields: Any) -> list[Command]:
+    """Issue commands in order with these fields of `issue`, in a transaction. Raises CommandRefused."""
+    return [
+        issue(decision.run, change.verb, tunable=change.tunable, value=change.value, **fields)
+        for change in changes
+    ]
+
+
+def act(decision: Decision) -> bool:
+    """Send a stored decision that is in state SENT and has no command yet. False when the run refused it."""
+    try:
+        with transaction.atomic():
+            commands = issue_all(
+                decision,
+                [Change(c["verb"], c["tunable"], c["value"]) for c in decision.changes],
+                asked_by=f"controller:{decision.policy}",
+                user=decision.decided_by,
+                by_person=False,
+                reason=decision.reason,
+                origin=f"decision:{decision.pk}",
+            )
+            decision.command, *more = commands
+            decision.more_commands = [command.pk for command in more]
+            decision.save(update_fields=["command", "more_commands"])
+    except CommandRefused as error:
+        move(decision, S.SENT, S.REJECTED, blocked_by=f"run: {error.message}"[:500])
+        return False
+    announce(decision)
+    return True
+
+
+def approve(decision: Decision, user: Any) -> Decision:
+    """A person lets an advised change go ahead. Raises TooLate."""
+    with transaction.atomic():
+        for change in decision.changes:
+            if change["verb"] == "set":
+                check_unchanged(decision, change["tunable"], change["old_value"])
+        if not move(decision, S.PROPOSED, S.SENT, decided_by=user):
+            raise TooLate(f"the decision is {current(decision)}; only a proposed one can be approved")
+        if not act(decision):
+            raise TooLate(f"the run refused it: {decision.blocked_by}")
+    return decision
+
+
+def check_unchanged(decision: Decision, name: str, expected: Any) -> None:
+    tunable = decision.run.tunables.filter(name=name).first()
+    if tunable is not None and tunable.value != expected:
+        raise TooLate(
+            f"{name} is {tunable.value} now and was {expected} when this was proposed; "
+            "wait for a new proposal"
+        )
+
+
+def reject(decision: Decision, user: Any) -> Decision:
+    """A person refuses an advised change. Raises TooLate."""
+    reason = f"person: refused by {user.get_username()}"[:500]
+    if not move(decision, S.PROPOSED, S.REJECTED, decided_by=user, blocked_by=reason):
+        raise TooLate(f"the decision is {current(decision)}; only a proposed one can be refused")
+    return decision
+
+
+def undo(decision: Decision, user: Any) -> Decision:
+    """A person takes a change back: its settings return to their old values. Raises TooLate."""
+    state = current(decision)
+    if state not in {S.APPLIED, S.JUDGED}:
+        raise TooLate(f"the decision is {state}; only a change in force can be taken back")
+    changes = [c for c in decision.changes if c["verb"] == "set"]
+    if not changes:
+        raise TooLate("a roll back cannot be taken back; roll back to another checkpoint instead")
+    back = [Change("set", c["tunable"], c["old_value"]) for c in reversed(changes)]
+    name = user.get_username()
+    fields: dict[str, Any] = {"decided_by": user}
+    if not decision.verdict:
+        fields |= {"verdict": Verdict.UNCLEAR, "judged_at": timezone.now()}
+        fields["measured"] = {"sentence": f"Taken back by {name} before it could be judged."}
+    try:
+        with transaction.atomic():
+            if not move(decision, state, S.UNDONE, **fields):
+                raise TooLate(f"the decision is {current(decision)} by now")
+            commands = issue_all(
+                decision,
+                back,
+                asked_by=name,
+                user=user,
+                by_person=True,
+                reason=f"takes back decision {decision.pk} of {decision.policy}",
+                origin=f"undo:{decision.pk}",
+            )
+            decision.undo_command = commands[-1]
+            decision.save(update_fields=["undo_command"])
+    except CommandRefused as error:
+        decision.refresh_from_db()
+        raise TooLate(f"the run refused it: {error.message}") from None
+    announce(decision)
+    return decision
+
+
+def current(decision: Decision) -> str:
+    decision.refresh_from_db(fields=["state"])
+    return str(decision.state)
+
+
+def settle(decision: Decision, judgement: Judgement, back: Sequence[Change], why: str, now: datetime) -> bool:
+    """Write a verdict down and take the change back where `back` says so. False if somebody was faster."""
+    measured = judgement.as_json()
+    if why:
+        measured["undo"] = why
+    fields: dict[str, Any] = {"verdict": judgement.verdict, "measured": measured, "judged_at": now}
+    if not back:
+        return move(decision, S.APPLIED, S.JUDGED, **fields)
+    try:
+        with transaction.atomic():
+            if not move(decision, S.APPLIED, S.UNDONE, **fields):
+                return False
+            commands = issue_all(
+                decision,
+                back,
+                asked_by=f"controller:{decision.policy}",
+                by_person=False,
+                reason=why,
+                origin=f"undo:{decision.pk}",
+            )
+            # The last one sets the value: when it is final, the undoing is.
+            decision.undo_command = commands[-1]
+            decision.save(update_fields=["undo_command"])
+    except CommandRefused as error:
+        decision.refresh_from_db()
+        measured["undo"] = f"It could not be taken back: {error.message}"
+        return move(decision, S.APPLIED, S.JUDGED, **fields)
+    announce(decision)
+    return True
+
+
+def fate(commands: Sequence[Command]) -> tuple[str, int | None, str]:
+    """What became of a decision's commands: (state, step it came into force, message).
+
+    state: "open" while any is on its way, "applied" when at least one was, else "refused". For a roll back
+    the step is the checkpoint's: that is where the run trains on from.
+    """
+    if any(command.state in {CommandState.PENDING, CommandState.SENT} for command in commands):
+        return "open", None, ""
+    applied = [command for command in commands if command.state == CommandState.APPLIED]
+    messages = "; ".join(
+        f"{c.verb} {c.tunable}".strip() + f" was {c.state}: {c.message}" for c in commands if c not in applied
+    )
+    if not applied:
+        return "refused", None, messages
+    last = applied[-1]
+    if last.verb == "rollback":
+        return "applied", int(last.value["step"]), messages
+    rolled_back = next((c for c in applied if c.verb == "rollback"), None)
+    step = last.applied_step
+    if rolled_back is not None:
+        target = int(rolled_back.value["step"])
+        # Both may be answered at the same boundary, under the step before the roll back.
+        step = target if step is None or step >= (rolled_back.applied_step or 0) > target else step
+    return "applied", step, messages

@@ -1,0 +1,73 @@
+"""Which policies there are: the built-in ones, and those that installed packages bring.
+
+A package brings a policy by an entry point of the group `scaleweb.policies` that names its class:
+
+    [project.entry-points."scaleweb.policies"]
+    warm_down = "my_package.policies:WarmDown"
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from .base import Policy
+from .policies.divergence import Divergence
+from .policies.learning_rate import LearningRate
+
+logger = logging.getLogger(__name__)
+GROUP = "scaleweb.policies"
+BUILT_IN: dict[str, type] = {Divergence.name: Divergence, LearningRate.name: LearningRate}
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The usable policies in order of asking, and in words what is wrong with the others."""
+
+    policies: tuple[Policy, ...]
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, name: str) -> Policy | None:
+        return next((policy for policy in self.policies if policy.name == name), None)
+
+
+@cache
+def available() -> Registry:
+    """The registry of this process: entry points are read once."""
+    return build(tuple(entry_points(group=GROUP)))
+
+
+def build(plug_ins: tuple[EntryPoint, ...]) -> Registry:
+    """The built-in policies and the plug-ins that load; a plug-in never takes a built-in's name."""
+    policies: list[Policy] = [make() for make in BUILT_IN.values()]
+    problems: dict[str, str] = {}
+    for point in plug_ins:
+        try:
+            policy = point.load()()
+            problem = fault(policy, {known.name for known in policies})
+        except Exception as error:  # noqa: BLE001  importing somebody else's package may raise anything
+            problem = f"could not be loaded from {point.value}: {type(error).__name__}: {error}"
+        if problem:
+            problems[point.name] = problem
+            logger.warning("policy %s is not used: %s", point.name, problem)
+        else:
+            policies.append(policy)
+    return Registry(tuple(policies), problems)
+
+
+def fault(policy: Any, taken: set[str]) -> str:
+    """What keeps an object from being a policy, "" when nothing does."""
+    name = getattr(policy, "name", None)
+    if not isinstance(name, str) or not 1 <= len(name) <= 100:
+        return f"its name must be a text of 1 to 100 characters, got {name!r:.80}"
+    if name in taken:
+        return f"the name {name!r} is taken"
+    if not isinstance(getattr(policy, "summary", None), str):
+        return "its summary must be a text"
+    if not isinstance(getattr(policy, "defaults", None), Mapping):
+        return "its defaults must be a map of parameters"
+    if not callable(getattr(policy, "propose", None)):
+        return "it has no method propose(observation)"
+    return ""

@@ -1,0 +1,236 @@
+"""What the policies would have decided over a stored run, moment by moment. Nothing is stored or sent.
+
+The same `consider` as in the tick, fed with what was known at each moment: points, commands, checkpoints
+and earlier decisions with the verdicts they had by then. Moments are five seconds apart in the run's own
+time, as ticks are, plus those at which the controller decided live.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from training.models import Command, CommandState, Run, RunEvent
+from training.states import RunState
+
+from . import history
+from .base import Policy
+from .decide import consider
+from .describe import describe
+from .guards import Limits
+from .loop import as_decision
+from .models import Decision, DecisionState, Mode
+from .proposals import Floats, Goal, Ints, Observation, PastDecision, TunableView, Window
+from .registry import Registry, available
+
+EVERY_SECONDS = 5.0
+# A run of days is looked at in larger paces: an answer within seconds is worth more than each tick.
+MOST_MOMENTS = 1000
+S = DecisionState
+
+
+@dataclass
+class Replayed:
+    """`decisions`: as REST writes them, oldest first, with state recorded or blocked and id null."""
+
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    moments: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """All points of one key in the order they were logged, each with its branch."""
+
+    times: Floats
+    steps: Ints
+    values: Floats
+    branches: Ints
+
+
+class UnknownPolicy(ValueError):
+    """A policy was asked for that this site does not have; the message names those it has."""
+
+
+def replay(run: Run, names: Sequence[str] | None = None, registry: Registry | None = None) -> Replayed:
+    """Replay a stored or running run with the policies of these names (all enabled ones by default).
+
+    Raises UnknownPolicy.
+    """
+    registry = registry or available()
+    policies = chosen(registry, names)
+    past = Past(run, policies)
+    result = Replayed()
+    made: list[PastDecision] = []
+    settings = getattr(run.experiment, "controller", None)
+    parameters = {} if settings is None else settings.policies
+    if names is not None:
+        # Who asks for a policy by name wants to see it, switched on or not.
+        parameters = {n: {k: v for k, v in p.items() if k != "enabled"} for n, p in parameters.items()}
+    limits = Limits.of({} if settings is None else settings.guards)
+    for moment in past.moments():
+        result.moments += 1
+        observed = past.observation(moment, made)
+        if observed is None:
+            continue
+        considered, problems = consider(observed, policies, parameters, limits)
+        result.problems.update({problem.policy: problem.message for problem in problems})
+        for item in considered:
+            state = S.RECORDED if item.refusal is None else S.BLOCKED
+            decision = as_decision(item, observed, Mode.OBSERVE, state, moment)
+            decision.run = run
+            if item.refusal is not None:
+                decision.blocked_by = f"{item.refusal.rule}: {item.refusal.sentence}"[:500]
+            result.decisions.append(describe(decision))
+            if not past.decided_live(decision):
+                decision.pk = -len(made) - 1
+                made.append(history.past_decision(decision))
+    return result
+
+
+def chosen(registry: Registry, names: Sequence[str] | None) -> list[Policy]:
+    if names is None:
+        return list(registry.policies)
+    policies = [registry.named(name) for name in names]
+    unknown = [name for name, policy in zip(names, policies, strict=True) if policy is None]
+    if unknown:
+        known = ", ".join(policy.name for policy in registry.policies)
+        raise UnknownPolicy(f"{unknown[0]!r:.80} is no policy of this site; the policies are {known}")
+    return [policy for policy in policies if policy is not None]
+
+
+class Past:
+    """A run's rows and points, to be asked what was known at a moment."""
+
+    def __init__(self, run: Run, policies: Sequence[Policy]) -> None:
+        self.run = run
+        watched = history.Watched(run, getattr(run.experiment, "controller", None))
+        self.tracks = read_tracks(run, history.wanted_keys(policies, [watched]))
+        self.forks = {int(b["index"]): int(b["from_step"]) for b in run.branches}
+        self.tunables = list(run.tunables.all())
+        self.checkpoints = list(run.checkpoints.order_by("id"))
+        self.commands = list(run.commands.filter(verb="set").order_by("seq"))
+        self.states = list(
+            RunEvent.objects.filter(run=run, kind="state").order_by("id").values_list("at", "new")
+        )
+        self.decisions = list(run.decisions.select_related("command").order_by("id"))
+        ids = {pk for d in self.decisions for pk in d.more_commands}
+        self.more = {c.pk: c for c in Command.objects.filter(pk__in=ids)}
+
+    def moments(self) -> Iterator[datetime]:
+        """When to look, in order of time."""
+        times = [track.times for track in self.tracks.values() if len(track.times)]
+        if not times:
+            return
+        first, last = min(float(t[0]) for t in times), max(float(t[-1]) for t in times)
+        pace = max(EVERY_SECONDS, (last - first) / MOST_MOMENTS)
+        # The stamps of live decisions are kept as they are: a float would round the microseconds.
+        moments = {datetime.fromtimestamp(at, UTC) for at in np.arange(first + pace, last + pace, pace)}
+        yield from sorted(moments | {decision.created_at for decision in self.decisions})
+
+    def observation(self, at: datetime, made: Sequence[PastDecision]) -> Observation | None:
+        """The run as it was known at `at`; None before its first point."""
+        windows = self.windows(at.timestamp())
+        if not windows:
+            return None
+        goal = self.run.experiment
+        earlier = [self.as_known(d, at) for d in self.decisions if d.created_at < at]
+        return Observation(
+            run=self.run.code,
+            step=max(int(window.steps[-1]) for window in windows.values()),
+            state=next((new for when, new in reversed(self.states) if when <= at), RunState.RUNNING),
+            goal=Goal(goal.goal_metric, goal.goal_direction, goal.goal_target),
+            windows=windows,
+            tunables={tunable.name: self.tunable(tunable, at) for tunable in self.tunables},
+            checkpoints=tuple(history.checkpoint_view(c) for c in self.checkpoints if c.created_at <= at),
+            past=(*earlier, *made),
+        )
+
+    def windows(self, at: float) -> dict[str, Window]:
+        counts = {key: int(np.searchsorted(t.times, at, side="right")) for key, t in self.tracks.items()}
+        branch = max(
+            (int(t.branches[: counts[key]].max()) for key, t in self.tracks.items() if counts[key]), default=0
+        )
+        found = {}
+        for key, track in self.tracks.items():
+            # More than the tail, because the newest points may lie on a branch that was left.
+            known = slice(max(0, counts[key] - 4 * history.TAIL_STEPS), counts[key])
+            steps, branches = track.steps[known], track.branches[known]
+            left_at = np.full(len(steps), np.iinfo(np.int64).max)
+            for index, from_step in self.forks.items():
+                if index <= branch:
+                    left_at = np.where(branches < index, np.minimum(left_at, from_step), left_at)
+            kept = steps <= left_at
+            if kept.any():
+                window = Window.of(steps[kept], track.times[known][kept], track.values[known][kept])
+                found[key] = window.last(history.TAIL_STEPS)
+        return found
+
+    def tunable(self, tunable: Any, at: datetime) -> TunableView:
+        mine = [c for c in self.commands if c.tunable == tunable.name]
+        asked = [
+            c.created_at for c in mine if c.by_person and c.created_at <= at and c.state not in history.VOID
+        ]
+        view = history.tunable_view(tunable, max(asked, default=None), at)
+        applied = [
+            c
+            for c in mine
+            if c.state == CommandState.APPLIED and c.applied_at is not None and c.applied_at <= at
+        ]
+        fields: dict[str, Any] = {"value": tunable.initial, "changed_step": None}
+        if applied:
+            newest = max(applied, key=lambda c: c.seq)
+            new = newest.value if newest.new_value is None else newest.new_value
+            fields = {"value": new, "changed_step": newest.applied_step}
+        elif not mine:
+            # Never set by a command: whatever it is now, the script itself made it so.
+            fields = {"value": tunable.value, "changed_step": None}
+        return TunableView(**{**view.__dict__, **fields})
+
+    def as_known(self, decision: Decision, at: datetime) -> PastDecision:
+        """A live decision in the state it had at `at`."""
+        view = history.past_decision(decision)
+        if decision.command is None or (decision.judged_at is not None and decision.judged_at <= at):
+            return view
+        commands = [decision.command, *(self.more[pk] for pk in decision.more_commands if pk in self.more)]
+        in_force = all(c.applied_at is not None and c.applied_at <= at for c in commands)
+        fields = {"verdict": "", "effect": None, "state": S.APPLIED.value}
+        if not in_force:
+            fields |= {"applied_step": None, "state": S.SENT.value}
+        if view.state in {S.SENT, S.REJECTED}:
+            fields["state"] = view.state
+        return PastDecision(**{**view.__dict__, **fields})
+
+    def decided_live(self, decision: Decision) -> bool:
+        """Whether the controller made the same decision at the same moment."""
+        return any(
+            d.created_at == decision.created_at
+            and d.policy == decision.policy
+            and d.tunable == decision.tunable
+            for d in self.decisions
+        )
+
+
+def read_tracks(run: Run, keys: list[str]) -> dict[str, Track]:
+    """The run's points of these keys, all branches, in order of time."""
+    from monitoring.storage import series
+
+    parts: dict[str, list[tuple[Floats, Ints, Floats, Ints]]] = {}
+    for column in series.raw(run.source, keys):
+        branches = np.full(len(column.steps), column.branch, dtype=np.int64)
+        parts.setdefault(column.key, []).append(
+            (
+                np.asarray(column.times, dtype=np.float64),
+                np.asarray(column.steps, dtype=np.int64),
+                np.asarray(column.values, dtype=np.float64),
+                branches,
+            )
+        )
+    tracks = {}
+    for key, pieces in parts.items():
+        times, steps, values, branches = (np.concatenate(piece) for piece in zip(*pieces, strict=True))
+        order = np.lexsort((steps, branches, times))
+        tracks[key] = Track(times[order], steps[order], values[order], branches[order])
+    return tracks

@@ -1,0 +1,13 @@
+"""The controller's place in the beat (settings.CELERY_BEAT_SCHEDULE)."""
+
+from dataclasses import asdict
+
+from celery import shared_task
+
+from . import loop
+
+
+@shared_task(name="control.tick")
+def tick() -> dict[str, int | bool]:
+    """One round over all watched runs; what it did."""
+    return asdict(loop.tick())
