@@ -1,0 +1,113 @@
+/** One way to ask the server: JSON, the session's cookie, CSRF, and errors that carry their fields. */
+
+const ROOT = "/api/v1/";
+
+/** What went wrong with a request, in words for a person; `status` is 0 where no answer came at all. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly fields: Record<string, string[]> = {},
+  ) {
+    super(message);
+  }
+
+  /** The first sentence about a field, or "". */
+  field(name: string): string {
+    return this.fields[name]?.[0] ?? "";
+  }
+}
+
+export const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === "AbortError";
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+export type Query = Record<string, string | number | boolean | null | undefined>;
+
+export function address(path: string, query: Query = {}): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== "") search.set(name, String(value));
+  }
+  const text = search.toString();
+  return ROOT + path + (text ? `?${text}` : "");
+}
+
+/** A path with its parts escaped: path`runs/${code}/keys`. */
+export function path(pieces: TemplateStringsArray, ...parts: (string | number)[]): string {
+  return pieces.reduce((whole, piece, i) => whole + encodeURIComponent(String(parts[i - 1])) + piece);
+}
+
+export interface Options {
+  method?: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
+  body?: unknown;
+  query?: Query;
+  signal?: AbortSignal;
+}
+
+/** Ask and read JSON. Raises ApiError, or lets an AbortError pass. */
+export async function ask<T>(where: string, options: Options = {}): Promise<T> {
+  const { method = "GET", body, query, signal } = options;
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (method !== "GET") headers["X-CSRFToken"] = cookie("csrftoken");
+  let response: Response;
+  try {
+    response = await fetch(where.startsWith("/") || where.startsWith("http") ? where : address(where, query), {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "same-origin",
+      signal,
+    });
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new ApiError(0, "The server cannot be reached.");
+  }
+  if (response.status === 204) return undefined as T;
+  const answer = await response.json().catch(() => undefined);
+  if (response.ok && answer !== undefined) return answer as T;
+  if (response.status === 401 || (response.status === 403 && isLoggedOut(answer))) loggedOut();
+  throw new ApiError(response.status, sentence(response.status, answer), fieldsOf(answer));
+}
+
+export function cookie(name: string): string {
+  for (const piece of document.cookie.split("; ")) {
+    if (piece.startsWith(`${name}=`)) return decodeURIComponent(piece.slice(name.length + 1));
+  }
+  return "";
+}
+
+function isLoggedOut(answer: unknown): boolean {
+  return /credentials were not provided/i.test(detailOf(answer));
+}
+
+/** The session ended: log in, then come back to this very page. Typed text stays in the browser's history entry. */
+function loggedOut(): void {
+  const here = location.pathname + location.search;
+  if (!location.pathname.startsWith("/login")) location.assign(`/login?next=${encodeURIComponent(here)}`);
+}
+
+function sentence(status: number, answer: unknown): string {
+  const detail = detailOf(answer);
+  if (detail) return detail;
+  const fields = Object.entries(fieldsOf(answer));
+  if (fields.length) return fields.map(([name, words]) => `${name}: ${words.join(" ")}`).join(" ");
+  if (status === 403) return "Your role does not allow this.";
+  if (status === 404) return "This does not exist, or it is not yours to see.";
+  if (status >= 500) return `The server failed (${status}). Its log says why.`;
+  return `The server answered ${status} without a reason.`;
+}
+
+function detailOf(answer: unknown): string {
+  const detail = (answer as { detail?: unknown } | undefined)?.detail;
+  return typeof detail === "string" ? detail : "";
+}
+
+function fieldsOf(answer: unknown): Record<string, string[]> {
+  const fields = (answer as { fields?: unknown } | undefined)?.fields;
+  if (fields === null || typeof fields !== "object") return {};
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, words]) => [name, Array.isArray(words) ? words.map(String) : [String(words)]]),
+  );
+}

@@ -1,0 +1,78 @@
+/** Every question the pages ask, by name. */
+import { ask, path, type Query } from "./client";
+import type * as t from "./types";
+
+type Signal = AbortSignal | undefined;
+const post = <T>(where: string, body: unknown = {}) => ask<T>(where, { method: "POST", body });
+const patch = <T>(where: string, body: unknown) => ask<T>(where, { method: "PATCH", body });
+
+/** A list whole, page after page, up to `most` rows. Plain arrays are taken as they are. */
+async function list<T>(where: string, query: Query = {}, signal?: AbortSignal, most = 5000): Promise<T[]> {
+  const rows: T[] = [];
+  let page = await ask<t.Page<T> | T[]>(where, { query: { limit: 1000, ...query }, signal });
+  for (;;) {
+    if (Array.isArray(page)) return rows.concat(page);
+    rows.push(...page.results);
+    if (!page.next || rows.length >= most) return rows;
+    // Only path and query: behind a proxy the server may not know the name it is reached by.
+    const next = new URL(page.next, location.href);
+    page = await ask<t.Page<T>>(next.pathname + next.search, { signal });
+  }
+}
+
+export const me = (signal?: Signal) => ask<t.Me>("me", { signal });
+export const overview = (signal?: Signal) => ask<t.Overview>("overview", { signal });
+
+export const experiments = (query: Query = {}, signal?: Signal) => list<t.Experiment>("experiments", query, signal);
+export const experiment = (id: string | number, signal?: Signal) => ask<t.Experiment>(path`experiments/${id}`, { signal });
+export const createExperiment = (body: Partial<t.Experiment>) => post<t.Experiment>("experiments", body);
+export const changeExperiment = (id: number, body: Partial<t.Experiment>) => patch<t.Experiment>(path`experiments/${id}`, body);
+export const controller = (id: string | number, signal?: Signal) => ask<t.Controller>(path`experiments/${id}/controller`, { signal });
+export const changeController = (id: string | number, body: Partial<t.Controller>) =>
+  patch<t.Controller>(path`experiments/${id}/controller`, body);
+
+export const runs = (query: Query = {}, signal?: Signal) => list<t.Run>("runs", query, signal);
+export const run = (code: string, signal?: Signal) => ask<t.Run>(path`runs/${code}`, { signal });
+export const createRun = (body: Partial<t.Run>) => post<t.Run & { token: string }>("runs", body);
+export const changeRun = (code: string, body: Partial<t.Run>) => patch<t.Run>(path`runs/${code}`, body);
+export const deleteRun = (code: string) => ask<void>(path`runs/${code}`, { method: "DELETE" });
+export const keys = (code: string, signal?: Signal) => list<t.KeyInfo>(path`runs/${code}/keys`, {}, signal, 20_000);
+export const tunables = (code: string, signal?: Signal) => list<t.Tunable>(path`runs/${code}/tunables`, {}, signal);
+export const commands = (code: string, signal?: Signal) => list<t.Command>(path`runs/${code}/commands`, {}, signal);
+export const checkpoints = (code: string, signal?: Signal) => list<t.Checkpoint>(path`runs/${code}/checkpoints`, {}, signal);
+export const decisions = (code: string, signal?: Signal) => list<t.Decision>(path`runs/${code}/decisions`, {}, signal);
+export const events = (code: string, signal?: Signal) => list<t.RunEvent>(path`runs/${code}/events`, {}, signal);
+export const marks = (code: string, signal?: Signal) => list<t.Mark>(path`runs/${code}/marks`, {}, signal);
+export const logs = (code: string, query: { start?: number; count?: number; search?: string }, signal?: Signal) =>
+  ask<t.LogPage>(path`runs/${code}/logs`, { query, signal });
+
+export interface CommandRequest {
+  verb: t.Verb;
+  tunable?: string;
+  value?: t.Json;
+  reason?: string;
+}
+export const command = (code: string, body: CommandRequest) => post<t.Command>(path`runs/${code}/commands`, body);
+
+export const series = (body: t.SeriesRequest, signal?: Signal) =>
+  ask<{ series: t.Buckets[] }>("series/read", { method: "POST", body, signal });
+
+export const approve = (id: number) => post<t.Decision>(path`decisions/${id}/approve`);
+export const reject = (id: number) => post<t.Decision>(path`decisions/${id}/reject`);
+export const undo = (id: number) => post<t.Decision>(path`decisions/${id}/undo`);
+
+export const submitJob = (body: Record<string, unknown>) => post<t.Job>("jobs", body);
+export const job = (code: string, signal?: Signal) => ask<t.Job>(path`jobs/${code}`, { signal });
+export const stopJob = (code: string) => post<t.Job>(path`jobs/${code}/stop`);
+export const requeueJob = (code: string) => post<t.Job>(path`jobs/${code}/requeue`);
+export const prioritiseJob = (code: string, priority: number) => post<t.Job>(path`jobs/${code}/priority`, { priority });
+export const queue = (signal?: Signal) => ask<t.Queue>("queue", { signal });
+
+export const nodes = (signal?: Signal) => list<t.Node>("nodes", {}, signal);
+export const node = (name: string, signal?: Signal) => ask<t.Node>(path`nodes/${name}`, { signal });
+export const drain = (name: string, drained: boolean) =>
+  post<t.Node>(drained ? path`nodes/${name}/drain` : path`nodes/${name}/undrain`);
+
+export const tokens = (signal?: Signal) => list<t.Token>("tokens", {}, signal);
+export const createToken = (body: { name: string; expires_in_days?: number }) => post<t.Token>("tokens", body);
+export const revokeToken = (id: number) => ask<void>(path`tokens/${id}`, { method: "DELETE" });

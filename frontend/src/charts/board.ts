@@ -1,0 +1,294 @@
+/**
+ * The series of a page: read in batches, extended by live points, read again where points may be missing.
+ *
+ * Nothing here is reactive. A chart listens to its key and draws on the next frame.
+ */
+import * as api from "../api";
+import { isAbort, messageOf } from "../api/client";
+import type { Buckets } from "../api/types";
+import { append, cell, coarsen, concatenate, emptyColumns, NAMES, type Columns, type NonFinite, type Part, type XAxis } from "../lib/columns";
+import type { PointsFrame } from "../live/frames";
+import type { XRange } from "./group";
+
+const KEYS_PER_READ = 40;
+const GATHER_MILLISECONDS = 15;
+const SETTLE_MILLISECONDS = 180; // after the last change of a zoom, before its exact points are read
+
+export interface SeriesLine {
+  columns: Columns;
+  faded: Columns[];
+  nonFinite: NonFinite[];
+  exact: boolean;
+}
+
+interface Entry {
+  parts: Part[];
+  zoomed: { range: XRange; parts: Part[] } | null;
+  line: SeriesLine | null; // worked out of the parts, null when they changed
+}
+
+interface Late {
+  source: string;
+  key: string;
+  branch: number;
+  step: number;
+  time: number;
+  value: number;
+}
+
+export type Read = typeof api.series;
+
+export class SeriesBoard {
+  error = "";
+  private entries = new Map<string, Entry>(); // by key, a tab, source
+  private listeners = new Map<string, Set<() => void>>();
+  private wanted = new Map<string, number>(); // key -> how many visible charts
+  private loaded = new Set<string>();
+  private pending = new Set<string>();
+  private timer = 0;
+  private settle = 0;
+  private again = 0;
+  private range: XRange | null = null;
+  private late: Late[] | null = null; // live points that came while a read was under way
+  private reading = 0;
+
+  constructor(
+    private sources: string[],
+    readonly x: XAxis = "step",
+    readonly width = 1000,
+    private read: Read = api.series,
+  ) {}
+
+  listen(key: string, listener: () => void): () => void {
+    const set = this.listeners.get(key) ?? new Set();
+    this.listeners.set(key, set.add(listener));
+    return () => set.delete(listener);
+  }
+
+  /** A chart of this key came into view (or left it): its points are read once and kept up to date. */
+  want(key: string): () => void {
+    this.wanted.set(key, (this.wanted.get(key) ?? 0) + 1);
+    if (!this.loaded.has(key)) this.ask([key]);
+    else if (this.range) this.askZoom();
+    return () => {
+      const left = (this.wanted.get(key) ?? 1) - 1;
+      if (left > 0) this.wanted.set(key, left);
+      else this.wanted.delete(key);
+    };
+  }
+
+  isLoaded = (key: string): boolean => this.loaded.has(key);
+
+  line(source: string, key: string): SeriesLine | null {
+    const entry = this.entries.get(`${key}\t${source}`);
+    if (!entry) return null;
+    return (entry.line ??= asLine(entry.zoomed && this.range ? entry.zoomed.parts : entry.parts));
+  }
+
+  setSources(sources: string[]): void {
+    const added = sources.some((source) => !this.sources.includes(source));
+    this.sources = sources;
+    for (const name of [...this.entries.keys()]) {
+      if (!sources.includes(name.slice(name.indexOf("\t") + 1))) this.entries.delete(name);
+    }
+    if (added) this.refresh();
+    else for (const key of this.loaded) this.tell(key);
+  }
+
+  /** Read everything again that is on screen; the rest when it comes back into view. */
+  refresh(): void {
+    const keys = [...this.wanted.keys()];
+    this.loaded.clear();
+    this.ask(keys);
+    if (this.range) this.askZoom();
+  }
+
+  zoom(range: XRange | null): void {
+    this.range = range;
+    window.clearTimeout(this.settle);
+    for (const entry of this.entries.values()) entry.zoomed = entry.line = null;
+    if (range) this.askZoom();
+    else for (const key of this.loaded) this.tell(key);
+  }
+
+  /** Live points of one of the sources. */
+  points(source: string, frame: PointsFrame): void {
+    if (!this.sources.includes(source)) return;
+    for (const [key, column] of Object.entries(frame.columns)) {
+      if (!this.loaded.has(key) && !this.pending.has(key) && !this.late) continue;
+      for (let i = 0; i < column.step.length; i++) {
+        const point = { source, key, branch: frame.branch, step: column.step[i], time: column.time[i], value: cell(column.value[i]) };
+        this.late?.push(point);
+        this.add(point);
+      }
+      this.tell(key);
+    }
+  }
+
+  stop(): void {
+    for (const timer of [this.timer, this.settle, this.again]) window.clearTimeout(timer);
+    this.listeners.clear();
+  }
+
+  private ask(keys: string[]): void {
+    for (const key of keys) this.pending.add(key);
+    if (keys.length) this.late ??= [];
+    if (!this.timer && this.pending.size) this.timer = window.setTimeout(() => void this.flush(), GATHER_MILLISECONDS);
+  }
+
+  private async flush(): Promise<void> {
+    this.timer = 0;
+    const keys = [...this.pending];
+    this.pending.clear();
+    for (let i = 0; i < keys.length; i += KEYS_PER_READ) await this.readBase(keys.slice(i, i + KEYS_PER_READ));
+  }
+
+  private async readBase(keys: string[]): Promise<void> {
+    if (!this.sources.length || !keys.length) return;
+    const { sources } = this;
+    this.reading += 1;
+    try {
+      const found = await this.readAll(sources, keys, null);
+      if (this.sources !== sources) return; // others are wanted by now, and have been asked for
+      for (const key of keys) {
+        for (const source of sources) {
+          const parts = found.get(`${key}\t${source}`) ?? [];
+          const old = this.entries.get(`${key}\t${source}`);
+          this.entries.set(`${key}\t${source}`, { parts, zoomed: old?.zoomed ?? null, line: null });
+        }
+        this.loaded.add(key);
+      }
+      for (const point of this.late ?? []) if (keys.includes(point.key) && this.isNewer(point)) this.add(point);
+      this.error = "";
+    } catch (error) {
+      if (isAbort(error)) return;
+      this.error = messageOf(error);
+      this.retry(keys);
+    } finally {
+      this.reading -= 1;
+      if (!this.reading && !this.pending.size) this.late = null;
+      for (const key of keys) this.tell(key);
+    }
+  }
+
+  private askZoom(): void {
+    window.clearTimeout(this.settle);
+    this.settle = window.setTimeout(() => void this.readZoom(), SETTLE_MILLISECONDS);
+  }
+
+  private async readZoom(): Promise<void> {
+    const { range, sources } = this;
+    const keys = [...this.wanted.keys()];
+    if (!range || !keys.length) return;
+    try {
+      for (let i = 0; i < keys.length; i += KEYS_PER_READ) {
+        const some = keys.slice(i, i + KEYS_PER_READ);
+        const found = await this.readAll(sources, some, range);
+        if (this.range !== range) return;
+        for (const key of some) {
+          for (const source of sources) {
+            const entry = this.entries.get(`${key}\t${source}`);
+            const parts = found.get(`${key}\t${source}`);
+            if (!entry || !parts) continue;
+            entry.zoomed = { range, parts };
+            entry.line = null;
+          }
+          this.tell(key);
+        }
+      }
+    } catch (error) {
+      // The coarser points stay on screen; the next zoom asks again.
+      if (!isAbort(error)) this.error = messageOf(error);
+    }
+  }
+
+  private async readAll(sources: string[], keys: string[], range: XRange | null): Promise<Map<string, Part[]>> {
+    const out = new Map<string, Part[]>();
+    for (let i = 0; i < sources.length; i += 100) {
+      const body = { sources: sources.slice(i, i + 100), keys, width: this.width, x: this.x, start: range?.[0] ?? null, end: range?.[1] ?? null };
+      // Steps are whole: a zoom between two of them still has to hold both.
+      if (range && this.x === "step") [body.start, body.end] = [Math.floor(range[0]), Math.ceil(range[1])];
+      for (const buckets of (await this.read(body)).series) {
+        const name = `${buckets.key}\t${buckets.source}`;
+        const list = out.get(name) ?? [];
+        list.push(asPart(buckets));
+        out.set(name, list);
+      }
+    }
+    return out;
+  }
+
+  private retry(keys: string[]): void {
+    window.clearTimeout(this.again);
+    this.again = window.setTimeout(() => this.ask(keys.filter((key) => this.wanted.has(key))), 3000);
+  }
+
+  private isNewer(point: Late): boolean {
+    const parts = this.entries.get(`${point.key}\t${point.source}`)?.parts.filter((part) => part.branch === point.branch) ?? [];
+    return parts.every((part) => (part.columns.time.at(-1) ?? -Infinity) < point.time);
+  }
+
+  private add(point: Late): void {
+    const name = `${point.key}\t${point.source}`;
+    const entry = this.entries.get(name);
+    if (!entry) return;
+    if (this.x !== "step" && this.x !== "time" && this.x !== "relative") {
+      this.refreshLater(); // another key's value at this step is not known here
+      return;
+    }
+    let part = entry.parts.find((each) => each.branch === point.branch && !each.faded);
+    if (!part) {
+      if (entry.parts.length) {
+        this.refreshLater(); // a new branch: what of the old ones is faded now is for the store to say
+        return;
+      }
+      part = { branch: point.branch, faded: false, bucket: 1, exact: true, columns: emptyColumns(), nonFinite: [] };
+      entry.parts.push(part);
+    }
+    append(part, point.step, point.time, this.xOf(point, entry.parts), point.value);
+    if (part.columns.x.length > 2 * this.width) coarsen(part, this.width);
+    const { zoomed } = entry;
+    const x = this.xOf(point, entry.parts);
+    if (zoomed && x >= zoomed.range[0] && x <= zoomed.range[1]) {
+      const into = zoomed.parts.find((each) => each.branch === point.branch && !each.faded);
+      if (into) append(into, point.step, point.time, x, point.value);
+    }
+    entry.line = null;
+  }
+
+  private xOf(point: Late, parts: Part[]): number {
+    if (this.x === "step") return point.step;
+    if (this.x === "time") return point.time;
+    const first = parts.find((part) => part.columns.x.length)?.columns;
+    return first ? point.time - (first.time[0] - first.x[0]) : 0;
+  }
+
+  private refreshLater(): void {
+    if (this.again) return;
+    this.again = window.setTimeout(() => {
+      this.again = 0;
+      this.refresh();
+    }, 1500);
+  }
+
+  private tell(key: string): void {
+    for (const listener of this.listeners.get(key) ?? []) listener();
+  }
+}
+
+function asPart(buckets: Buckets): Part {
+  const columns = emptyColumns();
+  for (const name of NAMES) columns[name] = (buckets.columns[name] ?? []).map(cell);
+  const { branch, faded, bucket, exact } = buckets;
+  return { branch, faded, bucket: bucket || 1, exact, columns, nonFinite: buckets.non_finite.map((mark) => ({ ...mark, x: cell(mark.x) })) };
+}
+
+function asLine(parts: Part[]): SeriesLine {
+  const inForce = parts.filter((part) => !part.faded);
+  return {
+    columns: inForce.length ? concatenate(inForce) : emptyColumns(),
+    faded: parts.filter((part) => part.faded).map((part) => part.columns),
+    nonFinite: parts.flatMap((part) => part.nonFinite),
+    exact: inForce.every((part) => part.exact),
+  };
+}

@@ -1,0 +1,153 @@
+/** What a chart draws, worked out of columns: pure, so that it can be proved without a canvas. */
+import { lowerIndex, nearestIndex, type Columns, type NonFinite } from "../lib/columns";
+import { smooth } from "../lib/ema";
+import type { XRange } from "./group";
+
+export interface ChartLine {
+  id: string;
+  label: string;
+  colour: string; // a CSS colour or the name of a custom property
+  columns: Columns;
+  faded: Columns[];
+  nonFinite: NonFinite[];
+  exact: boolean;
+}
+
+export interface ShownLine extends ChartLine {
+  shown: number[]; // what the line itself follows: the mean, smoothed where that is asked for
+}
+
+export const smoothed = (lines: ChartLine[], weight: number): ShownLine[] =>
+  lines.map((line) => ({ ...line, shown: weight > 0 ? smooth(line.columns.mean, weight) : line.columns.mean }));
+
+type Cell = number | null | undefined;
+
+/**
+ * One x for all lines and each line's values on it, as uPlot wants them: undefined where another line has a point and
+ * this one none (drawn through), null where this line has a gap.
+ */
+export function align(lines: ShownLine[], log: boolean): [number[], ...Cell[][]] {
+  const keep = (y: number): Cell => (Number.isFinite(y) && (!log || y > 0) ? y : null);
+  if (lines.length === 1) return [lines[0].columns.x, lines[0].shown.map(keep)];
+  const all = new Set<number>();
+  for (const line of lines) for (const x of line.columns.x) all.add(x);
+  const xs = Float64Array.from(all).sort();
+  const columns = lines.map((line) => {
+    const out = new Array<Cell>(xs.length).fill(undefined);
+    const { x } = line.columns;
+    let at = 0;
+    for (let i = 0; i < xs.length && at < x.length; i++) {
+      if (xs[i] !== x[at]) continue;
+      while (at < x.length && x[at] === xs[i]) out[i] = keep(line.shown[at++]);
+    }
+    return out;
+  });
+  return [Array.from(xs), ...columns];
+}
+
+/** First and last x of everything drawn, faded branches included; null where there is nothing. */
+export function extentX(lines: ChartLine[]): XRange | null {
+  let min = Infinity;
+  let max = -Infinity;
+  for (const line of lines) {
+    for (const { x } of [line.columns, ...line.faded]) {
+      if (!x.length) continue;
+      min = Math.min(min, x[0]);
+      max = Math.max(max, x[x.length - 1]);
+    }
+    for (const mark of line.nonFinite) {
+      min = Math.min(min, mark.x);
+      max = Math.max(max, mark.x);
+    }
+  }
+  return min <= max ? [min, max] : null;
+}
+
+export interface ExtentY {
+  min: number;
+  max: number;
+  hidden: number; // cells that a log axis cannot show
+}
+
+/** Lowest and highest value in an x-range. `robust` leaves out what lies beyond the central 96 %; nothing is removed. */
+export function extentY(lines: ShownLine[], range: XRange, log: boolean, robust: boolean): ExtentY | null {
+  let [min, max, hidden] = [Infinity, -Infinity, 0];
+  const middles: number[] = [];
+  const visit = (columns: Columns, shown?: number[]) => {
+    // One cell beyond each side, because the line runs on to it.
+    const from = Math.max(0, lowerIndex(columns.x, range[0]));
+    const to = Math.min(columns.x.length - 1, lowerIndex(columns.x, range[1]) + 1);
+    for (let i = from; i <= to; i++) {
+      if (log && columns.min[i] <= 0) hidden += 1;
+      for (const y of [columns.min[i], columns.max[i], shown ? shown[i] : NaN]) {
+        if (!Number.isFinite(y) || (log && y <= 0)) continue;
+        if (y < min) min = y;
+        if (y > max) max = y;
+        if (robust) middles.push(y);
+      }
+    }
+  };
+  for (const line of lines) {
+    visit(line.columns, line.shown);
+    for (const faded of line.faded) visit(faded);
+  }
+  if (min > max) return hidden ? { min: 0.1, max: 1, hidden } : null;
+  if (robust && middles.length > 20) {
+    middles.sort((a, b) => a - b);
+    min = middles[Math.floor(middles.length * 0.02)];
+    max = middles[Math.ceil(middles.length * 0.98) - 1];
+  }
+  return { min, max, hidden };
+}
+
+/** The ends of the y-axis around an extent, with a little air. */
+export function padded({ min, max }: { min: number; max: number }, log: boolean): [number, number] {
+  if (log) return min === max ? [min / 2, max * 2] : [min / (max / min) ** 0.05, max * (max / min) ** 0.05];
+  if (min === max) {
+    const air = Math.abs(min) * 0.1 || 1;
+    return [min - air, max + air];
+  }
+  const air = (max - min) * 0.06;
+  // A figure that is never negative should not seem to reach below zero.
+  return [min >= 0 && min - air < 0 ? 0 : min - air, max + air];
+}
+
+export interface Reading {
+  id: string;
+  label: string;
+  colour: string;
+  x: number;
+  step: number;
+  time: number;
+  value: number; // the mean of the bucket, or a NaN or infinity where that is what was logged
+  smoothed: number | null;
+  low: number | null; // of the bucket, where it holds more than one point
+  high: number | null;
+}
+
+/** What each line says at x: its nearest point, unless that is further away than `reach`. */
+export function readings(lines: ShownLine[], x: number, reach: number, smoothing: boolean): Reading[] {
+  const out: Reading[] = [];
+  for (const line of lines) {
+    const { columns } = line;
+    const i = nearestIndex(columns.x, x);
+    if (i < 0 || Math.abs(columns.x[i] - x) > reach) continue;
+    const many = columns.min[i] !== columns.max[i] && Number.isFinite(columns.min[i]);
+    out.push({
+      id: line.id, label: line.label, colour: line.colour, x: columns.x[i], step: columns.step[i], time: columns.time[i],
+      value: Number.isFinite(columns.mean[i]) ? columns.mean[i] : columns.last[i],
+      smoothed: smoothing && Number.isFinite(line.shown[i]) ? line.shown[i] : null,
+      low: many ? columns.min[i] : null, high: many ? columns.max[i] : null,
+    });
+  }
+  return out;
+}
+
+/** The same, nearest to the value under the pointer first. */
+export const byNearness = (list: Reading[], y: number): Reading[] =>
+  [...list].sort((a, b) => gap(a, y) - gap(b, y) || a.label.localeCompare(b.label));
+
+function gap(reading: Reading, y: number): number {
+  const value = reading.smoothed ?? reading.value;
+  return Number.isFinite(value) ? Math.abs(value - y) : Infinity;
+}

@@ -1,0 +1,150 @@
+/**
+ * Columns of buckets, as the store sends them and as live points extend them.
+ *
+ * A bucket is `2^k` steps wide and starts at a multiple of its width, so a point has one bucket whoever computes it,
+ * and an append never moves an old one. "Nothing finite here" is NaN in min, max and mean.
+ */
+export interface Columns {
+  x: number[];
+  step: number[];
+  time: number[];
+  min: number[];
+  max: number[];
+  mean: number[];
+  last: number[];
+  count: number[];
+}
+
+export interface NonFinite {
+  step: number;
+  x: number;
+  kind: "NaN" | "Infinity" | "-Infinity";
+}
+
+export interface Part {
+  branch: number;
+  faded: boolean;
+  bucket: number;
+  exact: boolean;
+  columns: Columns;
+  nonFinite: NonFinite[];
+}
+
+export type XAxis = "step" | "relative" | "time" | (string & {});
+
+export const NAMES = ["x", "step", "time", "min", "max", "mean", "last", "count"] as const;
+
+export const emptyColumns = (): Columns => ({ x: [], step: [], time: [], min: [], max: [], mean: [], last: [], count: [] });
+
+/** A cell as JSON carries it: null is "none", and non-finite values travel as strings. */
+export function cell(value: unknown): number {
+  if (typeof value === "number") return value;
+  if (value === "Infinity") return Infinity;
+  if (value === "-Infinity") return -Infinity;
+  return NaN;
+}
+
+const nonFiniteKind = (value: number): NonFinite["kind"] =>
+  Number.isNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
+
+/** The index of the last entry that is <= value, or -1. `sorted` must not fall. */
+export function lowerIndex(sorted: ArrayLike<number>, value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** The index of the entry nearest to value, or -1 where there is none. */
+export function nearestIndex(sorted: ArrayLike<number>, value: number): number {
+  const left = lowerIndex(sorted, value);
+  if (left < 0) return sorted.length ? 0 : -1;
+  if (left + 1 >= sorted.length) return left;
+  return value - sorted[left] <= sorted[left + 1] - value ? left : left + 1;
+}
+
+/** Adds one live point to its bucket, opening the bucket where needed. Steps may come in any order. */
+export function append(part: Part, step: number, time: number, x: number, value: number): void {
+  const { columns, bucket } = part;
+  const start = Math.floor(step / bucket);
+  let at = columns.step.length - 1;
+  if (at >= 0 && Math.floor(columns.step[at] / bucket) > start) at = bucketIndex(columns.step, bucket, start);
+  const finite = Number.isFinite(value);
+  if (!finite) part.nonFinite.push({ step, x, kind: nonFiniteKind(value) });
+  if (at >= 0 && Math.floor(columns.step[at] / bucket) === start) {
+    if (finite) {
+      columns.min[at] = Number.isNaN(columns.min[at]) ? value : Math.min(columns.min[at], value);
+      columns.max[at] = Number.isNaN(columns.max[at]) ? value : Math.max(columns.max[at], value);
+      // The count includes non-finite points, which is close enough for a mean that the next read replaces.
+      columns.mean[at] = Number.isNaN(columns.mean[at])
+        ? value
+        : columns.mean[at] + (value - columns.mean[at]) / (columns.count[at] + 1);
+    }
+    columns.last[at] = value;
+    columns.count[at] += 1;
+    if (columns.count[at] > 1 && bucket > 1) part.exact = false;
+    return;
+  }
+  const y = finite ? value : NaN;
+  const row = [x, step, time, y, y, y, value, 1];
+  if (at === columns.step.length - 1) NAMES.forEach((name, i) => columns[name].push(row[i]));
+  else NAMES.forEach((name, i) => columns[name].splice(at + 1, 0, row[i]));
+}
+
+function bucketIndex(steps: number[], bucket: number, start: number): number {
+  let low = 0;
+  let high = steps.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (Math.floor(steps[middle] / bucket) <= start) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** Doubles the bucket width, joining neighbours, until at most `most` buckets are left. */
+export function coarsen(part: Part, most: number): void {
+  while (part.columns.x.length > most) {
+    const from = part.columns;
+    const to = emptyColumns();
+    part.bucket *= 2;
+    part.exact = false;
+    for (let i = 0; i < from.x.length; i++) {
+      const end = to.x.length - 1;
+      if (end >= 0 && Math.floor(to.step[end] / part.bucket) === Math.floor(from.step[i] / part.bucket)) join(to, end, from, i);
+      else for (const name of NAMES) to[name].push(from[name][i]);
+    }
+    part.columns = to;
+  }
+}
+
+function join(to: Columns, end: number, from: Columns, i: number): void {
+  if (!Number.isNaN(from.mean[i])) {
+    if (Number.isNaN(to.mean[end])) {
+      to.min[end] = from.min[i];
+      to.max[end] = from.max[i];
+      to.mean[end] = from.mean[i];
+    } else {
+      const total = to.count[end] + from.count[i];
+      to.min[end] = Math.min(to.min[end], from.min[i]);
+      to.max[end] = Math.max(to.max[end], from.max[i]);
+      to.mean[end] += ((from.mean[i] - to.mean[end]) * from.count[i]) / total;
+    }
+  }
+  to.last[end] = from.last[i];
+  to.count[end] += from.count[i];
+}
+
+/** The parts of one series that are in force, one after another: what a line on a chart is. */
+export function concatenate(parts: Part[]): Columns {
+  if (parts.length === 1) return parts[0].columns;
+  const out = emptyColumns();
+  for (const part of [...parts].sort((a, b) => a.branch - b.branch)) {
+    for (const name of NAMES) for (const value of part.columns[name]) out[name].push(value);
+  }
+  return out;
+}

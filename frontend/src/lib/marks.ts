@@ -1,0 +1,49 @@
+/** A run's marks on the axis of its charts. */
+import type { Mark } from "../api/types";
+import { lowerIndex, type Columns, type XAxis } from "./columns";
+
+export interface PlacedMark {
+  id: string; // "command:12"
+  kind: Mark["kind"];
+  x: number;
+  label: string;
+  tone: "good" | "bad" | "warn" | "accent" | "quiet";
+}
+
+const TONES = new Set(["good", "bad", "warn", "accent", "quiet"]);
+const USUAL: Record<Mark["kind"], PlacedMark["tone"]> = { command: "accent", decision: "accent", checkpoint: "quiet", event: "quiet" };
+
+/** A function from a chart's lines to its marks; those without a place on this axis are left out. */
+export function placeMarks(marks: Mark[], axis: XAxis): (lines: { columns: Columns }[]) => PlacedMark[] {
+  return (lines) => {
+    const columns = lines.find((line) => line.columns.x.length)?.columns;
+    const out: PlacedMark[] = [];
+    for (const mark of marks) {
+      const x = position(mark, axis, columns);
+      if (x === null) continue;
+      const tone = TONES.has(mark.tone) ? (mark.tone as PlacedMark["tone"]) : (TONE_WORDS[mark.tone] ?? USUAL[mark.kind] ?? "quiet");
+      out.push({ id: `${mark.kind}:${mark.id}`, kind: mark.kind, x, label: mark.label, tone });
+    }
+    return out;
+  };
+}
+
+// Words that say the same.
+const TONE_WORDS: Record<string, PlacedMark["tone"]> = {
+  danger: "bad", error: "bad", warning: "warn", success: "good", info: "accent", neutral: "quiet", plain: "quiet",
+};
+
+function position(mark: Mark, axis: XAxis, columns: Columns | undefined): number | null {
+  if (axis === "step") return mark.step;
+  const seconds = typeof mark.at === "number" ? mark.at : Date.parse(mark.at) / 1000;
+  if (axis === "time") return seconds;
+  if (!columns) return null;
+  if (axis === "relative") return seconds - (columns.time[0] - columns.x[0]);
+  // Another key as the axis: where that key stood at the mark's step.
+  const at = mark.step === null ? -1 : lowerIndex(columns.step, mark.step);
+  return at < 0 ? null : columns.x[at];
+}
+
+/** The tab of a run's page that tells more about a mark. */
+export const tabOf = (kind: Mark["kind"]): string =>
+  ({ command: "control", decision: "decisions", checkpoint: "checkpoints", event: "events" })[kind];

@@ -1,0 +1,35 @@
+/** The one connection of this page, and what it is honest to say about it. */
+import { ask } from "../api/client";
+import { LiveSocket, type Connection, type Subscriber } from "./socket";
+
+class LiveState {
+  connection = $state<Connection>("connecting");
+  since = $state(Date.now());
+}
+
+export const liveState = new LiveState();
+
+const socket = new LiveSocket({
+  open: (url) => new WebSocket(url),
+  url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/live`,
+  later: (run, milliseconds) => window.setTimeout(run, milliseconds),
+  cancel: (timer) => window.clearTimeout(timer),
+  chance: Math.random,
+  // The next question to the API answers 401, which leads to the login and back to this page.
+  loggedOut: () => void ask("me").catch(() => undefined),
+  status: (connection) => {
+    if (liveState.connection === connection) return;
+    liveState.connection = connection;
+    liveState.since = Date.now();
+  },
+});
+
+export function startLive(): void {
+  socket.start();
+  window.addEventListener("online", () => socket.nudge());
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) socket.nudge();
+  });
+}
+
+export const subscribe = (topic: string, subscriber: Subscriber): (() => void) => socket.subscribe(topic, subscriber);

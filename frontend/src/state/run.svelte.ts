@@ -1,0 +1,169 @@
+/** Everything about one run that a page shows, kept up to date over its topic. */
+import * as api from "../api";
+import type { Checkpoint, Command, Decision, Json, LogLine, Mark, Run, RunEvent, Tunable } from "../api/types";
+import { SeriesBoard } from "../charts/board";
+import type { XAxis } from "../lib/columns";
+import type { ChangedFrame, LinesFrame, PointsFrame } from "../live/frames";
+import { subscribe } from "../live/live.svelte";
+import { Resource } from "./resource.svelte";
+
+export class RunState {
+  readonly source: string;
+  readonly run: Resource<Run>;
+  readonly tunables: Resource<Tunable[]>;
+  readonly commands: Resource<Command[]>;
+  readonly checkpoints: Resource<Checkpoint[]>;
+  readonly decisions: Resource<Decision[]>;
+  readonly events: Resource<RunEvent[]>;
+  readonly marks: Resource<Mark[]>;
+  /** Keys that have points, in the order they were first seen. */
+  keys = $state.raw<string[]>([]);
+  step = $state<number | null>(null);
+  lastPointAt = $state<number | null>(null); // milliseconds, this browser's clock
+  board: SeriesBoard;
+  private readonly keyList: Resource<string[]>;
+  private lineListeners = new Set<(lines: LogLine[] | null) => void>();
+  private known = new Set<string>();
+  private unsubscribe: (() => void) | null = null;
+
+  constructor(
+    readonly code: string,
+    x: XAxis,
+  ) {
+    this.source = `run:${code}`;
+    this.run = new Resource((signal) => api.run(code, signal));
+    this.tunables = new Resource((signal) => api.tunables(code, signal));
+    this.commands = new Resource(async (signal) => (await api.commands(code, signal)).sort((a, b) => b.seq - a.seq));
+    this.checkpoints = new Resource((signal) => api.checkpoints(code, signal));
+    this.decisions = new Resource(async (signal) => (await api.decisions(code, signal)).sort((a, b) => b.id - a.id));
+    this.events = new Resource((signal) => api.events(code, signal));
+    this.marks = new Resource((signal) => api.marks(code, signal));
+    this.keyList = new Resource(async (signal) => (await api.keys(code, signal)).map((info) => info.key));
+    this.board = new SeriesBoard([this.source], x);
+  }
+
+  start(): void {
+    this.unsubscribe = subscribe(this.source, {
+      frame: (frame) => {
+        if (frame.type === "points") this.points(frame);
+        else if (frame.type === "lines") this.lines(frame);
+        else this.changed(frame);
+      },
+      refresh: () => this.refresh(),
+    });
+    void this.load();
+  }
+
+  stop(): void {
+    this.unsubscribe?.();
+    this.board.stop();
+    for (const resource of this.resources()) resource.stop();
+  }
+
+  /** Another horizontal axis: other columns from the store. */
+  setAxis(x: XAxis): void {
+    if (x === this.board.x) return;
+    this.board.stop();
+    this.board = new SeriesBoard([this.source], x);
+  }
+
+  /** Hear of new log lines; null means that some may have been missed. */
+  onLines(listener: (lines: LogLine[] | null) => void): () => void {
+    this.lineListeners.add(listener);
+    return () => this.lineListeners.delete(listener);
+  }
+
+  /** Send a command and show it at once, before the live line tells of it. */
+  async send(body: api.CommandRequest): Promise<Command> {
+    const command = await api.command(this.code, body);
+    this.upsertCommand(command);
+    return command;
+  }
+
+  private resources() {
+    return [this.run, this.tunables, this.commands, this.checkpoints, this.decisions, this.events, this.marks, this.keyList];
+  }
+
+  private async load(): Promise<void> {
+    await Promise.all([
+      this.run.load().then(() => (this.step = newer(this.step, this.run.data?.last_step))),
+      this.keyList.load().then(() => this.addKeys(this.keyList.data ?? [])),
+      ...this.resources().slice(1, -1).map((resource) => resource.load()),
+    ]);
+  }
+
+  private refresh(): void {
+    void this.load();
+    this.board.refresh();
+    for (const listener of this.lineListeners) listener(null);
+  }
+
+  private points(frame: PointsFrame): void {
+    this.board.points(this.source, frame);
+    let step = this.step;
+    for (const { step: steps } of Object.values(frame.columns)) if (steps.length) step = newer(step, steps[steps.length - 1]);
+    this.step = step;
+    this.lastPointAt = Date.now();
+    this.addKeys(Object.keys(frame.columns));
+    const run = this.run.data;
+    if (run?.silent) this.run.data = { ...run, silent: false };
+  }
+
+  private addKeys(keys: string[]): void {
+    const fresh = keys.filter((key) => !this.known.has(key));
+    if (!fresh.length) return;
+    for (const key of fresh) this.known.add(key);
+    this.keys = [...this.known];
+  }
+
+  private lines(frame: LinesFrame): void {
+    for (const listener of this.lineListeners) listener(frame.lines);
+  }
+
+  private changed({ what, data }: ChangedFrame): void {
+    switch (what) {
+      case "run":
+        if (this.run.data) this.run.data = { ...this.run.data, ...pick(data, this.run.data) };
+        this.run.soon();
+        this.events.soon();
+        break;
+      case "tunable":
+        this.tunables.soon(100);
+        break;
+      case "command":
+        if (typeof data.id === "number" && typeof data.state === "string") this.upsertCommand(data as unknown as Command);
+        this.commands.soon();
+        this.tunables.soon(100);
+        break;
+      case "decision":
+        this.decisions.soon();
+        break;
+      case "checkpoint":
+        this.checkpoints.soon();
+        break;
+      default:
+        this.events.soon();
+        this.run.soon(1000);
+    }
+    this.marks.soon(500);
+  }
+
+  private upsertCommand(command: Command): void {
+    const list = this.commands.data ?? [];
+    const old = list.find((each) => each.id === command.id);
+    // Answers and live frames may cross: a fate, once known, is not taken back.
+    if (old && isFinal(old.state) && !isFinal(command.state)) return;
+    this.commands.data = old ? list.map((each) => (each === old ? { ...old, ...command } : each)) : [command, ...list];
+  }
+}
+
+export const isFinal = (state: string): boolean => state !== "pending" && state !== "sent";
+
+/** Of what came, the fields that a run has; a message may carry more, and its "reason" is another thing. */
+function pick(data: Record<string, Json>, run: Run): Partial<Run> {
+  return Object.fromEntries(Object.entries(data).filter(([name]) => name in run)) as Partial<Run>;
+}
+
+function newer(old: number | null, step: number | null | undefined): number | null {
+  return step === null || step === undefined ? old : old === null ? step : Math.max(old, step);
+}

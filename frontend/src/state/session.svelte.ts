@@ -1,0 +1,31 @@
+/** Who is here and what they may do. */
+import * as api from "../api";
+import { isAbort, messageOf } from "../api/client";
+import type { Me, Role } from "../api/types";
+
+const RANK: Record<Role, number> = { viewer: 1, operator: 2, admin: 3 };
+
+class Session {
+  me = $state.raw<Me | null>(null);
+  error = $state("");
+
+  async load(): Promise<void> {
+    try {
+      this.me = await api.me();
+      this.error = "";
+    } catch (error) {
+      if (!isAbort(error)) this.error = messageOf(error);
+    }
+  }
+
+  /** Whether the person has at least `role` in a project. */
+  may(project: string | undefined, role: Role): boolean {
+    if (!this.me) return false;
+    if (this.me.is_admin) return true;
+    const has = this.me.projects.find((each) => each.slug === project)?.role;
+    return has !== undefined && RANK[has] >= RANK[role];
+  }
+}
+
+export const session = new Session();
+export const roleAtLeast = (has: Role | undefined, needed: Role): boolean => has !== undefined && RANK[has] >= RANK[needed];

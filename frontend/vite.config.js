@@ -1,0 +1,29 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vitest/config";
+import { mockSite } from "./dev/mock.js";
+
+// `npm run dev` answers from dev/mock.js; with SCALEWEB_URL it passes everything on to a running site.
+const site = process.env.SCALEWEB_URL;
+
+export default defineConfig(({ command, mode }) => ({
+  // The development server owns "/", so that history routes work there as they do under Django.
+  base: command === "build" ? "/static/app/" : "/",
+  plugins: [svelte(), ...(command === "serve" && mode !== "test" && !site ? [mockSite()] : [])],
+  build: {
+    target: "es2022",
+    modulePreload: { polyfill: false }, // its inline-free form is not needed by the browsers we target
+    reportCompressedSize: false,
+    assetsInlineLimit: 0, // nothing inline: the content security policy forbids it
+  },
+  server: {
+    host: "127.0.0.1",
+    proxy: site
+      ? {
+          "^/(api|login|logout|admin|static|healthz)": { target: site, changeOrigin: true },
+          "/ws": { target: site.replace(/^http/, "ws"), ws: true, changeOrigin: true },
+        }
+      : undefined,
+  },
+  resolve: mode === "test" ? { conditions: ["browser"] } : undefined,
+  test: { environment: "jsdom", include: ["src/**/*.test.ts"], css: false },
+}));
