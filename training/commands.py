@@ -206,7 +206,7 @@ def record_outcome(run: Run, rank: int, step: int | None, outcome: dict[str, Any
     """
     with transaction.atomic():
         Run.objects.select_for_update().filter(pk=run.pk).first()
-        command = run.commands.select_related("run").filter(seq=outcome.get("seq")).first()
+        command = run.commands.select_related("run").filter(seq=outcome["seq"]).first()
         if command is None or str(rank) in command.acks:
             return command
         ok, message = bool(outcome.get("ok")), text(str(outcome.get("message") or ""), 10_000)

@@ -19,9 +19,9 @@ OUTBOX_MESSAGES = 2_000
 OUTBOX_BYTES = 16 * 2**20
 
 
-def connect(**options: Any) -> redis.Redis:
+def connect(**given: Any) -> redis.Redis:
     # No retries inside: the loops here retry, and say once that the broker is away.
-    options = {"socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)} | options
+    options: dict[str, Any] = {"socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0), **given}
     return redis.Redis.from_url(settings.REDIS_URL, **options)
 
 

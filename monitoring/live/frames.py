@@ -5,7 +5,7 @@ each viewer's own number.
 """
 
 from collections.abc import Iterable
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -38,7 +38,7 @@ class ChangedFrame(TypedDict):
     type: Literal["changed"]
     what: str
     at: float
-    data: dict
+    data: dict[str, Any]
 
 
 class LostFrame(TypedDict):

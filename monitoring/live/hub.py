@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from . import frames, metrics
@@ -158,7 +159,7 @@ class LiveHub:
         finally:
             await closed(client)
 
-    async def tell_watched(self, client, fresh: set[str]) -> None:
+    async def tell_watched(self, client: Redis, fresh: set[str]) -> None:
         if not self.topics:
             return
         pipe = client.pipeline(transaction=False)

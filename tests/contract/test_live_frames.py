@@ -50,7 +50,7 @@ PUBLISHED = {
     "changed_checkpoint": ("run:k7m2x9pqr", changed("checkpoint", {"id": 5, "step": 100, "available": True})),
     "changed_event": (
         "run:k7m2x9pqr",
-        changed("event", {"id": 9, "kind": "reflex", "step": 118, "reason": "skipped", "at": COMMAND["sent_at"]}),
+        changed("event", {"id": 9, "kind": "reflex", "step": 118, "at": COMMAND["sent_at"]}),
     ),
     "changed_decision": ("run:k7m2x9pqr", changed("decision", {"id": 2})),
     "changed_job": ("queue", changed("job", {"code": "p4t8w2zzq"})),

@@ -118,7 +118,7 @@ def check_attempt(run: Run, hello: Hello) -> Attempt | None:
     job = getattr(run, "job", None)
     if job is None:
         return None
-    newest = job.attempts.order_by("-number").first()
+    newest: Attempt | None = job.attempts.order_by("-number").first()
     if newest is None or hello.attempt != newest.number:
         live = "none yet" if newest is None else f"attempt {newest.number}"
         if hello.attempt == 0 and job.state not in {JobState.QUEUED, JobState.ACTIVE}:

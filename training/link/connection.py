@@ -127,7 +127,8 @@ class Connection:
             self.wake.set()
             tasks.append(asyncio.create_task(self.deliver()))
         try:
-            await asyncio.wait({*tasks, self.verdict}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {*tasks, self.verdict}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             reading.cancel()
             # What was taken in is good, whatever came after it: see it committed and told.
             drained = asyncio.create_task(self.in_flight.join())

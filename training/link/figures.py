@@ -72,7 +72,11 @@ def write(changed: list[RunFigures]) -> None:
             values = {"summary": figures.summary, "last_step": figures.last_step, "last_seen_at": now}
             if not Run.objects.filter(pk=figures.run).update(**values):
                 continue
-            told = {"code": figures.code, "last_step": figures.last_step, "last_seen_at": now.isoformat()}
+            told: dict[str, Any] = {
+                "code": figures.code,
+                "last_step": figures.last_step,
+                "last_seen_at": now.isoformat(),
+            }
             if len(figures.summary) <= MAX_TOLD_KEYS:
                 told["summary"] = figures.summary
             publish_change(f"run:{figures.code}", "run", told)

@@ -48,9 +48,10 @@ def decode(raw: bytes | None) -> Hello | Batch:
             "too_large", f"the frame has {len(raw)} bytes; at most {MAX_FRAME_BYTES} are taken", final=True
         )
     try:
-        return decode_up(raw)
+        frame: Hello | Batch = decode_up(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Refused("bad_frame", f"the frame cannot be decoded: {error}", final=True) from None
+    return frame
 
 
 def check_hello(frame: Hello | Batch) -> Hello:
