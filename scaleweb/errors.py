@@ -1,7 +1,152 @@
-"""One shape for every error the API answers with."""
+"""One shape for every error of the API: {"detail": sentence, "fields": {field: [sentences]}}; a page for people."""
 
-from rest_framework.views import exception_handler
+import logging
+import secrets
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.core.signals import got_request_exception
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from training.commands import CommandRefused
+from training.states import IllegalMove
+
+logger = logging.getLogger(__name__)
+GENERAL = "non_field_errors"
 
 
-def api_exception_handler(exception, context):
-    return exception_handler(exception, context)
+def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
+    """What a view raised, as an answer. None leaves it to Django: a 500, with the trace in the log."""
+    translated = translate(exception)
+    response = exception_handler(translated, context)
+    if response is None:
+        return None
+    if isinstance(translated, exceptions.ValidationError):
+        fields = flatten(translated.detail)
+        response.data = {"detail": sentence(fields), "fields": fields}
+    else:
+        detail = response.data.get("detail", "") if isinstance(response.data, dict) else response.data
+        if response.status_code == 404 and str(exception):
+            detail = str(exception)
+        fields = getattr(translated, "fields", {})
+        response.data = {"detail": str(detail), "fields": fields}
+    set_rollback()
+    return response
+
+
+class Conflict(exceptions.APIException):
+    """The request is well formed, but the thing is not in a state for it."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+    def __init__(self, detail: str, fields: dict[str, list[str]] | None = None):
+        super().__init__(detail)
+        self.fields = fields or {}
+
+
+def translate(exception: Exception) -> Exception:
+    """The domain's own refusals as HTTP's."""
+    if isinstance(exception, IllegalMove):
+        return Conflict(str(exception))
+    if isinstance(exception, CommandRefused) or refused_job(exception):
+        field, message = exception.field, exception.message  # type: ignore[attr-defined]
+        if field == "state":
+            return Conflict(message, {"state": [message]})
+        return exceptions.ValidationError({field: [message]})
+    if isinstance(exception, RequestDataTooBig):
+        error = exceptions.APIException(str(exception))
+        error.status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+        return error
+    if isinstance(exception, DjangoValidationError):
+        return exceptions.ValidationError(
+            exception.message_dict if hasattr(exception, "error_dict") else {GENERAL: exception.messages}
+        )
+    if isinstance(exception, SuspiciousOperation):
+        return exceptions.ParseError(str(exception))
+    return exception
+
+
+def refused_job(exception: Exception) -> bool:
+    try:
+        from training.jobs.submit import JobRefused
+    except ImportError:  # LAZY
+        return False
+    return isinstance(exception, JobRefused)
+
+
+def flatten(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """DRF's nested errors as one level: {"points[3].step": ["…"]}."""
+    if isinstance(detail, dict):
+        found: dict[str, list[str]] = {}
+        for name, inner in detail.items():
+            # ListSerializer numbers its errors with whole keys in newer versions of DRF.
+            where = f"{path}[{name}]" if isinstance(name, int) else f"{path}.{name}" if path else str(name)
+            found.update(flatten(inner, path if path and name == GENERAL else where))
+        return found
+    if isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
+        found = {}
+        for index, inner in enumerate(detail):
+            if inner:
+                found.update(flatten(inner, f"{path}[{index}]"))
+        return found
+    sentences = [str(item) for item in detail] if isinstance(detail, list) else [str(detail)]
+    return {path or GENERAL: sentences}
+
+
+def sentence(fields: dict[str, list[str]]) -> str:
+    """The first error in words, and how many more there are."""
+    name, words = next(iter(fields.items()))
+    first = words[0] if name == GENERAL else f"{name}: {words[0]}"
+    return first if len(fields) == 1 else f"{first} (and {len(fields) - 1} more)"
+
+
+@receiver(got_request_exception)
+def name_the_failure(sender: Any, request: HttpRequest | None = None, **_: Any) -> None:
+    """Give a failed request a number that its answer shows and the log has beside the trace."""
+    if request is not None:
+        request.failure_id = secrets.token_hex(4)  # type: ignore[attr-defined]
+        logger.error("request %s: %s %s failed", request.failure_id, request.method, request.path)  # type: ignore[attr-defined]
+
+
+def answer(request: HttpRequest, code: int, title: str, detail: str) -> HttpResponse:
+    if request.path.startswith("/api/") or request.path in {"/healthz", "/metrics"}:
+        return JsonResponse({"detail": detail, "fields": {}}, status=code)
+    return render(request, "scaleweb/error.html", {"title": title, "detail": detail}, status=code)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return answer(request, 413, "Too large", "The request is larger than this server takes.")
+    return answer(request, 400, "Bad request", "The server could not make sense of this request.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 403, "Not allowed", str(exception) or "Your role does not allow this.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 404, "Not found", f"There is nothing at {request.path[:200]}.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    number = getattr(request, "failure_id", "unknown")
+    detail = f"The server failed on this request. Its log has the reason under number {number}."
+    return answer(request, 500, "The server failed", detail)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    detail = "This form is out of date or came from another site. Go back, reload the page and try again."
+    return answer(request, 403, "Not accepted", detail)
+
+
+def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+    """django-axes calls this after too many wrong passwords."""
+    detail = "Too many attempts with a wrong password. Wait a quarter of an hour, or ask an administrator."
+    return answer(request, 429, "Locked for now", detail)

@@ -35,7 +35,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "scaleweb.security.ContentSecurityPolicy",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "scaleweb.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -51,6 +51,7 @@ AUTHENTICATION_BACKENDS = [
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "scaleweb.errors.locked_out"
 
 ROOT_URLCONF = "scaleweb.urls"
 ASGI_APPLICATION = "scaleweb.asgi.application"
@@ -80,10 +81,13 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
-STATICFILES_DIRS = [("app", BASE_DIR / "frontend" / "dist")]
+STATICFILES_DIRS = [("app", BASE_DIR / "frontend" / "dist"), BASE_DIR / "scaleweb" / "static"]
 # Served straight from the packages and frontend/dist: no collectstatic step before the first start.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+# Vite names what it builds by a hash of the content: assets/index-DwR3x_0a.js.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/app/assets/.+-[\w-]{8}\.\w+$"
 
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
@@ -96,6 +100,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "scaleweb.errors.csrf_failure"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -113,18 +118,32 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "training.api.pagination.KeySetPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["monitoring.api.plain_json.StrictJSONParser"],
     "EXCEPTION_HANDLER": "scaleweb.errors.api_exception_handler",
     "PAGE_SIZE": 100,
     "UNICODE_JSON": True,
     # NaN in a request body is refused where it is parsed; responses write non-finite values as strings.
     "STRICT_JSON": True,
+    # `format` is a parameter of the export's own.
+    "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "ScaleWeb",
     "DESCRIPTION": "Record, watch and steer training runs.",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "RunState": "training.models.Run.STATES",
+        "JobState": "training.models.JobState",
+        "AttemptState": "training.models.Attempt.State",
+        "CommandState": "training.models.CommandState",
+        "DecisionState": "control.models.DecisionState",
+        "NodeState": "monitoring.models.Node.State",
+        "DeviceKind": "monitoring.models.Device.Kind",
+        "TunableKind": "training.models.Tunable.Kind",
+        "Role": "training.models.Role",
+        "ControllerMode": "control.models.Mode",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],

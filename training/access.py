@@ -16,9 +16,9 @@ M = TypeVar("M", bound=Model)
 
 
 def project_path(model: type[Model]) -> str:
-    """The lookup from a model to its project: "" for Project itself, "run__experiment__project" for a Job.
+    """The lookup from a model to its project: "" for Project, "run__experiment__project" for a Job.
 
-    Models of the layers above need no entry here: whatever has a run, job or experiment is in that one's project.
+    Models of the layers above need no entry: what has a run, job or experiment is in that one's project.
     Raises TypeError for a model that is in no project.
     """
     if model is Project:
@@ -65,7 +65,7 @@ def roles(user: Any) -> dict[int, str]:
 
 
 def check(user: Any, thing: Model, role: str) -> None:
-    """Raise Http404 for a person without any role in the object's project, PermissionDenied for too low a one."""
+    """Raise Http404 without any role in the object's project, PermissionDenied with too low a one."""
     project = project_of(thing)
     has = project.role_of(user) if user.is_authenticated else None
     if has is None:
@@ -77,7 +77,7 @@ def check(user: Any, thing: Model, role: str) -> None:
 
 
 def fetch(queryset: QuerySet[M], user: Any, role: str, **lookup: Any) -> M:
-    """The one object of the lookup, if the user has at least `role` in its project. Raises as `check` does."""
+    """The one object of the lookup, if the user has `role` or more in its project. Raises as `check` does."""
     if any("\x00" in value for value in lookup.values() if isinstance(value, str)):
         raise Http404(f"no such {queryset.model._meta.verbose_name}")
     thing = visible(queryset, user).filter(**lookup).first()

@@ -1,9 +1,10 @@
 """Bearer tokens for scripts; browsers use their session."""
 
 from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 
-from ..models import ApiToken, TokenKind
+from training.models import ApiToken, TokenKind
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
@@ -28,3 +29,13 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
     def authenticate_header(self, request) -> str:
         return self.keyword
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """How the schema names it; importing this module registers it."""
+
+    target_class = TokenAuthentication
+    name = "userToken"
+
+    def get_security_definition(self, auto_schema) -> dict:
+        return {"type": "http", "scheme": "bearer", "description": "A user token: sw_user_…"}

@@ -7,6 +7,6 @@ from .run import Checkpoint, Run, RunEvent, Tunable
 from .token import ApiToken, TokenKind
 
 __all__ = [
-    "ROLE_RANK", "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment", "Job",
-    "JobState", "Membership", "Project", "Role", "Run", "RunEvent", "TokenKind", "Tunable",
+    "ROLE_RANK", "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment",
+    "Job", "JobState", "Membership", "Project", "Role", "Run", "RunEvent", "TokenKind", "Tunable",
 ]  # fmt: skip

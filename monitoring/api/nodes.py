@@ -1,0 +1,120 @@
+"""Nodes and their devices."""
+
+import django_filters
+from django.db.models import Prefetch
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import CursorPagination
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from monitoring.live.publish import publish_change
+from monitoring.models import Device, Node
+
+from .permissions import SiteAdmin
+from .strict import Nothing
+
+# Who holds a device is known a layer up; the relation's name is all that is needed of it here.
+NODES = Node.objects.prefetch_related(
+    Prefetch(
+        "devices",
+        Device.objects.filter(removed=False)
+        .select_related("lease__attempt__job__run")
+        .order_by("kind", "index"),
+    )
+)
+
+
+class DeviceSerializer(serializers.ModelSerializer):
+    busy_with = serializers.SerializerMethodField(help_text="The code of the run that holds it, or null.")
+    latest = serializers.DictField()
+    processes = serializers.ListField(child=serializers.DictField())
+
+    class Meta:
+        model = Device
+        fields = [
+            "kind", "index", "name", "uuid", "memory_total_bytes", "healthy", "health_reason", "latest",
+            "processes", "busy_with",
+        ]  # fmt: skip
+
+    def get_busy_with(self, device: Device) -> str | None:
+        lease = getattr(device, "lease", None)
+        return lease.attempt.job.run.code if lease else None
+
+
+class NodeSerializer(serializers.ModelSerializer):
+    labels = serializers.DictField()
+    system = serializers.DictField()
+    latest = serializers.DictField()
+    devices = DeviceSerializer(many=True)
+
+    class Meta:
+        model = Node
+        fields = [
+            "name", "hostname", "state", "drained", "labels", "system", "latest", "last_seen_at", "devices",
+        ]  # fmt: skip
+
+
+class ByName(CursorPagination):
+    ordering = "name"
+    page_size = 100
+    page_size_query_param = "limit"
+    max_page_size = 1000
+
+
+class NodeFilter(django_filters.FilterSet):
+    class Meta:
+        model = Node
+        fields = ["state", "drained"]
+
+
+class Nodes(generics.ListAPIView):
+    """Every node of the site, with its devices and latest readings."""
+
+    permission_classes = [SiteAdmin]
+    queryset = NODES
+    serializer_class = NodeSerializer
+    pagination_class = ByName
+    filterset_class = NodeFilter
+
+
+class NodeDetail(generics.RetrieveAPIView):
+    permission_classes = [SiteAdmin]
+    queryset = NODES
+    serializer_class = NodeSerializer
+
+    def get_object(self) -> Node:
+        return found(self.kwargs["name"])
+
+
+def found(name: str) -> Node:
+    node = None if "\x00" in name else NODES.filter(name=name).first()
+    if node is None:
+        raise NotFound(f"there is no node {name[:100]!r}")
+    return node
+
+
+class Drain(APIView):
+    """A drained node keeps what runs on it and takes nothing new."""
+
+    permission_classes = [SiteAdmin]
+    drained = True
+
+    @extend_schema(request=Nothing, responses=NodeSerializer)
+    def post(self, request, name: str):
+        Nothing(data=request.data).is_valid(raise_exception=True)
+        set_drained(found(name), self.drained)
+        return Response(NodeSerializer(found(name)).data)
+
+
+class Undrain(Drain):
+    """Let a drained node take jobs again."""
+
+    drained = False
+
+
+def set_drained(node: Node, drained: bool) -> None:
+    Node.objects.filter(pk=node.pk).update(drained=drained)
+    for topic in (f"node:{node.name}", "fleet"):
+        publish_change(topic, "node", {"name": node.name, "drained": drained})

@@ -1,0 +1,98 @@
+"""Request bodies as strict JSON: no NaN, nothing that a database or a browser cannot hold, nothing endless."""
+
+import json
+import math
+from typing import Any
+
+from django.conf import settings
+from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.parsers import JSONParser
+
+from scaleweb_sdk.protocol import MAX_STEP
+
+MAX_DEPTH = 32
+SHOWN_PATH = 200
+
+
+class TooLarge(APIException):
+    status_code = 413
+    default_code = "too_large"
+
+
+class BadJson(ValueError):
+    """The value cannot be kept; `path` says where in the body, the message what would do."""
+
+    def __init__(self, path: str, message: str):
+        super().__init__(message)
+        self.path = path[:SHOWN_PATH]
+
+
+class StrictJSONParser(JSONParser):
+    """JSON by the letter of RFC 8259, of bounded size and depth.
+
+    Refused with the field's name: NaN and infinities (1e999 too), whole numbers beyond 2^53, NUL characters,
+    halves of surrogate pairs, more than 32 levels.
+    """
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(most + 1)
+        if len(body) > most:
+            raise TooLarge(f"the body is larger than {most} bytes; send less at a time")
+        try:
+            # RFC 8259: JSON between systems is UTF-8, whatever charset the header names.
+            value = json.loads(body.decode(), parse_constant=refuse_constant)
+        except UnicodeDecodeError:
+            raise ParseError("the body is not UTF-8 text; JSON is sent as UTF-8") from None
+        except RecursionError:
+            raise ParseError(f"the body is nested deeper than {MAX_DEPTH} levels") from None
+        except ValueError as error:
+            raise ParseError(f"the body is not valid JSON: {error}"[:500]) from None
+        try:
+            check(value)
+        except BadJson as error:
+            field = error.path.split(".")[0].split("[")[0] or "non_field_errors"
+            raise ValidationError({field: [f"{error.path}: {error}"]}) from None
+        return value
+
+
+def refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON; leave the value out, or send it as the string {name!r}")
+
+
+def check(value: Any, path: str = "", depth: int = 0) -> None:
+    """Raise BadJson unless every part of the value survives both databases and a browser unchanged."""
+    kind = type(value)
+    if kind is str:
+        check_text(value, path)
+    elif kind is float:
+        if not math.isfinite(value):
+            raise BadJson(path, "is beyond what a float64 can hold; expected a finite number")
+    elif kind is int:
+        if not -MAX_STEP <= value <= MAX_STEP:
+            raise BadJson(path, "is beyond 2^53, where whole numbers stop being exact; send it as a string")
+    elif kind is dict or kind is list:
+        if depth >= MAX_DEPTH:
+            raise BadJson(path, f"is nested deeper than {MAX_DEPTH} levels")
+        items = value.items() if kind is dict else enumerate(value)
+        for name, item in items:
+            if kind is dict:
+                check_text(name, path)
+                check(item, f"{path}.{name}" if path else name, depth + 1)
+            else:
+                check(item, f"{path}[{name}]", depth + 1)
+
+
+def check_text(text: str, path: str) -> None:
+    if text.isascii():
+        if "\x00" in text:
+            raise BadJson(path, "contains a NUL character, which cannot be stored")
+        return
+    if "\x00" in text:
+        raise BadJson(path, "contains a NUL character, which cannot be stored")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadJson(
+            "" if path == text else path, "contains half of a surrogate pair, which is no text"
+        ) from None

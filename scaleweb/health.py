@@ -1,0 +1,53 @@
+"""`/healthz`: whether this server can do its work, for load balancers and `make run`. No login."""
+
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import Error, connections
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+
+def database() -> str:
+    for name in {"default", settings.SERIES_DATABASE}:
+        try:
+            with connections[name].cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except Error as error:
+            logger.warning("health: the %s database does not answer: %s", name, error)
+            return "the database does not answer"
+    return ""
+
+
+def broker() -> str:
+    from monitoring.live.publish import client
+
+    try:
+        client().ping()
+    except (RedisError, OSError) as error:
+        logger.warning("health: the broker does not answer: %s", error)
+        return "the broker does not answer: live updates and jobs wait until it is back"
+    return ""
+
+
+def writer() -> str:
+    from monitoring.storage import series
+
+    return "" if series.writer().alive() else "the series writer has stopped: points wait at their senders"
+
+
+CHECKS: dict[str, Callable[[], str]] = {"database": database, "broker": broker, "writer": writer}
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    wrong = {name: words for name, check in CHECKS.items() if (words := check())}
+    if wrong:
+        return JsonResponse({"status": "failing", "wrong": wrong}, status=503)
+    return JsonResponse({"status": "ok"})

@@ -1,0 +1,205 @@
+"""Jobs and the queue."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import Prefetch
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers, status
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from monitoring.api.strict import JsonMap, Name, Nothing, StrictSerializer, Text, Whole
+from monitoring.models import Device
+from training import access
+from importlib import import_module  # LAZY
+from django.utils.functional import SimpleLazyObject  # LAZY
+
+submit = SimpleLazyObject(lambda: import_module("training.jobs.submit"))  # LAZY
+from training.models import Attempt, DeviceLease, Job, JobState, Role
+from training.states import IllegalMove
+
+from .experiments import VisibleProject
+from .permissions import ProjectRole, ProjectScoped
+from .run_serializers import InExperiment, TagList, VisibleExperiment
+
+JOBS = Job.objects.select_related("run__experiment__project", "submitted_by").prefetch_related(
+    Prefetch("attempts", Attempt.objects.select_related("node").prefetch_related("devices__node"))
+)
+MAX_QUEUE = 500
+
+
+class AttemptSerializer(serializers.ModelSerializer):
+    node = serializers.CharField(source="node.name")
+    devices = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Attempt
+        fields = [
+            "number", "node", "devices", "state", "outcome", "exit_code", "signal", "first_error_line",
+            "created_at", "started_at", "ended_at",
+        ]  # fmt: skip
+
+    def get_devices(self, attempt: Attempt) -> list[str]:
+        return [f"{device.kind}{device.index}" for device in attempt.devices.all()]
+
+
+class JobSerializer(serializers.ModelSerializer):
+    run = serializers.CharField(source="run.code")
+    run_name = serializers.CharField(source="run.name")
+    run_state = serializers.CharField(source="run.state")
+    experiment = serializers.IntegerField(source="run.experiment_id")
+    project = serializers.CharField(source="run.experiment.project.slug")
+    argv = serializers.ListField(child=serializers.CharField())
+    submitted_by = serializers.CharField(source="submitted_by.username", default=None, allow_null=True)
+    attempts = AttemptSerializer(many=True)
+
+    class Meta:
+        model = Job
+        fields = [
+            "code", "run", "run_name", "run_state", "experiment", "project", "argv", "device_kind",
+            "min_devices", "max_devices", "priority", "max_retries", "retries_used", "state", "waiting_reason",
+            "submitted_by", "submitted_at", "ended_at", "attempts",
+        ]  # fmt: skip
+
+
+class NewJobSerializer(InExperiment):
+    """The arguments of `training.jobs.submit`; the experiment by id, or by project and name."""
+
+    experiment = VisibleExperiment(required=False)
+    project = VisibleProject(required=False)
+    experiment_name = Name(max_length=200, required=False)
+    name = Name(max_length=200, required=False, allow_blank=True)
+    argv = serializers.ListField(
+        child=Text(max_length=100_000, allow_blank=True, trim_whitespace=False),
+        allow_empty=False,
+        max_length=1000,
+        help_text="The command as a list of arguments; no shell reads it.",
+    )
+    env = serializers.DictField(
+        child=Text(max_length=100_000, allow_blank=True, trim_whitespace=False), required=False
+    )
+    cwd = Text(max_length=1000, required=False, allow_blank=True, trim_whitespace=False)
+    device_kind = serializers.ChoiceField(choices=Device.Kind.choices, required=False)
+    min_devices = Whole(min_value=1, max_value=1024, required=False)
+    max_devices = Whole(min_value=1, max_value=1024, required=False)
+    priority = Whole(min_value=-1000, max_value=1000, required=False)
+    max_retries = Whole(min_value=0, max_value=100, required=False)
+    config = JsonMap(required=False)
+    tags = TagList(required=False)
+
+
+class PrioritySerializer(StrictSerializer):
+    priority = Whole(min_value=-1000, max_value=1000)
+
+
+class JobFilter(django_filters.FilterSet):
+    project = django_filters.CharFilter(field_name="run__experiment__project__slug")
+    experiment = django_filters.NumberFilter(
+        field_name="run__experiment_id", min_value=1, max_value=2**53, decimal_places=0
+    )
+    state = django_filters.MultipleChoiceFilter(choices=JobState.choices)
+
+    class Meta:
+        model = Job
+        fields = ["project", "experiment", "state"]
+
+
+class Jobs(ProjectScoped, generics.ListCreateAPIView):
+    queryset = JOBS
+    serializer_class = JobSerializer
+    filterset_class = JobFilter
+
+    @extend_schema(request=NewJobSerializer, responses={201: JobSerializer})
+    def post(self, request):
+        """Queue a command. It starts on a node's free devices as soon as there are enough."""
+        wanted = NewJobSerializer(data=request.data, context=self.get_serializer_context())
+        wanted.is_valid(raise_exception=True)
+        data = dict(wanted.validated_data)
+        experiment = wanted.chosen_experiment(data)
+        if "max_devices" not in data and data.get("min_devices", 1) > 1:
+            data["max_devices"] = data["min_devices"]
+        job = submit.submit(experiment=experiment, user=request.user, **data)
+        return Response(JobSerializer(JOBS.get(pk=job.pk)).data, status=status.HTTP_201_CREATED)
+
+
+class JobDetail(ProjectScoped, generics.RetrieveAPIView):
+    queryset = JOBS
+    serializer_class = JobSerializer
+    lookup_field = lookup_url_kwarg = "code"
+
+
+class JobAction(APIView):
+    """An operator's hand on a job; answers with the job as it is then."""
+
+    permission_classes = [ProjectRole]
+    takes: type[StrictSerializer] = Nothing
+
+    def post(self, request, code: str):
+        job = access.fetch(JOBS, request.user, Role.OPERATOR, code=code)
+        wanted = self.takes(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        self.act(job, request.user.get_username(), **wanted.validated_data)
+        return Response(JobSerializer(JOBS.get(pk=job.pk)).data)
+
+    def act(self, job: Job, asked_by: str, **arguments: Any) -> None:
+        raise NotImplementedError
+
+
+@extend_schema(request=Nothing, responses=JobSerializer)
+class Stop(JobAction):
+    def act(self, job, asked_by):
+        submit.stop(job, asked_by)
+
+
+@extend_schema(request=Nothing, responses=JobSerializer)
+class Requeue(JobAction):
+    def act(self, job, asked_by):
+        submit.requeue(job, asked_by)
+
+
+@extend_schema(request=PrioritySerializer, responses=JobSerializer)
+class Priority(JobAction):
+    takes = PrioritySerializer
+
+    def act(self, job, asked_by, priority):
+        won = Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(priority=priority)
+        if not won:
+            job.refresh_from_db(fields=["state"])
+            raise IllegalMove(f"job {job.code} is {job.state}; priority counts while it waits in the queue")
+
+
+class DeviceCount(serializers.Serializer):
+    total = serializers.IntegerField()
+    busy = serializers.IntegerField()
+
+
+class QueueSerializer(serializers.Serializer):
+    waiting = JobSerializer(many=True)
+    active = JobSerializer(many=True)
+    devices = DeviceCount()
+
+
+class Queue(APIView):
+    """What waits, in the order it will start, and what runs; devices are counted for the whole site."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(responses=QueueSerializer)
+    def get(self, request):
+        jobs = access.visible(JOBS, request.user)
+        waiting = jobs.filter(state=JobState.QUEUED).order_by("-priority", "id")[:MAX_QUEUE]
+        active = jobs.filter(state=JobState.ACTIVE).order_by("-id")[:MAX_QUEUE]
+        return Response(
+            {
+                "waiting": JobSerializer(waiting, many=True).data,
+                "active": JobSerializer(active, many=True).data,
+                "devices": device_count(),
+            }
+        )
+
+
+def device_count() -> dict[str, int]:
+    """Devices that nodes report, and those an attempt holds."""
+    devices = Device.objects.filter(removed=False)
+    return {"total": devices.count(), "busy": DeviceLease.objects.filter(device__removed=False).count()}

@@ -1,0 +1,177 @@
+"""What belongs to a run: tunables, commands, checkpoints, events, and the marks on its charts."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers, status
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from monitoring.api.pages import whole
+from training import access, commands
+from training.models import Checkpoint, Command, Role, Run, RunEvent, Tunable
+
+from .pagination import KeySetPagination
+from .permissions import ProjectRole
+from .run_serializers import (
+    CheckpointSerializer,
+    CommandSerializer,
+    NewCommandSerializer,
+    RunEventSerializer,
+    TunableSerializer,
+)
+
+MAX_MARKS = 2000
+
+
+class OldestFirst(KeySetPagination):
+    ordering = "id"
+
+
+class RunPart(generics.ListAPIView):
+    """A list of what belongs to one run; viewer on the run's project."""
+
+    permission_classes = [ProjectRole]
+    filter_backends: list = []
+
+    def get_queryset(self):
+        if getattr(self, "swagger_fake_view", False):
+            return self.queryset.none()
+        run = access.fetch(Run.objects.all(), self.request.user, Role.VIEWER, code=self.kwargs["code"])
+        return self.queryset.filter(run=run)
+
+
+class Tunables(RunPart):
+    queryset = Tunable.objects.all()
+    serializer_class = TunableSerializer
+    pagination_class = OldestFirst
+
+
+class Checkpoints(RunPart):
+    queryset = Checkpoint.objects.all()
+    serializer_class = CheckpointSerializer
+
+
+class Events(RunPart):
+    queryset = RunEvent.objects.all()
+    serializer_class = RunEventSerializer
+
+
+class Commands(RunPart):
+    queryset = Command.objects.all()
+    serializer_class = CommandSerializer
+
+    @extend_schema(request=NewCommandSerializer, responses={201: CommandSerializer})
+    def post(self, request, code: str):
+        """Ask the run's process for a change; it is applied at its next step boundary.
+
+        400 names the field and the bounds; 409 says that the run cannot take commands now.
+        """
+        run = access.fetch(Run.objects.all(), request.user, Role.OPERATOR, code=code)
+        wanted = NewCommandSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        command = commands.issue(
+            run,
+            asked_by=request.user.get_username(),
+            user=request.user,
+            by_person=True,
+            **wanted.validated_data,
+        )
+        return Response(CommandSerializer(command).data, status=status.HTTP_201_CREATED)
+
+
+class MarkSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=["command", "decision", "checkpoint", "event"])
+    id = serializers.IntegerField()
+    step = serializers.IntegerField(allow_null=True)
+    at = serializers.DateTimeField()
+    label = serializers.CharField()
+    tone = serializers.ChoiceField(choices=["neutral", "good", "bad", "warning"])
+
+
+class MarksPage(serializers.Serializer):
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = MarkSerializer(many=True)
+
+
+class Marks(APIView):
+    """What happened to a run, as marks for its charts in order of time: the newest 2,000 of each kind."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(responses=MarksPage)
+    def get(self, request, code: str):
+        run = access.fetch(Run.objects.all(), request.user, Role.VIEWER, code=code)
+        marks = [
+            *map(command_mark, run.commands.order_by("-seq")[:MAX_MARKS]),
+            *map(checkpoint_mark, run.checkpoints.order_by("-id")[:MAX_MARKS]),
+            *map(event_mark, run.events.order_by("-id")[:MAX_MARKS]),
+            # The relation comes from the control layer above.
+            *map(decision_mark, run.decisions.select_related("command").order_by("-id")[:MAX_MARKS]),
+        ]
+        marks.sort(key=lambda mark: mark["at"])
+        return Response(whole(MarkSerializer(marks, many=True).data))
+
+
+def command_mark(command: Command) -> dict[str, Any]:
+    tones = {"applied": "neutral", "rejected": "bad", "expired": "warning", "superseded": "warning"}
+    label = f"{command.verb} {command.tunable}".strip()
+    if command.verb == "set":
+        label = f"{command.tunable}: {brief(command.old_value)} → {brief(command.new_value)}"
+        if command.state != "applied":
+            label = f"{command.tunable} → {brief(command.value)} ({command.state})"
+    elif command.verb == "rollback" and isinstance(command.value, dict):
+        label = f"roll back to step {command.value.get('step')}"
+    return {
+        "kind": "command",
+        "id": command.pk,
+        "step": command.applied_step,
+        "at": command.applied_at or command.created_at,
+        "label": f"{label}, by {command.asked_by}",
+        "tone": tones.get(command.state, "neutral"),
+    }
+
+
+def decision_mark(decision: Any) -> dict[str, Any]:
+    tones = {"better": "good", "worse": "bad"}
+    verdict = f": {decision.verdict}" if decision.verdict else ""
+    return {
+        "kind": "decision",
+        "id": decision.pk,
+        "step": decision.decided_step,
+        "at": decision.created_at,
+        "label": f"{decision.policy} ({decision.state}{verdict}): {decision.reason}"[:300],
+        "tone": tones.get(decision.verdict, "neutral"),
+    }
+
+
+def checkpoint_mark(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "kind": "checkpoint",
+        "id": checkpoint.pk,
+        "step": checkpoint.step,
+        "at": checkpoint.created_at,
+        "label": f"checkpoint at step {checkpoint.step}" + ("" if checkpoint.available else " (deleted)"),
+        "tone": "neutral",
+    }
+
+
+def event_mark(event: RunEvent) -> dict[str, Any]:
+    tone = {"error": "bad", "reflex": "warning"}.get(event.kind, "neutral")
+    if event.kind == "state":
+        tone = {"failed": "bad", "lost": "bad", "finished": "good"}.get(event.new, tone)
+    change = f"{event.old} → {event.new}" if event.old and event.new else event.new
+    words = [event.kind if event.kind != "state" else "", change, event.reason]
+    return {
+        "kind": "event",
+        "id": event.pk,
+        "step": event.step,
+        "at": event.at,
+        "label": " ".join(word for word in words if word)[:300] or event.kind,
+        "tone": tone,
+    }
+
+
+def brief(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)[:60]

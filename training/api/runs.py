@@ -1,0 +1,114 @@
+"""Runs: list, create, change, delete, finish."""
+
+import json
+from typing import Any
+
+import django_filters
+from django.db import transaction
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers, status
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from monitoring.api.strict import StrictSerializer, Text
+from training import access, states
+from training.commands import expire_open
+from training.deleting import delete_run
+from training.models import ApiToken, Role, Run, TokenKind
+from training.states import RunState
+
+from .permissions import ProjectRole, ProjectScoped
+from .run_serializers import RUNS, NewRunAnswer, NewRunSerializer, RunSerializer
+
+
+class RunFilter(django_filters.FilterSet):
+    experiment = django_filters.NumberFilter(
+        field_name="experiment_id", min_value=1, max_value=2**53, decimal_places=0
+    )
+    project = django_filters.CharFilter(field_name="experiment__project__slug")
+    state = django_filters.MultipleChoiceFilter(choices=Run.STATES, help_text="May be given several times.")
+    tag = django_filters.CharFilter(method="by_tag", help_text="A tag in full.")
+    search = django_filters.CharFilter(
+        method="by_words", help_text="Part of the name, the code or the notes."
+    )
+
+    class Meta:
+        model = Run
+        fields = ["experiment", "project", "state"]
+
+    def by_tag(self, queryset, name, value):
+        # JSON containment is PostgreSQL's alone. As text, a whole tag is its quoted form: quotes inside
+        # others are escaped. SQLite keeps non-ASCII escaped, PostgreSQL does not.
+        quoted = {json.dumps(value), json.dumps(value, ensure_ascii=False)}
+        match = Q()
+        for form in quoted:
+            match |= Q(tags_text__contains=form)
+        return queryset.alias(tags_text=Cast("tags", TextField())).filter(match)
+
+    def by_words(self, queryset, name, value):
+        return queryset.filter(Q(name__icontains=value) | Q(code=value) | Q(notes__icontains=value))
+
+
+class Runs(ProjectScoped, generics.ListCreateAPIView):
+    queryset = RUNS
+    serializer_class = RunSerializer
+    filterset_class = RunFilter
+
+    @extend_schema(request=NewRunSerializer, responses={201: NewRunAnswer})
+    def post(self, request):
+        """Make a run and the token its process connects with.
+
+        The token is in this answer alone: only its hash is kept.
+        """
+        new = NewRunSerializer(data=request.data, context=self.get_serializer_context())
+        new.is_valid(raise_exception=True)
+        with transaction.atomic():
+            run = new.save()
+            _, plain = ApiToken.issue(TokenKind.RUN, run=run, name=f"run {run.code}")
+        run.token = plain
+        answer = NewRunAnswer(run, context=self.get_serializer_context())
+        return Response(answer.data, status=status.HTTP_201_CREATED)
+
+
+class RunDetail(ProjectScoped, generics.RetrieveUpdateDestroyAPIView):
+    """Deleting a run deletes its series and logs too; checkpoint files stay on their disk."""
+
+    queryset = RUNS
+    serializer_class = RunSerializer
+    lookup_field = lookup_url_kwarg = "code"
+    http_method_names = ["get", "patch", "delete", "head", "options"]
+
+    def perform_destroy(self, run: Run) -> None:
+        delete_run(run)
+
+
+class FinishSerializer(StrictSerializer):
+    state = serializers.ChoiceField(choices=[RunState.FINISHED, RunState.FAILED, RunState.STOPPED])
+    reason = Text(max_length=2000, required=False, allow_blank=True, default="")
+
+
+class Finish(APIView):
+    """End a run that was fed over HTTP. A run under a job is ended by its job: stop that instead."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(request=FinishSerializer, responses=RunSerializer)
+    def post(self, request, code: str):
+        run = access.fetch(RUNS, request.user, Role.OPERATOR, code=code)
+        wanted = FinishSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        data: dict[str, Any] = wanted.validated_data
+        job = getattr(run, "job", None)
+        if job is not None and job.state in {"queued", "active"}:
+            raise states.IllegalMove(f"run {run.code} is executed by job {job.code}; stop the job instead")
+        if run.state == data["state"]:
+            return Response(RunSerializer(run, context={"request": request}).data)
+        if run.state == RunState.QUEUED and data["state"] == RunState.FINISHED:
+            # Fed over HTTP without ever connecting: it ran, as its points show.
+            states.move(run, RunState.RUNNING, "fed over HTTP", actor=request.user.get_username())
+        if not states.move(run, data["state"], data["reason"], actor=request.user.get_username()):
+            raise states.IllegalMove(f"run {run.code} became {run.state} just now; look again")
+        expire_open(run, f"the run ended ({run.state}) before it was applied")
+        return Response(RunSerializer(run, context={"request": request}).data)

@@ -1,0 +1,298 @@
+"""A run's series over HTTP: which keys there are, charts, logs and export."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from django.http import HttpResponse, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from monitoring.api.pages import whole
+from monitoring.api.strict import Number, StrictSerializer, Text, Whole
+from monitoring.models import Node
+from monitoring.plain import plain
+from importlib import import_module  # LAZY
+from django.utils.functional import SimpleLazyObject  # LAZY
+
+logs = SimpleLazyObject(lambda: import_module("monitoring.storage.logs"))  # LAZY
+series = SimpleLazyObject(lambda: import_module("monitoring.storage.series"))  # LAZY
+from scaleweb_sdk.protocol import MAX_KEY_LENGTH
+from training import access
+from training.models import Role, Run
+
+from .permissions import ProjectRole
+
+MAX_SOURCES, MAX_KEYS = 100, 200
+MAX_LINES = 5000
+
+
+def viewed(request: Any, code: str) -> Run:
+    return access.fetch(Run.objects.all(), request.user, Role.VIEWER, code=code)
+
+
+class KeyInfoSerializer(serializers.Serializer):
+    key = serializers.CharField()
+    points = serializers.IntegerField()
+    first_step = serializers.IntegerField(allow_null=True)
+    last_step = serializers.IntegerField(allow_null=True)
+    last_value = serializers.FloatField(allow_null=True, help_text='Or "NaN", "Infinity", "-Infinity".')
+    last_time = serializers.FloatField(allow_null=True, help_text="Seconds since the epoch.")
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    non_finite = serializers.IntegerField()
+
+
+class KeysPage(serializers.Serializer):
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+    results = KeyInfoSerializer(many=True)
+
+
+KEY_FIELDS = [
+    "key", "points", "first_step", "last_step", "last_value", "last_time", "low", "high", "non_finite",
+]  # fmt: skip
+
+
+class Keys(APIView):
+    """Every key a run has logged, with figures over all its points."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(responses=KeysPage)
+    def get(self, request, code: str):
+        found = series.keys(viewed(request, code).source)
+        return Response(whole([{name: plain(getattr(info, name)) for name in KEY_FIELDS} for info in found]))
+
+
+class ReadSerializer(StrictSerializer):
+    """Sources and keys of a chart, and the range of its x-axis."""
+
+    sources = serializers.ListField(child=Text(max_length=200), allow_empty=False, max_length=MAX_SOURCES)
+    keys = serializers.ListField(
+        child=Text(max_length=MAX_KEY_LENGTH, trim_whitespace=False), allow_empty=False, max_length=MAX_KEYS
+    )
+    width = Whole(min_value=10, max_value=10_000, required=False, default=1000)
+    x = Text(
+        max_length=MAX_KEY_LENGTH, required=False, default="step", help_text="step, relative, time or a key."
+    )
+    start = Number(required=False, allow_null=True, default=None)
+    end = Number(required=False, allow_null=True, default=None)
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        start, end = data["start"], data["end"]
+        if start is not None and end is not None and start > end:
+            raise ValidationError({"start": [f"start={start} is after end={end}."]})
+        return data
+
+
+class ColumnsSerializer(serializers.Serializer):
+    x = serializers.ListField(child=serializers.FloatField())
+    step = serializers.ListField(child=serializers.IntegerField())
+    time = serializers.ListField(child=serializers.FloatField())
+    min = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    max = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    mean = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    last = serializers.ListField(
+        child=serializers.JSONField(help_text="A number, or a non-finite one's name.")
+    )
+    count = serializers.ListField(child=serializers.IntegerField())
+
+
+class NonFiniteSerializer(serializers.Serializer):
+    step = serializers.IntegerField()
+    x = serializers.FloatField()
+    kind = serializers.ChoiceField(choices=["NaN", "Infinity", "-Infinity"])
+
+
+class BucketsSerializer(serializers.Serializer):
+    source = serializers.CharField()
+    key = serializers.CharField()
+    branch = serializers.IntegerField()
+    faded = serializers.BooleanField()
+    x = serializers.CharField()
+    bucket = serializers.IntegerField(help_text="Steps in a bucket, a power of two.")
+    exact = serializers.BooleanField(help_text="Each bucket is one point.")
+    columns = ColumnsSerializer()
+    non_finite = NonFiniteSerializer(many=True)
+
+
+class ReadAnswer(serializers.Serializer):
+    series = BucketsSerializer(many=True)
+
+
+class Read(APIView):
+    """Charts of several sources at once. A run needs a role in its project; a node needs a login."""
+
+    permission_classes = [ProjectRole]
+    write_role = Role.VIEWER
+
+    @extend_schema(request=ReadSerializer, responses=ReadAnswer)
+    def post(self, request):
+        wanted = ReadSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        data = wanted.validated_data
+        sources = list(dict.fromkeys(data.pop("sources")))
+        keys = list(dict.fromkeys(data.pop("keys")))
+        branches = readable(sources, request.user)
+        found = [
+            bucket_map(buckets)
+            for source in sources
+            for buckets in series.read(source, keys, branches=branches[source], **data)
+        ]
+        # A chart's columns are long: msgspec writes them twenty times faster than the renderer would.
+        return HttpResponse(msgspec.json.encode({"series": found}), content_type="application/json")
+
+
+def readable(sources: list[str], user: Any) -> dict[str, list[dict]]:
+    """The branches of each source that the user may read. Raises NotFound for the first that is not there."""
+    codes = [source.removeprefix("run:") for source in sources if source.startswith("run:")]
+    names = [source.removeprefix("node:") for source in sources if source.startswith("node:")]
+    runs = access.visible(Run.objects.filter(code__in=codes), user) if codes else Run.objects.none()
+    allowed: dict[str, list[dict]] = {
+        f"run:{run.code}": run.branches for run in runs.only("code", "branches")
+    }
+    if names:
+        for name in Node.objects.filter(name__in=names).values_list("name", flat=True):
+            allowed[f"node:{name}"] = []
+    for source in sources:
+        if source not in allowed:
+            raise NotFound(
+                f"there is no source {source[:80]!r} that you can see; expected run:<code> or node:<name>"
+            )
+    return allowed
+
+
+def bucket_map(buckets: Any) -> Any:
+    return buckets.as_map()
+
+
+PAGE_OF_LOG = [
+    OpenApiParameter("start", int, description="First line; negative counts from the end. Default -500."),
+    OpenApiParameter("count", int, description=f"How many lines, 1 to {MAX_LINES}. Default 500."),
+    OpenApiParameter("search", str, description="Only lines that contain this text."),
+]
+
+
+class LogQuery(serializers.Serializer):
+    start = serializers.IntegerField(min_value=-(2**53), max_value=2**53, required=False, default=None)
+    count = serializers.IntegerField(min_value=1, max_value=MAX_LINES, required=False, default=500)
+    search = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+
+
+class LogPageSerializer(serializers.Serializer):
+    first_line = serializers.IntegerField()
+    total = serializers.IntegerField()
+    lines = serializers.ListField(
+        child=serializers.ListField(), help_text="[seconds since the epoch, stdout or stderr, text]"
+    )
+
+
+class Logs(APIView):
+    """A page of what the run's process wrote."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(parameters=PAGE_OF_LOG, responses=LogPageSerializer)
+    def get(self, request, code: str):
+        source = viewed(request, code).source
+        wanted = LogQuery(
+            data={
+                name: request.query_params[name]
+                for name in ("start", "count", "search")
+                if name in request.query_params
+            }
+        )
+        wanted.is_valid(raise_exception=True)
+        data = wanted.validated_data
+        start = -data["count"] if data["start"] is None else data["start"]
+        page = logs.read(source, start=start, count=data["count"], search=data["search"])
+        lines = [[line[0], line[1], line[2]] for line in page.lines]
+        return Response({"first_line": page.first_line, "total": page.total, "lines": lines})
+
+
+class ExportQuery(serializers.Serializer):
+    format = serializers.ChoiceField(choices=["jsonl", "csv"], required=False, default="jsonl")
+    keys = serializers.CharField(max_length=60_000, required=False, allow_blank=True, default="")
+
+
+EXPORT_COLUMNS = ("key", "branch", "step", "time", "value")
+LINES_A_PIECE = 2000
+
+
+class Export(APIView):
+    """Every point of a run, streamed: one line a point, `key, branch, step, time, value`.
+
+    NaN and infinities are the strings "NaN", "Infinity" and "-Infinity" in both forms.
+    """
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("format", str, enum=["jsonl", "csv"]),
+            OpenApiParameter("keys", str, description="Keys separated by commas; all when left out."),
+        ],
+        responses={(200, "application/jsonl"): OpenApiTypes.STR, (200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request, code: str):
+        run = viewed(request, code)
+        asked = {
+            name: request.query_params[name] for name in ("format", "keys") if name in request.query_params
+        }
+        wanted = ExportQuery(data=asked)
+        wanted.is_valid(raise_exception=True)
+        known = [info.key for info in series.keys(run.source)]
+        keys = chosen_keys(wanted.validated_data["keys"], known)
+        form = wanted.validated_data["format"]
+        write = csv_pieces if form == "csv" else jsonl_pieces
+        response = StreamingHttpResponse(
+            write(run.source, keys), content_type="text/csv" if form == "csv" else "application/jsonl"
+        )
+        response["Content-Disposition"] = f'attachment; filename="run-{run.code}.{form}"'
+        return response
+
+
+def chosen_keys(text: str, known: list[str]) -> list[str]:
+    """The keys of a comma-separated list; a key with a comma in it is found whole first."""
+    if not text:
+        return known
+    if text in known:
+        return [text]
+    keys = list(dict.fromkeys(text.split(",")))
+    unknown = [key for key in keys if key not in known]
+    if unknown:
+        have = ", ".join(known[:20]) or "none"
+        raise ValidationError({"keys": [f"The run has no key {unknown[0][:80]!r}; it has {have}."]})
+    return keys
+
+
+def rows(source: str, keys: list[str]) -> Iterator[list[tuple]]:
+    """Points in pieces that fit in memory, whatever the length of a column."""
+    for column in series.raw(source, keys):
+        for first in range(0, len(column.steps), LINES_A_PIECE):
+            part = slice(first, first + LINES_A_PIECE)
+            steps, times = column.steps[part].tolist(), column.times[part].tolist()
+            values = [plain(value) for value in column.values[part].tolist()]
+            yield [(column.key, column.branch, *row) for row in zip(steps, times, values, strict=True)]
+
+
+def jsonl_pieces(source: str, keys: list[str]) -> Iterator[str]:
+    for piece in rows(source, keys):
+        lines = [json.dumps(dict(zip(EXPORT_COLUMNS, row, strict=True)), ensure_ascii=False) for row in piece]
+        yield "\n".join(lines) + "\n"
+
+
+def csv_pieces(source: str, keys: list[str]) -> Iterator[str]:
+    yield ",".join(EXPORT_COLUMNS) + "\n"
+    for piece in rows(source, keys):
+        page = io.StringIO()
+        csv.writer(page, lineterminator="\n").writerows(piece)
+        yield page.getvalue()

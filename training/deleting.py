@@ -1,0 +1,50 @@
+"""Deletes runs and experiments for good: rows first, then the series, which nothing can find any more."""
+
+import logging
+
+from django.db import transaction
+
+from importlib import import_module  # LAZY
+from django.utils.functional import SimpleLazyObject  # LAZY
+
+series = SimpleLazyObject(lambda: import_module("monitoring.storage.series"))  # LAZY
+
+from .models import Experiment, Run
+from .states import LIVE, IllegalMove, RunState
+
+logger = logging.getLogger(__name__)
+BUSY = [*LIVE, RunState.QUEUED]
+
+
+def delete_run(run: Run) -> None:
+    """Delete a run with everything of it but its checkpoint files.
+
+    Raises IllegalMove while it is queued or live: its process would go on, and write to nobody.
+    """
+    with transaction.atomic():
+        locked = Run.objects.select_for_update().get(pk=run.pk)
+        if locked.state in BUSY and has_process(locked):
+            raise IllegalMove(f"run {run.code} is {locked.state}; stop it, then delete it")
+        source = run.source
+        locked.delete()
+    series.delete(source)
+
+
+def delete_experiment(experiment: Experiment) -> None:
+    """Delete an experiment with all its runs. Raises IllegalMove while one of them is queued or live."""
+    with transaction.atomic():
+        runs = list(Run.objects.select_for_update().filter(experiment=experiment))
+        busy = [run for run in runs if run.state in BUSY and has_process(run)]
+        if busy:
+            raise IllegalMove(
+                f"run {busy[0].code} is {busy[0].state} ({len(busy)} in all); stop the runs, then delete"
+            )
+        sources = [run.source for run in runs]
+        experiment.delete()
+    for source in sources:
+        series.delete(source)
+
+
+def has_process(run: Run) -> bool:
+    """A run made over REST that never started has none, and may go while it is still queued."""
+    return run.state != RunState.QUEUED or hasattr(run, "job")
