@@ -12,6 +12,7 @@ from training.link import LinkApplication
 from training.watching import may_watch
 
 LIVE_PATH = "/ws/live"
+WEBSOCKET_PATHS = (LINK_PATH, LIVE_PATH)
 
 
 def build(django_application):
@@ -23,13 +24,14 @@ def build(django_application):
         AuthMiddlewareStack(URLRouter([path(LIVE_PATH.lstrip("/"), consumer)]))
     )
 
+    sockets = dict(zip(WEBSOCKET_PATHS, (link, live), strict=True))
+
     async def application(scope, receive, send):
         if scope["type"] == "websocket":
-            if scope["path"] == LINK_PATH:
-                return await link(scope, receive, send)
-            if scope["path"] == LIVE_PATH:
-                return await live(scope, receive, send)
-            return await send({"type": "websocket.close", "code": 4404})
+            socket = sockets.get(scope["path"])
+            if socket is None:
+                return await send({"type": "websocket.close", "code": 4404})
+            return await socket(scope, receive, send)
         if scope["type"] == "lifespan":
             return await lifespan(receive, send, [link, hub])
         return await django_application(scope, receive, send)
