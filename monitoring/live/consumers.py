@@ -114,17 +114,22 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return  # gone, or closed by us a moment ago; `disconnect` follows
 
     async def recheck(self) -> None:
-        """Roles are taken away while a page stays open: ask again now and then."""
+        """Roles are taken away, and people log out, while a page stays open: ask again now and then."""
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
             watched = list(self.viewer.topics)
-            allowed = await self.ask(self.scope["user"], watched)
+            allowed = await self.ask(self.scope["user"], watched) if await self.logged_in() else None
             if allowed is None:
                 await self.close(code=NOT_LOGGED_IN, reason="your access has ended")
                 return
             for topic in set(watched) - allowed:
                 self.hub.unsubscribe(self.viewer, topic)
                 await self.reply({"type": "subscribed", "topics": [], "refused": [topic]})
+
+    async def logged_in(self) -> bool:
+        session = self.scope["session"]
+        there: bool = await database_sync_to_async(session.exists)(session.session_key)
+        return there
 
 
 class BadFrame(ValueError):

@@ -5,6 +5,7 @@ import json
 import math
 
 import pytest
+from django.contrib.sessions.models import Session
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -262,6 +263,16 @@ async def test_a_role_taken_away_ends_the_watching(live_site, run, headers, monk
         await db(publish_change, run.source, "run", {})
         await db(publish_change, "queue", "job", {})
         assert (await page.receive())["topic"] == "queue"
+
+
+async def test_logging_out_closes_the_pages_that_are_still_open(live_site, run, headers, monkeypatch):
+    monkeypatch.setattr("monitoring.live.consumers.RECHECK_SECONDS", 0.05)
+    async with browser(live_site, headers) as page:
+        await page.subscribe(run.source)
+        await db(Session.objects.all().delete)
+        with pytest.raises(ConnectionClosed):
+            await page.receive()
+        assert page.socket.close_code == 4401
 
 
 def test_a_message_too_big_to_draw_tells_the_page_to_read_the_store():
