@@ -1,0 +1,143 @@
+"""Orders from the server, applied exactly once, in order, at a step boundary, each with an answer."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .protocol import Event, EventKind, Order
+
+if TYPE_CHECKING:
+    from .run import Run
+
+logger = logging.getLogger("scaleweb")
+
+
+class Refused(Exception):
+    """An order that this process cannot follow; the message goes back to whoever asked."""
+
+
+class Desk:
+    """Where orders arrive (link's thread) and are served (training thread)."""
+
+    def __init__(self, run: "Run") -> None:
+        self.run = run
+        self.inbox: deque[Order] = deque()
+        self.applied_seq = 0
+        self.received_seq = 0
+        self.should_stop = False
+        self.paused = False
+        self.actions: dict[str, Callable[[], Any]] = {}
+        self.save: Callable[[], Any] | None = None
+        self.restore: Callable[[dict[str, Any]], Any] | None = None
+        self._arrived = threading.Event()
+        self._verbs: dict[str, Callable[[Order], tuple[Any, Any]]] = {
+            "set": self._set,
+            "pause": self._pause,
+            "resume": self._resume,
+            "stop": self._stop,
+            "checkpoint": self._checkpoint,
+            "rollback": self._rollback,
+            "action": self._action,
+        }
+
+    def receive(self, orders: list[Order]) -> None:
+        """Keep orders that are new; the server sends all above the last one it knows as applied."""
+        for order in sorted(orders, key=lambda each: each.seq):
+            if order.seq > max(self.received_seq, self.applied_seq):
+                self.received_seq = order.seq
+                self.inbox.append(order)
+        self._arrived.set()
+
+    def serve(self, step: int) -> None:
+        """Apply all that has arrived; while paused, stay here for more."""
+        while True:
+            while self.inbox:
+                order = self.inbox.popleft()
+                # A checkpoint that was resumed from may have seen it applied already.
+                if order.seq > self.applied_seq:
+                    self._apply(order, step)
+            if not self.paused or self.should_stop:
+                return
+            self._arrived.wait(0.5)
+            self._arrived.clear()
+
+    def stop(self, reason: str) -> None:
+        """Ask the script to leave its loop, as a signal does."""
+        if not self.should_stop:
+            self.should_stop = True
+            self._arrived.set()
+            self.run.event(EventKind.STATE, {"state": "stopping", "reason": reason})
+
+    def _apply(self, order: Order, step: int) -> None:
+        ok, message, old, new = True, "", None, None
+        # Counted before it runs: an order that kills the process is not given to its successor again.
+        self.applied_seq = order.seq
+        try:
+            verb = self._verbs.get(order.verb)
+            if verb is None:
+                raise Refused(f"this process cannot {order.verb}; it knows {', '.join(self._verbs)}")
+            old, new = verb(order)
+        except Exception as error:  # noqa: BLE001  a user's handler must not end the training
+            ok, message = False, str(error) or type(error).__name__
+            logger.warning("scaleweb: %s was refused: %s", order.verb, message)
+        from .run import plain
+
+        data = {
+            "seq": order.seq,
+            "ok": ok,
+            "message": message,
+            "old_value": plain(old),
+            "new_value": plain(new),
+        }
+        self.run._events.append((self.run.branch, Event(EventKind.COMMAND, time.time(), step, data)))
+        if self.run.link is not None:
+            self.run.link.flush()
+
+    def _set(self, order: Order) -> tuple[Any, Any]:
+        tunable = self.run.tunables.get(order.tunable)
+        if tunable is None:
+            known = ", ".join(self.run.tunables) or "none"
+            raise Refused(f"{order.tunable!r} is not a tunable of this run; it declared {known}")
+        return tunable.order(order.value)
+
+    def _pause(self, order: Order) -> tuple[Any, Any]:
+        if not self.paused:
+            self.paused = True
+            self.run.event(EventKind.STATE, {"state": "paused", "reason": order.reason})
+        return None, None
+
+    def _resume(self, order: Order) -> tuple[Any, Any]:
+        if self.paused:
+            self.paused = False
+            self.run.event(EventKind.STATE, {"state": "running", "reason": order.reason})
+        return None, None
+
+    def _stop(self, order: Order) -> tuple[Any, Any]:
+        self.stop(order.reason or f"asked by {order.asked_by}")
+        return None, None
+
+    def _checkpoint(self, order: Order) -> tuple[Any, Any]:
+        if self.save is None:
+            raise Refused("this run offers no checkpoints: the script has not called on_checkpoint")
+        self.save()
+        return None, None
+
+    def _rollback(self, order: Order) -> tuple[Any, Any]:
+        if self.restore is None:
+            raise Refused("this run cannot roll back: the script has not called on_rollback")
+        if not isinstance(order.value, dict) or "path" not in order.value:
+            raise Refused(f"a roll back names a checkpoint with its path; got {order.value!r}")
+        before = self.run.current_step
+        self.restore(order.value)
+        return before, order.value.get("step")
+
+    def _action(self, order: Order) -> tuple[Any, Any]:
+        action = self.actions.get(order.tunable)
+        if action is None:
+            raise Refused(
+                f"{order.tunable!r} is not an action of this run; it offers {', '.join(self.actions)}"
+            )
+        return None, action()

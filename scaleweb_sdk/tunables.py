@@ -1,0 +1,133 @@
+"""Settings that a run declares can change while it runs, and the check every change must pass."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .protocol import TunableSpec
+
+
+class BadValue(ValueError):
+    """A value that the tunable does not take; the message holds the value and the bounds."""
+
+
+class Tunable:
+    """The current value of a declared setting: `float(lr)`, `int(batch)`, or `.value`.
+
+    Assigning `.value` changes it from within the script; the page shows that the script did.
+    on_change(value) is called with each new value that comes from outside, at a step boundary.
+    """
+
+    def __init__(
+        self,
+        spec: TunableSpec,
+        on_change: Callable[[Any], None] | None = None,
+        report: Callable[["Tunable"], None] = lambda _: None,
+    ) -> None:
+        self.spec = spec
+        self.on_change = on_change
+        self._report = report
+        self.spec.value = check(spec, spec.value)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def value(self) -> Any:
+        return self.spec.value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.spec.value = check(self.spec, value)
+        self._report(self)
+
+    def order(self, value: Any) -> tuple[Any, Any]:
+        """Apply a value from outside: (old, new). Raises BadValue, or what on_change raises; then nothing changed."""
+        old, new = self.spec.value, check(self.spec, value)
+        self.spec.value = new
+        if self.on_change is not None:
+            try:
+                self.on_change(new)
+            except BaseException:
+                self.spec.value = old
+                raise
+        return old, new
+
+    def __float__(self) -> float:
+        return float(self.spec.value)
+
+    def __int__(self) -> int:
+        return int(self.spec.value)
+
+    def __bool__(self) -> bool:
+        return bool(self.spec.value)
+
+    def __repr__(self) -> str:
+        return f"<tunable {self.name}={self.value!r}>"
+
+
+def declare(
+    name: str,
+    default: Any,
+    low: float | None = None,
+    high: float | None = None,
+    scale: str = "linear",
+    kind: str | None = None,
+    choices: list[Any] | None = None,
+    role: str = "",
+    description: str = "",
+) -> TunableSpec:
+    """The spec of a new tunable; the kind follows from the default where it is not given. Raises BadValue."""
+    if kind is None:
+        kind = "choice" if choices else kind_of(default)
+    if kind not in {"float", "int", "bool", "choice"}:
+        raise BadValue(f"tunable {name!r}: kind={kind!r}; expected float, int, bool or choice")
+    if scale not in {"linear", "log"}:
+        raise BadValue(f"tunable {name!r}: scale={scale!r}; expected linear or log")
+    if not isinstance(name, str) or not 0 < len(name) <= 200:
+        raise BadValue(f"a tunable's name has 1 to 200 characters; got {name!r:.80}")
+    if kind == "choice" and not choices:
+        raise BadValue(f"tunable {name!r}: a choice needs a list of choices")
+    if low is not None and high is not None and not low <= high:
+        raise BadValue(f"tunable {name!r}: low={low} is above high={high}")
+    if scale == "log" and low is not None and low <= 0:
+        raise BadValue(f"tunable {name!r}: a log scale needs a low above 0; got {low}")
+    return TunableSpec(name, kind, default, low, high, scale, list(choices or []), role, description)
+
+
+def kind_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    return "int" if isinstance(value, int) else "float"
+
+
+def check(spec: TunableSpec, value: Any) -> Any:
+    """The value as the tunable holds it. Raises BadValue with the bounds."""
+    if spec.kind == "choice":
+        if value not in spec.choices:
+            raise BadValue(f"{spec.name}={value!r} is not one of {', '.join(map(repr, spec.choices))}")
+        return value
+    if spec.kind == "bool":
+        if not isinstance(value, bool):
+            raise BadValue(f"{spec.name}={value!r}; expected true or false")
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadValue(f"{spec.name}={value!r} is not a number")
+    if not math.isfinite(value):
+        raise BadValue(f"{spec.name}={value} is not finite; expected {bounds(spec)}")
+    if spec.kind == "int":
+        if value != int(value):
+            raise BadValue(f"{spec.name}={value} is not a whole number")
+        value = int(value)
+    else:
+        value = float(value)
+    if (spec.low is not None and value < spec.low) or (spec.high is not None and value > spec.high):
+        raise BadValue(f"{spec.name}={value} is outside {bounds(spec)}")
+    return value
+
+
+def bounds(spec: TunableSpec) -> str:
+    low = "-inf" if spec.low is None else f"{spec.low:g}"
+    high = "inf" if spec.high is None else f"{spec.high:g}"
+    return f"{low}..{high}"
