@@ -39,7 +39,9 @@ def plain(value: Any, where: str = "value", depth: int = 0) -> Any:
 
 
 def text(value: str, longest: int = MAX_TEXT) -> str:
-    return value[:longest].replace("\x00", "\ufffd")
+    value = value[:longest].replace("\x00", "\ufffd")
+    # Half of a surrogate pair is no text that UTF-8 can carry.
+    return value if value.isascii() else value.encode(errors="replace").decode()
 
 
 def number(value: float) -> float | str:

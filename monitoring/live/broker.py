@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import redis.asyncio as redis
@@ -23,6 +23,18 @@ def connect(**given: Any) -> redis.Redis:
     # No retries inside: the loops here retry, and say once that the broker is away.
     options: dict[str, Any] = {"socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0), **given}
     return redis.Redis.from_url(settings.REDIS_URL, **options)
+
+
+def background(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """A task for the life of the process, whose failure is logged rather than found out at its end."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(report)
+    return task
+
+
+def report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("the background task %s has failed", task.get_name(), exc_info=error)
 
 
 async def listen(

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from . import frames, metrics
-from .broker import closed, connect, listen
+from .broker import background, closed, connect, listen
 from .channels import LIVE_CHANNEL, WATCH_CHANNEL, WATCH_EXPIRES_SECONDS, WATCH_KEY, WATCH_REFRESH_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -82,8 +82,8 @@ class LiveHub:
     async def start(self) -> None:
         if not self.tasks:
             self.tasks = [
-                asyncio.create_task(listen([LIVE_CHANNEL + "*"], self.receive, self.opened)),
-                asyncio.create_task(self.keep_watched()),
+                background(listen([LIVE_CHANNEL + "*"], self.receive, self.opened), "live listen"),
+                background(self.keep_watched(), "live watched"),
             ]
 
     async def stop(self) -> None:

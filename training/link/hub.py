@@ -11,7 +11,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from monitoring.live.broker import Outbox, closed, connect, listen
+from monitoring.live.broker import Outbox, background, closed, connect, listen
 from monitoring.live.channels import WAKE_CHANNEL, WATCH_CHANNEL, WATCH_KEY
 from training import metrics
 from training.commands import expire_due
@@ -27,6 +27,13 @@ POLL_SECONDS = 2.0
 FIGURES_SECONDS = 1.0
 HEARD_SECONDS = 10.0
 TAKEOVER_SECONDS = 10.0
+
+
+class Watch(msgspec.Struct):
+    topics: list[str]
+
+
+decode_watch = msgspec.json.Decoder(Watch).decode
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,10 @@ class LinkHub:
         self.outbox = Outbox()
         self.threads.start()
         self.tasks = [
-            asyncio.create_task(listen([WAKE_CHANNEL + "*", WATCH_CHANNEL], self.heard, self.caught_up)),
-            asyncio.create_task(self.outbox.run()),
-            asyncio.create_task(self.poll()),
-            asyncio.create_task(self.keep_figures()),
+            background(listen([WAKE_CHANNEL + "*", WATCH_CHANNEL], self.heard, self.caught_up), "link wakes"),
+            background(self.outbox.run(), "link outbox"),
+            background(self.poll(), "link poll"),
+            background(self.keep_figures(), "link figures"),
         ]
 
     async def stop(self) -> None:
@@ -117,7 +124,7 @@ class LinkHub:
         if channel.startswith(WAKE_CHANNEL):
             self.wake("run:" + channel[len(WAKE_CHANNEL) :])
         else:
-            self.note_watched(set(msgspec.json.decode(body)["topics"]), set())
+            self.note_watched(set(decode_watch(body).topics), set())
 
     def wake(self, source: str) -> None:
         for connection in self.connections.get(source, ()):
