@@ -40,6 +40,7 @@ from typing import Any
 
 import torch
 
+from scaleweb_sdk.run import Run
 from .checkpoints import BrokenCheckpoint, CheckpointFolder
 from .controls import Controls
 from .feed import feed_for
@@ -51,7 +52,7 @@ __all__ = ["BrokenCheckpoint", "Loop", "attach"]
 
 
 def attach(
-    run: Any,
+    run: Run,
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     loader: Any = None,
@@ -84,7 +85,8 @@ def attach(
     extra: further objects with state_dict and load_state_dict to save and restore, by name.
 
     In a process that was started to resume (SCALEWEB_RESUME) it continues from that checkpoint, the next
-    older one where the file is broken. Raises ValueError for arguments that cannot be.
+    older one where the file is broken; tunables of the script's own that were declared before attach() get
+    their values back, too. Raises ValueError for arguments that cannot be.
     """
     if scheduler_every not in {"step", "epoch", "script"}:
         raise ValueError(f"scheduler_every={scheduler_every!r}; expected step, epoch or script")
@@ -106,7 +108,7 @@ def attach(
     keeper = Keeper(run, model, optimizer, rates, feed, extra or {}, folder)
     wanted = os.environ.get("SCALEWEB_RESUME")
     found = keeper.find_resumable(Path(wanted)) if wanted else None
-    saved = {} if found is None else found[0]["settings"]
+    saved: dict[str, Any] = {} if found is None else found[0]["settings"]
     controls = Controls(
         run, optimizer, rates, feed, clip=clip, accumulate=accumulate, lr_bounds=lr_bounds, saved=saved
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from scaleweb_sdk.run import Run
+from scaleweb_sdk.tunables import Tunable
 from .feed import Feed
 from .rates import Rates
 
@@ -15,7 +17,7 @@ class Controls:
 
     def __init__(
         self,
-        run: Any,
+        run: Run,
         optimizer: torch.optim.Optimizer,
         rates: Rates,
         feed: Feed | None,
@@ -32,18 +34,19 @@ class Controls:
         self.feed = feed
         self.clip = clip
         self.accumulate = accumulate
-        self._handles: dict[str, Any] = {}
+        self._handles: dict[str, Tunable] = {}
+        self._put: dict[str, Callable[[Any], None]] = {}
         self._declare_rate(lr_bounds, saved)
         self._declare_decay(saved)
         if clip is not None:
             self._declare(
-                "gradient_clip", clip, self._set_clip, saved,
+                "gradient_clip", float(clip), self._set_clip, saved,
                 low=min(1e-3, clip), high=max(1e3, clip), scale="log", role="gradient_clip",
                 description="Largest norm of the whole gradient; a longer one is scaled down to it.",
             )  # fmt: skip
         self._declare(
             "accumulation", accumulate, self._set_accumulation, saved,
-            low=1, high=max(64, accumulate), scale="log", role="accumulation",
+            low=1, high=max(1024, accumulate), scale="log", role="accumulation",
             description="Batches whose gradients are averaged into one optimiser step.",
         )  # fmt: skip
         if feed is not None:
@@ -51,10 +54,12 @@ class Controls:
 
     @property
     def values(self) -> dict[str, Any]:
+        """The present values of these settings."""
         return {name: handle.value for name, handle in self._handles.items()}
 
     def change(self, name: str, value: Any) -> None:
         """Set `name` without being asked, as a reflex does; the run is told, so that the page shows it."""
+        self._put[name](value)
         self._handles[name].value = value
 
     def _declare(
@@ -64,6 +69,7 @@ class Controls:
             value = saved[name]
             put(value)
         spec["low"], spec["high"] = min(spec["low"], value), max(spec["high"], value)
+        self._put[name] = put
         self._handles[name] = self.run.tunable(name, value, on_change=put, **spec)
 
     def _declare_rate(self, bounds: tuple[float, float] | None, saved: dict[str, Any]) -> None:

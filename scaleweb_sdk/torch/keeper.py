@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from scaleweb_sdk.run import Run
 from . import randomness
 from .checkpoints import BrokenCheckpoint, CheckpointFolder, Saved, load
 from .feed import Feed
@@ -18,7 +19,7 @@ class Keeper:
 
     def __init__(
         self,
-        run: Any,
+        run: Run,
         model: torch.nn.Module,
         optimizer: torch.optim.Optimizer,
         rates: Rates,
@@ -37,18 +38,16 @@ class Keeper:
         self._generators = [] if feed is None else feed.generators()
         self.saved: list[Saved] = []  # by this process, oldest first, those that still exist
 
-    def save(
-        self, step: int, settings: dict[str, Any], metrics: dict[str, float], reason: str, pinned: bool
-    ) -> Saved | None:
+    def save(self, step: int, metrics: dict[str, float], reason: str, pinned: bool) -> Saved | None:
         """Write and report a checkpoint; None, with a note on the run, when the disk does not take it."""
-        if self.folder is None or getattr(self.run, "rank", 0) != 0:
+        if self.folder is None or self.run.rank != 0:
             return None
         state = {
             "step": step,
-            "run": str(getattr(self.run, "code", "") or ""),
-            "branch": int(self.run.branch),
-            "applied_seq": int(self.run.applied_seq),
-            "settings": settings,
+            "run": self.run.code,
+            "branch": self.run.branch,
+            "applied_seq": self.run.applied_seq,
+            "settings": {name: tunable.value for name, tunable in self.run.tunables.items()},
             "metrics": metrics,
             "random": randomness.capture(self._generators),
             "feed": None if self.feed is None else self.feed.state(),
@@ -56,7 +55,7 @@ class Keeper:
             "parts": {name: part.state_dict() for name, part in self._parts.items()},
         }
         try:
-            saved = self.folder.save(state, step, int(self.run.branch), pinned)
+            saved = self.folder.save(state, step, self.run.branch, pinned)
             gone = self.folder.remove_old()
         except (OSError, BrokenCheckpoint) as error:
             self.run.reflex("checkpoint_failed", f"no checkpoint at step {step}: {error}; training goes on")

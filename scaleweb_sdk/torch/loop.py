@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+from scaleweb_sdk.orders import Refused
+from scaleweb_sdk.run import Run
+from scaleweb_sdk.tunables import Tunable
 from .checkpoints import BrokenCheckpoint
 from .controls import Controls
 from .feed import Feed
@@ -25,7 +28,7 @@ class Loop:
 
     def __init__(
         self,
-        run: Any,
+        run: Run,
         model: torch.nn.Module,
         optimizer: torch.optim.Optimizer,
         rates: Rates,
@@ -302,7 +305,7 @@ class Loop:
 
     def checkpoint(self, reason: str = "asked for by the script", pinned: bool = False) -> Path | None:
         """Save the state now, between two steps; its path, or None without a folder or when saving failed."""
-        saved = self.keeper.save(self.step, self.controls.values, self._last_metrics, reason, pinned)
+        saved = self.keeper.save(self.step, self._last_metrics, reason, pinned)
         self._last_checkpoint = self.step
         return None if saved is None else saved.path
 
@@ -315,7 +318,7 @@ class Loop:
     def _ordered_checkpoint(self, *_: Any) -> None:
         # Somebody asked for this one: the keep rule does not touch it.
         if self.checkpoint("asked for", pinned=True) is None:
-            raise ValueError("the checkpoint could not be written; the run's events say why")
+            raise Refused("the checkpoint could not be written; the run's events say why")
 
     def _ordered_roll_back(self, checkpoint: dict[str, Any]) -> None:
         self._restore(Path(str(checkpoint["path"])))
@@ -340,8 +343,31 @@ class Loop:
         self.keeper.put_back_stream(state)
         self.step = self._last_checkpoint = int(state["step"])
         self._last_metrics = dict(state["metrics"])
-        self.run.applied_seq = max(int(self.run.applied_seq), int(state["applied_seq"]))
+        self.run.applied_seq = max(self.run.applied_seq, int(state["applied_seq"]))
+        for name, value in state["settings"].items():
+            tunable = self.run.tunables.get(name)
+            if tunable is not None and tunable.value != value:
+                self._resume_setting(tunable, value)
+        self._learn_branch(int(state["branch"]))
         self.run.branched(self.step, "resume")
+
+    def _resume_setting(self, tunable: Tunable, value: Any) -> None:
+        """A tunable of the script's own, declared before attach(), gets the value it had."""
+        try:
+            tunable.order(value)
+            tunable.value = value
+        except ValueError as error:
+            self.run.note(f"{tunable.name} keeps the script's value: {error}")
+
+    def _learn_branch(self, saved: int) -> None:
+        """Number the new branch after all that earlier processes made, also after this checkpoint.
+
+        The server knows them and says so as the link comes up; a few seconds are waited for that, here alone.
+        """
+        link = self.run.link
+        if link is not None and link.token:
+            link.connected.wait(5.0)
+        self.run.branch = max(self.run.branch, saved)
 
 
 class Guard:
