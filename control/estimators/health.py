@@ -111,10 +111,11 @@ def _find_explosion(
     if positive and int(window.steps[0]) <= 5 * window.stride:
         # The lowest of three: with far too high a rate, the second step is in trouble already.
         start = float(y[:3].min())
-        fives = np.lib.stride_tricks.sliding_window_view(y, 5)
-        # Five points, so that one bad batch is not taken for it; too low a rate never rises at all.
-        high = start + float(np.log(1.15))
-        shot = np.flatnonzero(np.median(fives, axis=1) > high)
+        threes = np.lib.stride_tricks.sliding_window_view(y, 3)
+        # Two of three points, so that one bad batch is not taken for it, and further than the noise goes.
+        scatter = robust_sigma(np.diff(y[-RUIN_POINTS:])) / np.sqrt(2)
+        high = start + float(np.log(1.15)) + 3 * scatter
+        shot = np.flatnonzero(np.median(threes, axis=1) > high)
         stuck = float(medians[-2:].min()) > start + np.log(0.9) if len(medians) >= 2 else False
         if len(shot) and stuck and len(y) - shot[0] >= RUIN_POINTS:
             first = int(shot[0]) + int(np.argmax(y[shot[0] :] > high))
@@ -148,8 +149,8 @@ def _is_healing(steps: Ints, y: Floats, onset: int, threshold: float, limits: Li
     peak = start + int(np.argmax(y[start:]))
     # The later half tells where it is going; the first fall from a peak is always steep.
     since = slice(max(peak, (peak + len(y)) // 2 - BLOCK), None)
-    if len(y[since]) < BLOCK:
-        return True  # the peak is only just over: look again with more points
+    if len(y) - peak < BLOCK:
+        since = slice(-2 * BLOCK, None)  # the peak is now: is it still on its way up?
     trend = robust_trend(steps[since], y[since])
     stride = max(1.0, trend.steps / max(1, trend.points - 1))
     return trend.is_falling and trend.level + trend.slope * stride * limits.heal_points < threshold

@@ -23,6 +23,7 @@ class Trend:
     slope_low: float
     slope_high: float
     level: float
+    bend: float  # how far the newest quarter lies above the line: positive where a fall slows down
     level_error: float  # half width of the level's 90 % interval, the slope's part left out
     noise: float  # robust standard deviation of single points about the line
     points: int
@@ -100,6 +101,7 @@ def robust_trend(steps: Ints, values: Floats) -> Trend:
         slope_low=float(slopes[low]),
         slope_high=float(slopes[high]),
         level=middle + slope * float(steps[-1]),
+        bend=float(np.median(residuals[-max(1, count // 4) :])),
         level_error=float(level_error),
         noise=robust_sigma(values - middle - slope * steps),
         points=len(values),
@@ -111,22 +113,23 @@ def robust_trend(steps: Ints, values: Floats) -> Trend:
 def extend(trend: Trend, until_step: int, points: int = 9) -> Extension:
     """Where the trend leads from its last step to `until_step`, if nothing is changed.
 
-    The mean is a damped trend, because learning curves bend: the slope fades over a length equal to the
-    window's own. The interval runs from the undamped line on the optimistic side to the damped one on
-    the other, each with the slope's and the level's uncertainty.
-    Source: Gardner and McKenzie 1985, Management Science 31(10), pp. 1237-1246.
+    Learning curves bend: a fall slows down, nobody knows when. So the mean is a damped trend, whose slope
+    fades over half the window's length; the interval runs from the straight line on the one side to no
+    further movement at all on the other, each with the slope's and the level's uncertainty.
+    Source: Gardner and McKenzie 1985, Management Science 31(10), pp. 1237-1246 (damped trend).
     """
     until_step = max(until_step, trend.last_step + 1)
     steps = np.unique(np.linspace(trend.last_step, until_step, points).round().astype(np.int64))
     ahead = (steps - trend.last_step).astype(np.float64)
-    length = max(1.0, float(trend.steps))
+    length = max(1.0, 0.5 * trend.steps)
     damped = length * -np.expm1(-ahead / length)
     # The slope's uncertainty also moves the level at the window's end, half a window from its centre.
-    swing = 0.5 * length * 0.5 * (trend.slope_high - trend.slope_low)
+    swing = 0.25 * trend.steps * 0.5 * (trend.slope_high - trend.slope_low)
     error = trend.level_error + swing
+    top, bottom = max(trend.bend, 0.0), min(trend.bend, 0.0)
     return Extension(
         steps=steps,
-        mean=trend.level + trend.slope * damped,
-        low=trend.level - error + np.minimum(trend.slope_low * damped, trend.slope_low * ahead),
-        high=trend.level + error + np.maximum(trend.slope_high * damped, trend.slope_high * ahead),
+        mean=trend.level + 0.5 * trend.bend + trend.slope * damped,
+        low=trend.level + bottom - error + np.minimum(trend.slope_low * ahead, 0.0),
+        high=trend.level + top + error + np.maximum(trend.slope_high * ahead, 0.0),
     )

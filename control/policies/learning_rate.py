@@ -135,7 +135,9 @@ class LearningRate:
         if flat is None or flat.trend.steps < 0.9 * patience:
             return ""
         if not flat.trend.is_falling or flat.progress < 0.02:
-            return f"has stopped falling, {percent(flat.progress)} in {flat.trend.steps} steps"
+            low, high = 100 * flat.trend.slope_low, 100 * flat.trend.slope_high
+            steps = flat.trend.steps
+            return f"has stopped falling: {low * steps:+.2g} % to {high * steps:+.2g} % in {steps} steps"
         return ""
 
     def _proposal(
@@ -204,7 +206,7 @@ def read(since: Window, whole: Window, window_steps: int, scale: int) -> Reading
         return None
     recent = since.after(int(since.steps[-1]) - window_steps * scale)
     good = np.isfinite(recent.values)
-    if good.sum() < max(24, 0.5 * window_steps * 0.8) or good.mean() < 0.9:
+    if good.sum() < max(24, 0.5 * window_steps) or good.mean() < 0.9:
         return None
     finite = whole.values[np.isfinite(whole.values)]
     positive = bool(finite.min() > 0)

@@ -115,7 +115,7 @@ class Open:
 
 @dataclass
 class Steered:
-    """The tick's bookkeeping around a SmallTraining; decisions and verdicts come from the production functions."""
+    """The tick's bookkeeping around a SmallTraining; decisions and verdicts come from production code."""
 
     training: SmallTraining
     limits: Limits = field(default_factory=Limits)

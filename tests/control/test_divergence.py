@@ -1,0 +1,159 @@
+"""When is a loss broken for good, and what is done about it."""
+
+import numpy as np
+import pytest
+
+from control.policies.divergence import Divergence
+from tests.control.make import a_checkpoint, a_past, a_rate, a_window, noisy, seen
+
+POLICY = Divergence()
+FALLING = noisy(2.3 * np.exp(-np.arange(300) / 150), 0.05)
+CHECKPOINTS = tuple(a_checkpoint(step) for step in (0, 100, 200))
+
+
+def ask(loss, **fields):
+    fields = {"checkpoints": CHECKPOINTS} | fields
+    return POLICY.propose(seen(loss, policy=POLICY, **fields))
+
+
+def spike(height, length, after=60):
+    return np.concatenate(
+        [FALLING, FALLING[-1] * height * np.ones(length), noisy(0.3 * np.ones(after), 0.05)]
+    )
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        [],
+        [2.3],
+        [float("nan")],
+        FALLING,
+        FALLING[:30],
+        np.append(FALLING, np.nan),
+        spike(20, 5),
+        spike(20, 15),
+        np.insert(FALLING, 250, [np.nan] * 10),
+        noisy(0.02 * np.ones(600), 0.8),
+        noisy(np.linspace(0.3, 0.36, 400), 0.1),
+        -FALLING,
+        np.concatenate([FALLING, 5 * np.exp(-np.arange(60) / 20) + 0.3]),
+    ],
+    ids=[
+        "nothing", "one point", "one NaN", "falling", "short", "a last NaN", "a short spike", "a longer spike",
+        "NaNs that healed", "wild noise", "a slow rise", "negative", "healing",
+    ],
+)  # fmt: skip
+def test_what_is_healthy_or_heals_by_itself_is_left_alone(loss):
+    assert ask(loss) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "onset", "goes_back_to"),
+    [
+        (np.append(FALLING, [np.nan] * 5), "non-finite", 300, 200),
+        (np.append(FALLING, [np.inf] * 5), "non-finite", 300, 200),
+        (np.append(FALLING[:150], [np.nan] * 900), "non-finite", 150, 100),
+        (np.concatenate([FALLING, 5 + np.zeros(40)]), "explosion", 300, 200),
+        (np.concatenate([FALLING, noisy(np.exp(np.arange(60) / 10), 0.1)]), "explosion", 310, 200),
+        (np.concatenate([FALLING[:205], 5 * np.ones(60), [np.nan] * 5]), "non-finite", 205, 100),
+        (np.concatenate([[2.3, 2.3], 40 * np.ones(80)]), "ruined start", 2, 0),
+        (np.concatenate([[2.3, 5, 60], noisy(2.31 * np.ones(90), 0.01)]), "ruined start", 1, 0),
+    ],
+    ids=[
+        "NaN", "inf", "NaN for long", "jump", "runaway", "jump, then NaN", "never below its start", "dead",
+    ],
+)  # fmt: skip
+def test_trouble_that_stays_is_rolled_back_to_before_it(loss, kind, onset, goes_back_to):
+    (proposal,) = ask(loss)
+    assert proposal.evidence["kind"] == kind
+    # Explosions are dated by blocks of ten points.
+    assert abs(proposal.evidence["onset_step"] - onset) <= 10
+    back, lower = proposal.changes
+    assert (back.verb, back.value["step"]) == ("rollback", goes_back_to)
+    assert (lower.verb, lower.tunable) == ("set", "lr")
+    assert lower.value < 0.1
+    assert proposal.urgency
+    assert proposal.broken
+    assert f"step {goes_back_to}" in proposal.reason
+    assert "lr from 0.1" in proposal.reason
+
+
+def test_a_rate_that_never_was_healthy_is_cut_by_a_decade_and_one_that_was_by_half_of_one():
+    (never,) = ask(np.concatenate([[2.3, 2.3], 40 * np.ones(80)]))
+    (once,) = ask(np.append(FALLING, [np.nan] * 5))
+    assert never.changes[1].value == pytest.approx(0.01)
+    assert once.changes[1].value == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "step"),
+    [
+        ([a_checkpoint(100), a_checkpoint(290)], 290),
+        ([a_checkpoint(100), a_checkpoint(296)], 100),
+        ([a_checkpoint(296)], 296),
+        ([a_checkpoint(100), a_checkpoint(310)], 100),
+        ([a_checkpoint(100), a_checkpoint(200, metrics={"loss": "NaN"})], 100),
+        ([a_checkpoint(100), a_checkpoint(200, metrics={"accuracy": float("nan")})], 100),
+        ([a_checkpoint(100), a_checkpoint(200, metrics={"loss": 80.0})], 100),
+        ([a_checkpoint(100), a_checkpoint(200, metrics={"loss": 0.7, "note": "fine"})], 200),
+    ],
+)
+def test_the_checkpoint_is_the_newest_sane_one_from_well_before_the_trouble(checkpoints, step):
+    (proposal,) = ask(np.concatenate([FALLING, 5 + np.zeros(40)]), checkpoints=tuple(checkpoints))
+    assert proposal.changes[0].value["step"] == step
+
+
+def test_without_a_checkpoint_the_rate_is_lowered_and_once_is_enough_for_a_nan():
+    loss = np.append(FALLING, [np.nan] * 50)
+    (proposal,) = ask(loss, checkpoints=())
+    assert [change.verb for change in proposal.changes] == ["set"]
+    assert "no checkpoint" in proposal.reason
+    tried = a_past(policy="divergence", state="judged", verdict="same", applied_step=310, urgent=True)
+    assert ask(loss, checkpoints=(), past=(tried,)) == []
+
+
+def test_without_a_learning_rate_it_still_rolls_back_and_says_so():
+    (proposal,) = ask(np.append(FALLING, [np.nan] * 5), tunables={})
+    assert [change.verb for change in proposal.changes] == ["rollback"]
+    assert "learning_rate" in proposal.reason
+
+
+def test_at_the_lowest_rate_it_only_rolls_back():
+    (proposal,) = ask(np.append(FALLING, [np.nan] * 5), rate=a_rate(1e-6))
+    assert [change.verb for change in proposal.changes] == ["rollback"]
+
+
+def test_a_rescue_that_did_not_help_is_followed_by_one_further_back():
+    failed = a_past(
+        policy="divergence", verb="rollback", verdict="same", decided_step=350, applied_step=200, urgent=True
+    )
+    loss = np.concatenate([FALLING[:201], 5 + np.zeros(40)])
+    (proposal,) = ask(loss, past=(failed,))
+    assert proposal.changes[0].value["step"] == 100
+
+
+def test_it_waits_while_its_own_last_decision_is_open():
+    open_one = a_past(policy="divergence", verb="rollback", state="applied", applied_step=200)
+    assert ask(np.append(FALLING, [np.nan] * 50), past=(open_one,)) == []
+
+
+def test_an_exploded_gradient_counts_where_the_loss_suffers_too():
+    gradient = a_window(np.concatenate([noisy(np.ones(300), 0.1), noisy(100 * np.ones(40), 0.1)]))
+    rising = np.concatenate([noisy(np.ones(300), 0.05), noisy(1.35 * np.ones(40), 0.02)])
+    steep = np.concatenate([noisy(np.ones(300), 0.05), noisy(0.9 * np.ones(40), 0.02)])
+    (proposal,) = ask(rising, windows={"grad_norm": gradient})
+    assert proposal.evidence["cause"] == "grad_norm"
+    assert ask(steep, windows={"grad_norm": gradient}) == []
+
+
+def test_gradients_that_are_not_finite_count_by_themselves():
+    gradient = a_window(np.append(np.ones(297), [np.nan] * 3))
+    (proposal,) = ask(FALLING, windows={"grad_norm": gradient})
+    assert "grad_norm" in proposal.reason
+
+
+def test_a_loss_logged_every_tenth_step_is_read_the_same():
+    (proposal,) = ask(np.append(FALLING, [np.nan] * 5), stride=10, checkpoints=(a_checkpoint(2000),))
+    assert proposal.evidence["onset_step"] == 3000
+    assert proposal.judge_after_steps == 1000

@@ -1,0 +1,145 @@
+"""What no policy gets past, and in which words it is refused."""
+
+from dataclasses import replace
+
+import pytest
+
+from control.guards import InvalidSetting, Limits, Rule, already_said, check
+from control.proposals import Change, Expected, Proposal, TunableView
+from tests.control.make import a_checkpoint, a_past, a_rate, seen
+
+LIMITS = Limits(max_factor=10, cooldown_steps=50, max_changes=5, hands_off_seconds=120)
+BACK = Change("rollback", value={"checkpoint": 101, "step": 100})
+
+
+def proposal(*changes, **fields):
+    changes = changes or (Change("set", "lr", 0.05),)
+    fields = {
+        "policy": "p",
+        "reason": "r",
+        "evidence": {},
+        "metric": "loss",
+        "judge_after_steps": 100,
+    } | fields
+    return Proposal(changes=tuple(changes), expected=Expected(-0.1, -0.2, 0.0), **fields)
+
+
+def at(step=1000, **fields):
+    fields = {"checkpoints": (a_checkpoint(100),)} | fields
+    return seen([1.0] * 10, step=step, **fields)
+
+
+def test_a_modest_change_of_a_running_run_passes():
+    assert check(proposal(), at(), LIMITS) is None
+    assert check(proposal(BACK, Change("set", "lr", 0.05)), at(), LIMITS) is None
+
+
+INT = TunableView("batch", "int", 32, low=1, high=512)
+FLAG = TunableView("flag", "bool", False)
+MENU = TunableView("menu", "choice", "a", choices=("a", "b"))
+SIGNED = TunableView("shift", "float", 0.0, low=-1.0, high=1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "fields", "rule", "words"),
+    [
+        (Change("set", "lr", 2.0), {}, Rule.BOUNDS, "1e-06..1"),
+        (Change("set", "lr", float("nan")), {}, Rule.BOUNDS, "nan"),
+        (Change("set", "lr", float("inf")), {"rate": a_rate(high=None)}, Rule.BOUNDS, "inf"),
+        (Change("set", "lr", "0.05"), {}, Rule.BOUNDS, "number"),
+        (Change("set", "lr", True), {}, Rule.BOUNDS, "number"),
+        (Change("set", "lr", 0.1), {}, Rule.NO_CHANGE, "already"),
+        (Change("set", "lr", 0.001), {}, Rule.STEP, "factor of 100"),
+        (Change("set", "other", 1.0), {}, Rule.NO_TUNABLE, "it has: lr"),
+        (Change("set", "batch", 32.5), {"rate": INT}, Rule.BOUNDS, "whole"),
+        (Change("set", "flag", 1), {"rate": FLAG}, Rule.BOUNDS, "true or false"),
+        (Change("set", "menu", "c"), {"rate": MENU}, Rule.BOUNDS, "'a', 'b'"),
+        (Change("set", "shift", -1.0), {"rate": SIGNED}, None, ""),
+        (Change("set", "shift", -0.9), {"rate": replace(SIGNED, value=0.9)}, Rule.STEP, "half"),
+        (Change("set", "lr", 0.05), {"state": "paused"}, Rule.NOT_RUNNING, "paused"),
+        (Change("set", "lr", 0.05), {"state": "stopping"}, Rule.NOT_RUNNING, "stopping"),
+        (Change("set", "lr", 0.05), {"rate": a_rate(person_seconds_ago=60)}, Rule.PERSON, "60 s ago"),
+        (Change("set", "lr", 0.05), {"rate": a_rate(person_seconds_ago=121)}, None, ""),
+        (Change("rollback", value={"checkpoint": 7}), {}, Rule.CHECKPOINT, "7"),
+        (Change("rollback", value=None), {}, Rule.CHECKPOINT, "None"),
+        (Change("stop"), {}, Rule.VERB, "stop"),
+    ],
+)
+@pytest.mark.parametrize("urgency", [False, True])
+def test_no_change_passes_bounds_size_or_a_persons_hand_however_urgent(change, fields, rule, words, urgency):
+    refusal = check(proposal(change, urgency=urgency), at(**fields), LIMITS)
+    assert (refusal and refusal.rule) == rule
+    if refusal:
+        assert words in refusal.sentence
+
+
+@pytest.mark.parametrize(
+    ("past", "urgency", "rule"),
+    [
+        ({"state": "applied"}, False, Rule.OPEN),
+        ({"state": "sent"}, True, Rule.OPEN),
+        ({"state": "proposed"}, False, Rule.OPEN),
+        ({"state": "proposed"}, True, None),
+        ({"state": "proposed", "urgent": True}, True, Rule.OPEN),
+        ({"state": "applied", "tunable": "clip"}, False, None),
+        ({"state": "judged", "applied_step": 960}, False, Rule.COOLDOWN),
+        ({"state": "judged", "applied_step": 960}, True, None),
+        ({"state": "judged", "applied_step": 950}, False, None),
+        ({"state": "judged", "applied_step": 1300}, False, None),
+        ({"state": "recorded", "applied_step": None, "decided_step": 990}, False, None),
+        ({"state": "undone", "applied_step": 990, "tunable": "", "verb": "rollback"}, False, Rule.COOLDOWN),
+    ],
+)
+def test_one_open_change_a_tunable_and_a_cool_down_that_only_a_rescue_overrides(past, urgency, rule):
+    refusal = check(proposal(urgency=urgency), at(past=(a_past(**past),)), LIMITS)
+    assert (refusal and refusal.rule) == rule
+
+
+def test_a_change_by_the_script_or_an_undoing_starts_the_cool_down_too():
+    assert check(proposal(), at(rate=a_rate(changed_step=990)), LIMITS).rule == Rule.COOLDOWN
+
+
+def test_the_budget_counts_what_reached_the_run_and_holds_for_rescues():
+    spent = tuple(a_past(id=i, applied_step=i) for i in range(5))
+    assert check(proposal(urgency=True), at(past=spent), LIMITS).rule == Rule.BUDGET
+    blocked = tuple(a_past(id=i, state="blocked") for i in range(9))
+    assert check(proposal(), at(past=blocked), LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("past", "said"),
+    [
+        ({"state": "recorded", "decided_step": 950}, True),
+        ({"state": "recorded", "decided_step": 900}, False),
+        ({"state": "blocked", "decided_step": 950}, True),
+        ({"state": "rejected", "decided_step": 200}, True),
+        ({"state": "judged", "decided_step": 990}, False),
+        ({"state": "recorded", "decided_step": 950, "policy": "other"}, False),
+        ({"state": "recorded", "decided_step": 950, "tunable": "clip"}, False),
+        ({"state": "recorded", "decided_step": 5000, "applied_step": None}, False),
+    ],
+)
+def test_what_was_said_is_not_said_again_at_every_tick(past, said):
+    fields = {"policy": "p", "applied_step": None} | past
+    fields["judge_at_step"] = fields["decided_step"] + 100
+    found = already_said(proposal(), at(past=(a_past(**fields),)), LIMITS)
+    assert (found is not None) == said
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"max_factor": 0.5}, "max_factor"),
+        ({"max_factor": "10"}, "max_factor"),
+        ({"max_factor": True}, "max_factor"),
+        ({"max_factor": float("nan")}, "max_factor"),
+        ({"cooldown_steps": -1}, "cooldown_steps"),
+        ({"cooldown_steps": 1.5}, "cooldown_steps"),
+        ({"cool_down": 1}, "cool_down"),
+    ],
+)
+def test_a_guard_that_makes_no_sense_is_named(settings, field):
+    with pytest.raises(InvalidSetting) as error:
+        Limits.of(settings)
+    assert error.value.field == field
+    assert Limits.of({"max_changes": 3.0}).max_changes == 3

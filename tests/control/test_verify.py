@@ -1,0 +1,142 @@
+"""The forecast of not acting, the verdict, and what is taken back."""
+
+import numpy as np
+import pytest
+
+from control.verify import Forecast, Judgement, forecast, judge, undo, verdict_now
+from tests.control.make import a_checkpoint, a_rate, a_window, noisy
+
+STEPS = np.arange(400)
+CURVE = 2.3 * np.exp(-STEPS / 400)
+
+
+def history(steps=200, sigma=0.1, seed=0, mean=CURVE):
+    return a_window(noisy(mean[:steps], sigma, seed))
+
+
+def then(factor, sigma=0.1, seed=1, steps=100, start=200):
+    """What came after step 199: the curve times `factor`."""
+    before = history()
+    after = noisy(CURVE[start : start + steps] * factor, sigma, seed)
+    return a_window(np.concatenate([before.values, after]))
+
+
+FIXED = forecast("loss", history(), 100)
+
+
+def test_a_forecast_carries_a_smooth_curve_on_within_its_interval():
+    assert FIXED.steps[0] == 199
+    assert FIXED.steps[-1] == 299
+    truth = CURVE[FIXED.steps]
+    assert np.all((FIXED.low < truth) & (truth < FIXED.high))
+    assert np.all(np.diff(FIXED.mean) < 0)
+    assert FIXED.high[-1] / FIXED.low[-1] > FIXED.high[0] / FIXED.low[0]
+
+
+def test_the_interval_holds_nine_times_out_of_ten_on_curves_of_many_shapes():
+    # Falls that slow down, as losses do; one that speeds up is beyond any straight line.
+    shapes = [
+        2.3 * np.exp(-STEPS / 400),
+        2.3 * (1 + STEPS / 50) ** -0.5,
+        0.5 + 1.8 * np.exp(-STEPS / 100),
+        np.full(400, 0.7),
+    ]
+    held = []
+    for shape in shapes:
+        for seed in range(40):
+            fixed = forecast("loss", history(250, 0.15, seed, shape), 100)
+            held.append(fixed.low[-1] <= shape[fixed.steps[-1]] <= fixed.high[-1])
+    assert np.mean(held) >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"),
+    [(0.5, "better"), (0.8, "better"), (1.0, "same"), (1.5, "worse"), (3.0, "worse"), (np.nan, "worse")],
+)
+def test_the_verdict_is_what_lies_outside_the_interval(factor, verdict):
+    result = verdict_now(FIXED, then(factor), 199, 100, expected_effect=-0.3)
+    assert result.verdict == verdict
+    assert result.sentence.endswith(".")
+    if np.isfinite(factor):
+        assert result.low < result.forecast < result.high
+        assert result.difference == pytest.approx(factor - 1, abs=0.15)
+
+
+def test_for_a_goal_to_maximise_higher_is_better():
+    fixed = forecast("accuracy", history(), 100, direction="max")
+    assert judge(fixed, then(1.5), 199, 100).verdict == "better"
+    assert judge(fixed, then(0.5), 199, 100).verdict == "worse"
+
+
+def test_without_power_to_tell_it_is_unclear_not_the_same():
+    wild = forecast("loss", history(sigma=1.0), 100)
+    assert judge(wild, then(0.95, sigma=1.0), 199, 100, expected_effect=-0.05).verdict == "unclear"
+
+
+def test_it_waits_for_the_horizon_but_not_for_a_run_in_ruins():
+    assert verdict_now(FIXED, then(0.5, steps=50), 199, 100) is None
+    assert verdict_now(FIXED, then(1.0, steps=99), 199, 100) is None
+    assert verdict_now(FIXED, None, 199, 100) is None
+    ruined = verdict_now(FIXED, then(20, steps=20), 199, 100)
+    assert ruined.verdict == "worse"
+    assert ruined.is_ruin
+    lost = a_window(np.append(history().values, [np.nan] * 12))
+    assert verdict_now(FIXED, lost, 199, 100).is_ruin
+
+
+def test_with_too_few_points_before_or_after_it_is_unclear():
+    assert forecast("loss", history(10), 100) is None
+    assert forecast("loss", a_window([]), 100) is None
+    assert verdict_now(None, then(1.0), 199, 100).verdict == "unclear"
+    sparse = a_window([1.0, 1.0, 1.0], first_step=150, stride=100)
+    assert judge(FIXED, sparse, 199, 100).verdict == "unclear"
+
+
+def test_not_acting_on_a_nan_would_leave_a_nan_so_any_number_is_better():
+    nan = forecast("loss", a_window(np.append(CURVE[:50], [np.nan] * 5)), 100, broken=True)
+    assert len(nan.mean) == 0
+    assert judge(nan, a_window(CURVE[:150]), 49, 100).verdict == "better"
+    still = a_window(np.append(CURVE[:50], [np.nan] * 100))
+    assert judge(nan, still, 49, 100).verdict == "same"
+
+
+def test_an_explosion_is_held_at_its_level_not_carried_on():
+    up = a_window(np.exp(np.arange(60) / 10))
+    fixed = forecast("loss", up, 100, broken=True)
+    assert fixed.mean[-1] == fixed.mean[0] < up.values[-1]
+    assert judge(fixed, a_window(np.full(130, 0.5)), 20, 100).verdict == "better"
+
+
+def test_a_forecast_survives_storage():
+    assert Forecast.from_json(FIXED.as_json()).as_json() == FIXED.as_json()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "fields", "changes"),
+    [
+        ("better", {}, None),
+        ("same", {}, None),
+        ("unclear", {}, None),
+        ("worse", {}, ["set 0.1"]),
+        ("same", {"trial": True}, ["set 0.1"]),
+        ("unclear", {"trial": True}, ["set 0.1"]),
+        ("better", {"trial": True}, None),
+        ("worse", {"broken": True}, ["rollback 100", "set 0.1"]),
+        ("worse", {"broken": True, "checkpoints": []}, ["set 0.1"]),
+        ("worse", {"broken": True, "checkpoints": [a_checkpoint(400)]}, ["set 0.1"]),
+        ("worse", {"verb": "rollback"}, None),
+        ("worse", {"tunable": a_rate(0.7)}, None),
+        ("worse", {"tunable": None}, None),
+    ],
+)
+def test_what_is_taken_back(verdict, fields, changes):
+    fields = {
+        "trial": False, "verb": "set", "tunable": a_rate(0.3), "old_value": 0.1, "new_value": 0.3,
+        "broken": False, "checkpoints": [a_checkpoint(0), a_checkpoint(100), a_checkpoint(300)],
+        "before_step": 200,
+    } | fields  # fmt: skip
+    result = undo(Judgement(verdict, "."), **fields)
+    told = result and [
+        f"{c.verb} {c.value['step'] if c.verb == 'rollback' else c.value}" for c in result.changes
+    ]
+    assert told == changes
