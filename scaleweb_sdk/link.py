@@ -145,6 +145,8 @@ class Link:
     def _run(self) -> None:
         retry_at, wait = 0.0, 0.2
         while True:
+            # Asked before gathering: what is queued before `close` must be in a batch before "done" is judged.
+            closing = self._closing.is_set()
             try:
                 self._gather()
             except OSError as error:
@@ -168,7 +170,7 @@ class Link:
             else:
                 self._wake.wait(min(self.flush_seconds, 0.2))
                 self._wake.clear()
-            if self._closing.is_set():
+            if closing:
                 done = self.acknowledged >= self.seq and not self._pending
                 if done or self.refused is not None or time.monotonic() > self._deadline:
                     break
@@ -238,6 +240,7 @@ class Link:
                 compression=None,
                 proxy=None,
             )
+            connection.__enter__()  # websockets 17 warns of connections that are not entered; `_drop` closes
         except InvalidStatus as error:
             if error.response.status_code in {401, 403}:
                 self._refuse(
@@ -286,7 +289,7 @@ class Link:
             if self._wake.is_set():
                 self._wake.clear()
                 return
-            if left <= 0:
+            if left <= 0 or (self._closing.is_set() and self.acknowledged >= self.seq):
                 return
             if self._unsent:
                 self._send_batches()
