@@ -1,4 +1,4 @@
-"""One shape for every error of the API: {"detail": sentence, "fields": {field: [sentences]}}; a page for people."""
+"""One shape for the API's errors: {"detail": sentence, "fields": {field: [sentences]}}; a page for people."""
 
 import logging
 import secrets

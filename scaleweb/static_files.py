@@ -1,5 +1,7 @@
 """Serves the built front end and the packages' static files, straight from where they lie."""
 
+from pathlib import Path
+
 from django.http import HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -10,6 +12,11 @@ class StaticFiles(WhiteNoiseMiddleware):
     Its own answer is a synchronous stream, which Django reads whole in a thread and warns about. Ours are at
     most a few megabytes. A file built since the start is found too, so a rebuilt front end needs no restart.
     """
+
+    def add_files(self, root, prefix=None):
+        # Nobody has to run collectstatic, so the folder for what it collects is often not there.
+        if Path(root).is_dir():
+            super().add_files(root, prefix)
 
     def __call__(self, request):
         if not request.path_info.startswith(self.static_prefix):

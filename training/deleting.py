@@ -9,7 +9,7 @@ from django.utils.functional import SimpleLazyObject  # LAZY
 
 series = SimpleLazyObject(lambda: import_module("monitoring.storage.series"))  # LAZY
 
-from .models import Experiment, Run
+from .models import Experiment, Project, Run
 from .states import LIVE, IllegalMove, RunState
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def delete_run(run: Run) -> None:
             raise IllegalMove(f"run {run.code} is {locked.state}; stop it, then delete it")
         source = run.source
         locked.delete()
-    series.delete(source)
+    transaction.on_commit(lambda: series.delete(source))
 
 
 def delete_experiment(experiment: Experiment) -> None:
@@ -41,8 +41,15 @@ def delete_experiment(experiment: Experiment) -> None:
             )
         sources = [run.source for run in runs]
         experiment.delete()
-    for source in sources:
-        series.delete(source)
+    transaction.on_commit(lambda: [series.delete(source) for source in sources])
+
+
+@transaction.atomic
+def delete_project(project: Project) -> None:
+    """Delete a project with all that is in it. Raises IllegalMove while a run of it is queued or live."""
+    for experiment in project.experiments.all():
+        delete_experiment(experiment)
+    project.delete()
 
 
 def has_process(run: Run) -> bool:

@@ -1,4 +1,4 @@
-"""Request bodies as strict JSON: no NaN, nothing that a database or a browser cannot hold, nothing endless."""
+"""Request bodies as strict JSON: no NaN, nothing that a database or browser cannot hold, nothing endless."""
 
 import json
 import math

@@ -58,8 +58,8 @@ class JobSerializer(serializers.ModelSerializer):
         model = Job
         fields = [
             "code", "run", "run_name", "run_state", "experiment", "project", "argv", "device_kind",
-            "min_devices", "max_devices", "priority", "max_retries", "retries_used", "state", "waiting_reason",
-            "submitted_by", "submitted_at", "ended_at", "attempts",
+            "min_devices", "max_devices", "priority", "max_retries", "retries_used", "state",
+            "waiting_reason", "submitted_by", "submitted_at", "ended_at", "attempts",
         ]  # fmt: skip
 
 

@@ -1,0 +1,329 @@
+"""Every address of the site, and who may use it: a new route without a line here fails."""
+
+import json
+import re
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from control.models import Decision
+from tests.support.domain import a_user
+from training.models import ApiToken, TokenKind
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+OPEN = "open"  # anyone, logged in or not
+PAGE = "page"  # a login; anonymous visitors are sent to /login
+LOGIN = "login"  # a login; anonymous callers get 401
+OWN = "own"  # a login, and shows the caller's own rows alone
+LISTED = "listed"  # a login, and shows rows of the caller's projects alone
+VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"  # of the object's project
+IN_BODY = "operator of the project named in the body"
+SITE_ADMIN = "site admin"
+STAFF = "staff"
+
+API = {
+    "me": {"GET": OWN},
+    "overview": {"GET": LISTED},
+    "projects": {"GET": LISTED, "POST": SITE_ADMIN},
+    "projects/<slug:slug>": {"GET": VIEWER, "PATCH": ADMIN},
+    "projects/<slug:slug>/members": {"GET": ADMIN, "PUT": ADMIN, "DELETE": ADMIN},
+    "experiments": {"GET": LISTED, "POST": IN_BODY},
+    "experiments/<int:pk>": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
+    "experiments/<int:pk>/controller": {"GET": VIEWER, "PATCH": OPERATOR},
+    "runs": {"GET": LISTED, "POST": IN_BODY},
+    "runs/<slug:code>": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
+    "runs/<slug:code>/keys": {"GET": VIEWER},
+    "runs/<slug:code>/tunables": {"GET": VIEWER},
+    "runs/<slug:code>/commands": {"GET": VIEWER, "POST": OPERATOR},
+    "runs/<slug:code>/checkpoints": {"GET": VIEWER},
+    "runs/<slug:code>/events": {"GET": VIEWER},
+    "runs/<slug:code>/marks": {"GET": VIEWER},
+    "runs/<slug:code>/logs": {"GET": VIEWER},
+    "runs/<slug:code>/points": {"POST": OPERATOR},
+    "runs/<slug:code>/finish": {"POST": OPERATOR},
+    "runs/<slug:code>/export": {"GET": VIEWER},
+    "runs/<str:code>/decisions": {"GET": VIEWER},
+    "runs/<str:code>/replay": {"POST": VIEWER},
+    "decisions/<int:pk>/approve": {"POST": OPERATOR},
+    "decisions/<int:pk>/reject": {"POST": OPERATOR},
+    "decisions/<int:pk>/undo": {"POST": OPERATOR},
+    "series/read": {"POST": VIEWER},
+    "jobs": {"GET": LISTED, "POST": IN_BODY},
+    "jobs/<slug:code>": {"GET": VIEWER},
+    "jobs/<slug:code>/stop": {"POST": OPERATOR},
+    "jobs/<slug:code>/requeue": {"POST": OPERATOR},
+    "jobs/<slug:code>/priority": {"POST": OPERATOR},
+    "queue": {"GET": LISTED},
+    "nodes": {"GET": LOGIN},
+    "nodes/<str:name>": {"GET": LOGIN},
+    "nodes/<str:name>/drain": {"POST": SITE_ADMIN},
+    "nodes/<str:name>/undrain": {"POST": SITE_ADMIN},
+    "tokens": {"GET": OWN, "POST": LOGIN},
+    "tokens/<int:pk>": {"GET": OWN, "DELETE": OWN},
+}
+SITE = {
+    "api/": {"GET": OPEN},  # a redirect to /api/docs/ and nothing else
+    "api/schema/": {"GET": LOGIN},
+    "api/docs/": {"GET": LOGIN},
+    "login": {"GET": OPEN, "POST": OPEN},
+    "login/once/<str:token>": {"GET": OPEN},  # the token is the key; see test_login
+    "logout": {"POST": OPEN},
+    "password": {"GET": PAGE, "POST": PAGE},
+    "password/done": {"GET": PAGE},
+    "healthz": {"GET": OPEN},
+    "metrics": {"GET": LOGIN},
+    "": {"GET": PAGE},
+    "experiments/<int:pk>": {"GET": PAGE},
+    "runs/<slug:code>": {"GET": PAGE},
+    "compare": {"GET": PAGE},
+    "nodes": {"GET": PAGE},
+    "nodes/<str:name>": {"GET": PAGE},
+    "queue": {"GET": PAGE},
+    "submit": {"GET": PAGE},
+    "settings": {"GET": PAGE},
+}
+EXPECTED = {f"api/v1/{route}": levels for route, levels in API.items()} | SITE
+# How they refuse is in test_sockets.py.
+SOCKETS = {"/link/v1", "/ws/live"}
+
+
+def routes(patterns=None, prefix=""):
+    """Every route of Django's resolver with its view, the admin's apart."""
+    for entry in get_resolver().url_patterns if patterns is None else patterns:
+        route = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from routes(entry.url_patterns, route)
+        elif isinstance(entry, URLPattern):
+            yield route, entry.callback
+
+
+def site_routes():
+    return {route: view for route, view in routes() if not route.startswith("admin/")}
+
+
+def admin_routes():
+    return [route for route, _ in routes() if route.startswith("admin/")]
+
+
+def methods_of(view) -> set[str]:
+    kind = getattr(view, "cls", None) or getattr(view, "view_class", None)
+    if kind is None:
+        return {"GET"}  # plain views are under require_safe
+    names = {name for name in kind.http_method_names if hasattr(kind, name)} - {"options", "head"}
+    return {name.upper() for name in names}
+
+
+CASES = [
+    pytest.param(route, method, level, id=f"{method} /{route}")
+    for route, levels in EXPECTED.items()
+    for method, level in levels.items()
+]
+NEEDS = {
+    role: [case for case in CASES if case.values[2] in levels]
+    for role, levels in {
+        "login": {PAGE, LOGIN, OWN, LISTED, VIEWER, OPERATOR, ADMIN, IN_BODY, SITE_ADMIN},
+        "membership": {VIEWER, OPERATOR, ADMIN},
+        "operator": {OPERATOR, ADMIN, IN_BODY},
+        "admin": {ADMIN},
+        "site admin": {SITE_ADMIN},
+    }.items()
+}
+
+
+def test_every_route_declares_who_may_use_it():
+    assert set(site_routes()) == set(EXPECTED)
+
+
+def test_every_method_of_every_view_is_declared():
+    undeclared = {
+        f"{method} /{route}"
+        for route, view in site_routes().items()
+        for method in methods_of(view) - set(EXPECTED.get(route, {}))
+        # Django's form views take PUT as POST, and under the same checks.
+        if not (route in {"login", "password", "logout"} and method in {"PUT", "GET"})
+        and not (route in {"api/"} and method != "GET")
+    }
+    assert not undeclared
+
+
+def test_every_websocket_is_declared():
+    from scaleweb.routing import WEBSOCKET_PATHS
+
+    assert set(WEBSOCKET_PATHS) == SOCKETS
+
+
+@pytest.fixture
+def decision(run):
+    return Decision.objects.create(
+        run=run, policy="divergence", state="proposed", mode="advise", tunable="lr", reason="why",
+        new_value=1e-4, decided_step=10, judge_at_step=20,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ask(run, job, node, decision):
+    """Ask a route with an object behind it, and a body that would be taken."""
+    values = {
+        "slug": run.experiment.project.slug, "pk": str(run.experiment_id), "code": run.code,
+        "name": node.name, "token": "unknown",
+    }  # fmt: skip
+    bodies = {
+        "POST api/v1/runs": {"experiment": run.experiment_id},
+        "POST api/v1/experiments": {"project": run.experiment.project.slug, "name": "new"},
+        "POST api/v1/jobs": {"experiment": run.experiment_id, "argv": ["true"]},
+        "POST api/v1/projects": {"slug": "new", "name": "New"},
+        "POST api/v1/tokens": {"name": "ci"},
+        "POST api/v1/series/read": {"sources": [run.source], "keys": ["loss"]},
+        "POST api/v1/runs/<slug:code>/commands": {"verb": "set", "tunable": "lr", "value": 0.1},
+        "POST api/v1/runs/<slug:code>/points": {"points": [{"key": "loss", "step": 1, "value": 1.0}]},
+        "POST api/v1/runs/<slug:code>/finish": {"state": "stopped"},
+        "POST api/v1/jobs/<slug:code>/priority": {"priority": 3},
+        "PUT api/v1/projects/<slug:slug>/members": {"username": "ada", "role": "admin"},
+        "DELETE api/v1/projects/<slug:slug>/members": {"username": "vera"},
+    }
+
+    def ask(client, method, route, **extra):
+        here = dict(values)
+        if "jobs/" in route:
+            here["code"] = job.code
+        if "decisions/" in route:
+            here["pk"] = str(decision.pk)
+        if "tokens/" in route:
+            here["pk"] = str(ApiToken.issue(TokenKind.USER, user=a_user("someone"))[0].pk)
+        path = "/" + re.sub(r"<\w+:(\w+)>", lambda match: here[match[1]], route)
+        return client.ask(method, path, bodies.get(f"{method} {route}"), **extra)
+
+    return ask
+
+
+@pytest.mark.parametrize(("route", "method", "level"), NEEDS["login"])
+def test_anonymous_callers_are_refused(ask, anonymous, route, method, level):
+    answer = ask(anonymous, method, route)
+    if level == PAGE:
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/login?next=")
+    else:
+        assert answer.status_code == 401, answer.content
+        assert set(json.loads(answer.content)) == {"detail", "fields"}
+
+
+@pytest.mark.parametrize(("route", "method", "level"), NEEDS["membership"])
+def test_a_person_without_a_role_is_told_that_nothing_is_there(ask, outsider, route, method, level):
+    assert ask(outsider, method, route).status_code == 404
+
+
+@pytest.mark.parametrize(("route", "method", "level"), NEEDS["operator"])
+def test_a_viewer_changes_nothing(ask, viewer, route, method, level):
+    answer = ask(viewer, method, route)
+    assert answer.status_code == 403, answer.content
+    assert "role" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("route", "method", "level"), NEEDS["admin"])
+def test_an_operator_does_not_administer(ask, operator, route, method, level):
+    assert ask(operator, method, route).status_code == 403
+
+
+@pytest.mark.parametrize(("route", "method", "level"), NEEDS["site admin"])
+def test_a_project_admin_does_not_administer_the_site(ask, project_admin, route, method, level):
+    assert ask(project_admin, method, route).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("route", "method", "level"), [case for case in CASES if case.values[2] in {LISTED, OWN, IN_BODY}]
+)
+def test_lists_show_an_outsider_nothing_of_others(ask, outsider, run, job, route, method, level):
+    answer = ask(outsider, method, route)
+    assert answer.status_code in ({400} if level == IN_BODY else {200, 404})
+    for secret in (run.code, job.code, "vision", '"vera"', "sw_user"):
+        assert secret not in answer.content.decode().replace("There is no project 'vision'", "")
+
+
+@pytest.mark.parametrize(
+    ("route", "method", "level"),
+    [case for case in CASES if case.values[2] == VIEWER and case.values[1] == "GET"],
+)
+def test_a_viewer_reads(ask, viewer, route, method, level):
+    """The control for the refusals above: with a role, the same request is answered."""
+    assert ask(viewer, method, route).status_code == 200
+
+
+@pytest.mark.parametrize("kind", [TokenKind.RUN, TokenKind.NODE, TokenKind.LOGIN])
+@pytest.mark.parametrize("route", [route for route in EXPECTED if route.startswith(("api/v1", "metrics"))])
+def test_tokens_of_runs_nodes_and_logins_do_not_open_rest(ask, anonymous, run, node, kind, route):
+    owner = {"run": {"run": run}, "node": {"node": node}, "login": {"user": a_user("zoe", is_superuser=True)}}
+    _, plain = ApiToken.issue(kind, **owner[kind])
+    method = next(iter(EXPECTED[route]))
+    answer = ask(anonymous, method, route, headers={"Authorization": f"Bearer {plain}"})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("route", admin_routes())
+def test_the_admin_is_for_staff(outsider, anonymous, route):
+    if route.startswith(("admin/login", "admin/logout")):
+        return
+    path = "/" + re.sub(r"<[^>]+>", "1", route).replace("(?P", "").split("^")[0]
+    path = path if "(" not in path else "/admin/app/"
+    for client in (anonymous, outsider):
+        answer = client.get(path)
+        assert answer.status_code in {302, 404}
+        assert answer.status_code == 404 or "/login" in answer["Location"]
+
+
+def test_a_user_token_acts_under_its_users_roles(ask, anonymous, run):
+    from tests.support.domain import a_member
+
+    user = a_member(run.experiment.project, "vera", "viewer")
+    _, plain = ApiToken.issue(TokenKind.USER, user=user)
+    headers = {"Authorization": f"Bearer {plain}"}
+    assert ask(anonymous, "GET", "api/v1/runs/<slug:code>", headers=headers).status_code == 200
+    assert ask(anonymous, "PATCH", "api/v1/runs/<slug:code>", headers=headers).status_code == 403
+    user.is_active = False
+    user.save()
+    assert ask(anonymous, "GET", "api/v1/runs/<slug:code>", headers=headers).status_code == 401
+
+
+def test_a_session_without_the_csrf_token_changes_nothing(run, operator):
+    strict = type(operator)(enforce_csrf_checks=True)
+    strict.cookies = operator.cookies
+    answer = strict.ask("PATCH", f"runs/{run.code}", {"name": "x"})
+    assert answer.status_code == 403
+    assert "CSRF" in answer.json()["detail"]
+
+
+def test_an_unknown_host_is_refused(operator):
+    answer = operator.get("/api/v1/me", headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+
+
+def test_a_request_from_another_origin_is_refused(run, operator):
+    strict = type(operator)(enforce_csrf_checks=True)
+    strict.cookies = operator.cookies
+    strict.get("/login")
+    page = strict.get("/password")
+    token = page.cookies["csrftoken"].value
+    headers = {"X-CSRFToken": token, "Origin": "https://evil.example"}
+    assert strict.ask("PATCH", f"runs/{run.code}", {"name": "x"}, headers=headers).status_code == 403
+    headers["Origin"] = "http://testserver"
+    assert strict.ask("PATCH", f"runs/{run.code}", {"name": "x"}, headers=headers).status_code == 200
+
+
+def test_unknown_api_addresses_answer_json(operator):
+    answer = operator.get("/api/v1/nothing")
+    assert answer.status_code == 404
+    assert json.loads(answer.content) == {"detail": "There is nothing at /api/v1/nothing.", "fields": {}}
+
+
+def test_roles_of_one_project_do_not_open_another(run, viewer):
+    from tests.support.domain import a_project, a_run
+
+    other = a_run(a_project("other"))
+    assert viewer.ask("GET", f"runs/{other.code}").status_code == 404
+    listed = viewer.ask("GET", "runs").json()["results"]
+    assert [row["code"] for row in listed] == [run.code]
+
+
+def test_a_superuser_sees_all(root, run):
+    row = root.ask("GET", f"runs/{run.code}").json()
+    assert row["can"] == "admin"

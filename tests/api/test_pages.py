@@ -1,0 +1,142 @@
+"""The front end's door, static files, and the headers that every answer carries."""
+
+import pytest
+from django.test import Client, override_settings
+
+from scaleweb import views
+from tests.support.domain import a_user
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+PAGES = [
+    "/",
+    "/experiments/7",
+    "/runs/abc",
+    "/compare?runs=a,b",
+    "/nodes",
+    "/nodes/n%201",
+    "/queue",
+    "/submit",
+    "/settings",
+]
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    index = tmp_path / "index.html"
+    index.write_text("<!doctype html><title>one</title>")
+    monkeypatch.setattr(views, "INDEX", index)
+    return index
+
+
+@pytest.fixture
+def ada():
+    client = Client()
+    client.force_login(a_user("ada"))
+    return client
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_every_page_is_the_front_end_for_who_is_logged_in(built, ada, address):
+    answer = ada.get(address)
+    assert answer.status_code == 200
+    assert answer.content == built.read_bytes()
+    assert answer.cookies["csrftoken"].value
+    assert "no-cache" in answer["Cache-Control"]
+
+
+def test_a_rebuilt_front_end_is_served_without_a_restart(built, ada):
+    ada.get("/")
+    built.write_text("<!doctype html><title>two</title>")
+    assert b"two" in ada.get("/").content
+
+
+def test_without_a_build_the_page_says_what_to_do(built, ada):
+    built.unlink()
+    answer = ada.get("/")
+    assert answer.status_code == 503
+    assert b"make front" in answer.content
+
+
+def test_an_unknown_page_is_not_found(ada):
+    answer = ada.get("/nowhere")
+    assert answer.status_code == 404
+    assert b"nothing at /nowhere" in answer.content
+
+
+def test_a_failure_says_its_number_and_nothing_else(ada, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(views, "page", broken)
+    ada.raise_request_exception = False
+    answer = ada.get("/")
+    assert answer.status_code == 500
+    assert b"secret detail" not in answer.content
+    number = caplog.text.split("request ")[1].split(":")[0]
+    assert number.encode() in answer.content
+    assert "secret detail" in caplog.text
+
+
+def test_an_api_failure_is_json(ada, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("training.access.roles", broken)
+    monkeypatch.setattr("training.access.visible", broken)
+    ada.raise_request_exception = False
+    answer = ada.get("/api/v1/me")
+    assert answer.status_code == 500
+    assert set(answer.json()) == {"detail", "fields"}
+    assert "secret" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("address", ANSWERS)
+def test_every_answer_is_guarded_by_headers(ada, address):
+    answer = ada.get(address)
+    policy = answer["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "style-src 'self';" in policy
+    assert "unsafe-eval" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert answer["Referrer-Policy"] == "same-origin"
+    if not address.startswith("/static"):
+        assert answer["X-Frame-Options"] == "DENY"
+
+
+def test_pages_of_ours_have_nothing_inline(ada):
+    for address in ("/login", "/password", "/api/docs/", "/nowhere"):
+        text = (Client() if address == "/login" else ada).get(address).content.decode()
+        assert "<style" not in text
+        assert "style=" not in text
+        assert "<script>" not in text
+        assert "http://" not in text.replace("http://www.w3.org", "")
+
+
+def test_cookies_are_flagged_and_tls_is_insisted_on_behind_https(ada):
+    cookie = Client().post("/login", {"username": "ada", "password": "x"}).cookies["sessionid"]
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Lax"
+    with override_settings(SECURE_HSTS_SECONDS=31_536_000):
+        assert Client().get("/login", secure=True)["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_static_files_are_served_from_where_they_lie():
+    client = Client()
+    css = client.get("/static/scaleweb/login.css")
+    assert css.status_code == 200
+    assert css["Content-Type"].startswith("text/css")
+    assert client.get("/static/admin/css/base.css").status_code == 200
+    assert client.get("/static/../scaleweb/settings.py").status_code == 404
+    assert client.get("/static/scaleweb/%2e%2e/%2e%2e/settings.py").status_code == 404
+    same = client.get("/static/scaleweb/login.css", headers={"If-Modified-Since": css["Last-Modified"]})
+    assert same.status_code == 304
+
+
+def test_files_named_by_their_content_are_kept_for_ever(settings):
+    from whitenoise.base import WhiteNoise
+
+    noise = WhiteNoise(None, immutable_file_test=settings.WHITENOISE_IMMUTABLE_FILE_TEST)
+    assert noise.immutable_file_test("", "/static/app/assets/index-DwR3x_0a.js")
+    assert not noise.immutable_file_test("", "/static/app/theme.js")

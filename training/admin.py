@@ -1,0 +1,402 @@
+"""Projects, experiments, runs, jobs and tokens in the Django admin.
+
+What has one writer in the code (a run's state, commands, attempts) is read-only here; actions go through the
+same functions as the pages do.
+"""
+
+from django import forms
+from django.contrib import admin, messages
+from django.utils import timezone
+
+from monitoring.admin import ReadOnly
+
+from . import states
+from .commands import CommandRefused, issue
+from .deleting import delete_experiment, delete_project, delete_run
+from .models import (
+    ApiToken,
+    Attempt,
+    Checkpoint,
+    Command,
+    DeviceLease,
+    Experiment,
+    Job,
+    Membership,
+    Project,
+    Run,
+    RunEvent,
+    TokenKind,
+    Tunable,
+)
+
+
+class Members(admin.TabularInline):
+    model = Membership
+    extra = 1
+    autocomplete_fields = ["user"]
+
+
+class DeletesWithSeries(admin.ModelAdmin):
+    """Deletes through the domain, which refuses what is live and takes the series along."""
+
+    def remove(self, thing) -> None:
+        raise NotImplementedError
+
+    def get_deleted_objects(self, objs, request):
+        listed, counts, _, protected = super().get_deleted_objects(objs, request)
+        # Commands, events and attempts are read-only by themselves; with their run they may go.
+        return listed, counts, set(), protected
+
+    def delete_model(self, request, obj) -> None:
+        self.delete_queryset(request, [obj])
+
+    def delete_queryset(self, request, queryset) -> None:
+        for thing in list(queryset):
+            try:
+                self.remove(thing)
+            except states.IllegalMove as error:
+                self.message_user(request, f"Not deleted: {error}", messages.ERROR)
+
+
+@admin.register(Project)
+class ProjectAdmin(DeletesWithSeries):
+    list_display = ["slug", "name", "created_at"]
+    search_fields = ["slug", "name"]
+    inlines = [Members]
+
+    def remove(self, thing) -> None:
+        delete_project(thing)
+
+
+@admin.register(Membership)
+class MembershipAdmin(admin.ModelAdmin):
+    list_display = ["user", "role", "project"]
+    list_filter = ["role", "project"]
+    search_fields = ["user__username", "project__slug"]
+    autocomplete_fields = ["user", "project"]
+    list_select_related = ["user", "project"]
+
+
+@admin.register(Experiment)
+class ExperimentAdmin(DeletesWithSeries):
+    list_display = [
+        "name",
+        "project",
+        "goal_metric",
+        "goal_direction",
+        "goal_target",
+        "archived",
+        "created_at",
+    ]
+    list_filter = ["archived", "project", "goal_direction"]
+    search_fields = ["name", "slug", "notes"]
+    autocomplete_fields = ["project", "created_by"]
+    list_select_related = ["project"]
+    actions = ["archive", "unarchive"]
+
+    def remove(self, thing) -> None:
+        delete_experiment(thing)
+
+    @admin.action(description="Archive", permissions=["change"])
+    def archive(self, request, experiments):
+        self.message_user(request, f"Archived {experiments.update(archived=True)}.")
+
+    @admin.action(description="Take out of the archive", permissions=["change"])
+    def unarchive(self, request, experiments):
+        self.message_user(request, f"Unarchived {experiments.update(archived=False)}.")
+
+
+class Tunables(admin.TabularInline):
+    model = Tunable
+    extra = 0
+    can_delete = False
+    fields = readonly_fields = [
+        "name",
+        "kind",
+        "value",
+        "low",
+        "high",
+        "scale",
+        "role",
+        "changed_at",
+        "changed_by",
+    ]
+
+    def has_add_permission(self, request, obj=None) -> bool:
+        return False
+
+
+@admin.register(Run)
+class RunAdmin(DeletesWithSeries):
+    list_display = [
+        "code",
+        "name",
+        "experiment",
+        "state",
+        "last_step",
+        "created_by",
+        "created_at",
+        "last_seen_at",
+    ]
+    list_filter = ["state", "experiment__project", "created_at"]
+    search_fields = ["=code", "name", "experiment__name"]
+    list_select_related = ["experiment__project", "created_by"]
+    autocomplete_fields = ["experiment", "created_by"]
+    readonly_fields = [
+        "code", "state", "config", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",
+        "parent", "parent_step", "branches", "summary", "process", "actions",
+    ]  # fmt: skip
+    inlines = [Tunables]
+    actions = ["stop"]
+    date_hierarchy = "created_at"
+
+    def has_add_permission(self, request) -> bool:
+        return False  # a run comes with a token or a job: by the API, the pages or `scaleweb submit`
+
+    def remove(self, thing) -> None:
+        delete_run(thing)
+
+    @admin.action(description="Stop cleanly at the next step", permissions=["change"])
+    def stop(self, request, runs):
+        for run in runs:
+            try:
+                issue(
+                    run,
+                    "stop",
+                    asked_by=request.user.get_username(),
+                    user=request.user,
+                    reason="from the admin",
+                )
+            except CommandRefused as error:
+                self.message_user(request, f"{run.code}: {error}", messages.ERROR)
+            else:
+                self.message_user(request, f"{run.code}: asked to stop.")
+
+
+@admin.register(Tunable)
+class TunableAdmin(ReadOnly):
+    list_display = ["run", "name", "kind", "value", "low", "high", "scale", "role", "changed_by"]
+    list_filter = ["kind", "role"]
+    search_fields = ["=run__code", "name"]
+    list_select_related = ["run"]
+
+
+@admin.register(RunEvent)
+class RunEventAdmin(ReadOnly):
+    list_display = ["at", "run", "kind", "old", "new", "step", "actor", "reason"]
+    list_filter = ["kind", "at"]
+    search_fields = ["=run__code", "reason", "actor"]
+    list_select_related = ["run"]
+    show_full_result_count = False
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(admin.ModelAdmin):
+    list_display = ["run", "step", "branch", "size_bytes", "pinned", "available", "reason", "created_at"]
+    list_filter = ["pinned", "available", "created_at"]
+    search_fields = ["=run__code", "path"]
+    list_select_related = ["run"]
+    readonly_fields = [
+        "run", "step", "branch", "path", "size_bytes", "sha256", "metrics", "reason", "created_at",
+        "available",
+    ]  # fmt: skip
+    actions = ["pin", "unpin"]
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False  # the file would stay, and nothing would know of it
+
+    @admin.action(description="Pin: keep whatever the keep rule says", permissions=["change"])
+    def pin(self, request, checkpoints):
+        self.message_user(request, f"Pinned {checkpoints.update(pinned=True)}.")
+
+    @admin.action(description="Unpin", permissions=["change"])
+    def unpin(self, request, checkpoints):
+        self.message_user(request, f"Unpinned {checkpoints.update(pinned=False)}.")
+
+
+@admin.register(Command)
+class CommandAdmin(ReadOnly):
+    list_display = [
+        "run",
+        "seq",
+        "verb",
+        "tunable",
+        "value",
+        "state",
+        "asked_by",
+        "created_at",
+        "applied_step",
+        "message",
+    ]
+    list_filter = ["state", "verb", "by_person", "created_at"]
+    search_fields = ["=run__code", "tunable", "asked_by", "reason"]
+    list_select_related = ["run"]
+    ordering = ["-id"]
+    show_full_result_count = False
+
+
+class Attempts(admin.TabularInline):
+    model = Attempt
+    extra = 0
+    can_delete = False
+    show_change_link = True
+    fields = readonly_fields = [
+        "number",
+        "node",
+        "state",
+        "outcome",
+        "exit_code",
+        "signal",
+        "first_error_line",
+        "started_at",
+        "ended_at",
+    ]
+
+    def has_add_permission(self, request, obj=None) -> bool:
+        return False
+
+
+@admin.register(Job)
+class JobAdmin(admin.ModelAdmin):
+    list_display = [
+        "code",
+        "run",
+        "state",
+        "priority",
+        "device_kind",
+        "retries_used",
+        "waiting_reason",
+        "submitted_by",
+        "submitted_at",
+    ]
+    list_filter = ["state", "device_kind", "run__experiment__project", "submitted_at"]
+    search_fields = ["=code", "=run__code", "run__name"]
+    list_select_related = ["run", "submitted_by"]
+    # The environment may hold a secret that its owner gave the training: it is not shown here.
+    fields = [
+        "code", "run", "argv", "cwd", "device_kind", "min_devices", "max_devices", "priority", "max_retries",
+        "retries_used", "state", "waiting_reason", "submitted_by", "submitted_at", "ended_at",
+    ]  # fmt: skip
+    readonly_fields = [name for name in fields if name not in {"priority", "max_retries"}]
+    inlines = [Attempts]
+    actions = ["stop", "requeue"]
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False  # its run is deleted, and the job with it
+
+    @admin.action(description="Stop", permissions=["change"])
+    def stop(self, request, jobs):
+        from .jobs.submit import stop
+
+        self.each(request, jobs, stop, "asked to stop")
+
+    @admin.action(description="Requeue", permissions=["change"])
+    def requeue(self, request, jobs):
+        from .jobs.submit import requeue
+
+        self.each(request, jobs, requeue, "queued again")
+
+    def each(self, request, jobs, act, done: str) -> None:
+        from .jobs.submit import JobRefused
+
+        for job in jobs:
+            try:
+                act(job, request.user.get_username())
+            except (JobRefused, states.IllegalMove) as error:
+                self.message_user(request, f"{job.code}: {error}", messages.ERROR)
+            else:
+                self.message_user(request, f"{job.code}: {done}.")
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnly):
+    list_display = [
+        "job",
+        "number",
+        "node",
+        "state",
+        "outcome",
+        "exit_code",
+        "signal",
+        "first_error_line",
+        "heartbeat_at",
+    ]
+    list_filter = ["state", "outcome", "node"]
+    search_fields = ["=job__code", "first_error_line"]
+    list_select_related = ["job", "node"]
+
+
+@admin.register(DeviceLease)
+class DeviceLeaseAdmin(ReadOnly):
+    list_display = ["device", "attempt"]
+    search_fields = ["device__node__name", "=attempt__job__code"]
+    list_select_related = ["device__node", "attempt__job"]
+
+
+class NewTokenForm(forms.ModelForm):
+    class Meta:
+        model = ApiToken
+        fields = ["kind", "name", "user", "run", "node", "expires_at"]
+
+    def clean(self):
+        data = super().clean()
+        kind = data.get("kind")
+        owner = {
+            TokenKind.USER: "user",
+            TokenKind.LOGIN: "user",
+            TokenKind.RUN: "run",
+            TokenKind.NODE: "node",
+        }.get(kind)
+        for name in ("user", "run", "node"):
+            if name == owner and not data.get(name):
+                self.add_error(name, f"A {kind} token is for a {name}.")
+            if name != owner and data.get(name):
+                self.add_error(name, f"A {kind} token has no {name}.")
+        if kind == TokenKind.LOGIN and not data.get("expires_at"):
+            self.add_error("expires_at", "A login link must end: it opens the account to whoever has it.")
+        return data
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(admin.ModelAdmin):
+    """The token itself is shown once, after it is made; the table has its hash alone."""
+
+    form = NewTokenForm
+    list_display = [
+        "prefix",
+        "kind",
+        "name",
+        "user",
+        "run",
+        "node",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    ]
+    list_filter = ["kind", ("revoked_at", admin.EmptyFieldListFilter), "created_at"]
+    search_fields = ["=prefix", "name", "user__username", "=run__code", "node__name"]
+    autocomplete_fields = ["user", "run", "node"]
+    list_select_related = ["user", "run", "node"]
+    actions = ["revoke"]
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)  # the list and its actions
+
+    def save_model(self, request, obj, form, change) -> None:
+        fields = {name: form.cleaned_data[name] for name in ("name", "user", "run", "node", "expires_at")}
+        made, plain = ApiToken.issue(form.cleaned_data["kind"], **fields)
+        obj.pk, obj.hash, obj.prefix = made.pk, made.hash, made.prefix
+        shown = f"/login/once/{plain}" if made.kind == TokenKind.LOGIN else plain
+        self.message_user(request, f"Copy it now, it is not shown again: {shown}", messages.WARNING)
+
+    @admin.action(description="Revoke", permissions=["change"])
+    def revoke(self, request, tokens):
+        count = tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
+        self.message_user(request, f"Revoked {count}.")
