@@ -1,5 +1,6 @@
 """The raw ASGI application at /link/v1: no views, no middleware, one connection at a time handed on."""
 
+import asyncio
 from typing import Any
 
 from monitoring.storage import series
@@ -29,6 +30,8 @@ class LinkApplication:
 
     async def stop(self) -> None:
         await self.hub.stop()
+        # Last: what the links took in is committed before the process ends.
+        await asyncio.to_thread(series.stop_writer)
 
 
 def bearer(scope: dict[str, Any]) -> str:

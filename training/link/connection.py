@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 HELLO_SECONDS = 10
 BATCHES_IN_FLIGHT = 32
 BYTES_IN_FLIGHT = 16 * 2**20
+LARGE_BATCH_POINTS = 2_000
 DRAIN_SECONDS = 30
 WATCHED_FLUSH_SECONDS = 0.05
 IDLE_FLUSH_SECONDS = 1.0
@@ -172,13 +173,23 @@ class Connection:
                 await self.apply_events(batch.seq, batch.events)
             await self.sign_of_life()
             size = len(raw or b"")
-            future = series.writer().submit(self.source, self.hello.session, batch)
+            future = await self.submit(batch, points.count)
             self.last_taken = batch.seq
             self.bytes += size
             await self.in_flight.put((batch, points, size, arrived, future))
             while self.bytes > BYTES_IN_FLIGHT:
                 self.room.clear()
                 await self.room.wait()
+
+    async def submit(self, batch: Batch, points: int) -> "concurrent.futures.Future[int]":
+        """Hand the batch to the writer; a large one is packed in a thread, so that others are served."""
+        writer = series.writer()
+        try:
+            if points < LARGE_BATCH_POINTS:
+                return writer.submit(self.source, self.hello.session, batch)
+            return await asyncio.to_thread(writer.submit, self.source, self.hello.session, batch)
+        except (RuntimeError, ValueError) as error:
+            raise not_stored(batch.seq, error) from error
 
     async def apply_events(self, seq: int, found: list[Event]) -> None:
         if self.identity.node is not None:
@@ -201,11 +212,11 @@ class Connection:
             try:
                 try:
                     await asyncio.wrap_future(future)
+                except series.GapError as error:
+                    raise Refused("gap", f"{error}") from error
                 except (DatabaseError, OSError, RuntimeError, ValueError) as error:
                     logger.exception("batch %d of %s was not stored", batch.seq, self.source)
-                    raise Refused(
-                        "unavailable", f"batch {batch.seq} could not be stored: {error}"[:500]
-                    ) from error
+                    raise not_stored(batch.seq, error) from error
                 self.last_acked = batch.seq
                 await self.tell(Ack(batch.seq))
             finally:
@@ -272,6 +283,10 @@ class Connection:
             # A close frame has room for 123 bytes of reason.
             reason = refused.message.encode()[:120].decode(errors="ignore")
             await self.send_message({"type": "websocket.close", "code": refused.close_code, "reason": reason})
+
+
+def not_stored(seq: int, error: Exception) -> Refused:
+    return Refused("unavailable", f"batch {seq} could not be stored: {error}"[:500])
 
 
 def describe_node(name: str, found: list[Event]) -> None:
