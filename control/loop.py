@@ -29,11 +29,13 @@ from .guards import InvalidSetting, Limits
 from .models import ControllerSettings, Decision, DecisionState, Mode, TickLease, Verdict
 from .proposals import Observation
 from .registry import Registry, available
-from .verify import Forecast, Judgement, undo, verdict_now
+from .verify import Forecast, Judgement, forecast, undo, verdict_now
 
 logger = logging.getLogger(__name__)
 S = DecisionState
 LEASE_SECONDS = 60
+# An advised change rests on figures that grow old.
+ADVICE_LASTS = timedelta(minutes=10)
 
 
 @dataclass
@@ -144,6 +146,8 @@ def follow(decision: Decision, watched: history.Watched, now: datetime, report: 
         actions.move(decision, S.SENT, S.REJECTED, blocked_by=f"run: {message}"[:500])
     elif state == "applied":
         step = decision.decided_step if step is None else step
+        if decision.decided_by_id is not None:
+            renew_forecast(decision, watched, step)
         report.applied += actions.move(
             decision,
             S.SENT,
@@ -152,6 +156,25 @@ def follow(decision: Decision, watched: history.Watched, now: datetime, report: 
             judge_at_step=step + decision.judge_after_steps,
             blocked_by=f"run: {message}"[:500] if message else "",
         )
+
+
+def renew_forecast(decision: Decision, watched: history.Watched, applied_step: int) -> None:
+    """The forecast of not acting from where the change came into force: the person took some time to say yes."""
+    old = decision.forecast
+    window = watched.windows.get(old.get("metric", ""))
+    if window is None or old.get("broken"):
+        return
+    before = window.until(applied_step).after(last_changed(watched, decision))
+    fresh = forecast(old["metric"], before, decision.judge_after_steps, old["direction"])
+    if fresh is not None:
+        decision.forecast = plain(fresh.as_json())
+        Decision.objects.filter(pk=decision.pk).update(forecast=decision.forecast)
+
+
+def last_changed(watched: history.Watched, decision: Decision) -> int:
+    """The step of the last change of the run before this decision came into force, -1 for none."""
+    earlier = [d.applied_step for d in watched.decisions if d.pk < decision.pk and d.applied_step is not None]
+    return max((step for step in earlier if step <= watched.step), default=-1)
 
 
 def close_if_over(decision: Decision, watched: history.Watched, now: datetime) -> bool:
@@ -166,8 +189,8 @@ def close_if_over(decision: Decision, watched: history.Watched, now: datetime) -
         why, state = hand, S.JUDGED
     elif decision.state == S.PROPOSED and hand:
         why = hand
-    elif decision.state == S.PROPOSED and watched.step > decision.judge_at_step:
-        why = f"nobody answered before step {decision.judge_at_step}"
+    elif decision.state == S.PROPOSED and now - decision.created_at > ADVICE_LASTS:
+        why = f"nobody answered within {ADVICE_LASTS.total_seconds() / 60:.0f} minutes"
     if not why:
         return False
     fields: dict[str, Any] = {"blocked_by": f"closed: {why}"[:500]}

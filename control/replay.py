@@ -72,7 +72,8 @@ def replay(run: Run, names: Sequence[str] | None = None, registry: Registry | No
     limits = Limits.of({} if settings is None else settings.guards)
     for moment in past.moments():
         result.moments += 1
-        observed = past.observation(moment, made)
+        # Where the controller decided live, it did not know what this replay thought of between two ticks.
+        observed = past.observation(moment, [] if moment in past.live_moments else made)
         if observed is None:
             continue
         considered, problems = consider(observed, policies, parameters, limits)
@@ -116,6 +117,7 @@ class Past:
             RunEvent.objects.filter(run=run, kind="state").order_by("id").values_list("at", "new")
         )
         self.decisions = list(run.decisions.select_related("command").order_by("id"))
+        self.live_moments = {decision.created_at for decision in self.decisions}
         ids = {pk for d in self.decisions for pk in d.more_commands}
         self.more = {c.pk: c for c in Command.objects.filter(pk__in=ids)}
 
@@ -128,7 +130,7 @@ class Past:
         pace = max(EVERY_SECONDS, (last - first) / MOST_MOMENTS)
         # The stamps of live decisions are kept as they are: a float would round the microseconds.
         moments = {datetime.fromtimestamp(at, UTC) for at in np.arange(first + pace, last + pace, pace)}
-        yield from sorted(moments | {decision.created_at for decision in self.decisions})
+        yield from sorted(moments | self.live_moments)
 
     def observation(self, at: datetime, made: Sequence[PastDecision]) -> Observation | None:
         """The run as it was known at `at`; None before its first point."""
@@ -171,13 +173,13 @@ class Past:
     def tunable(self, tunable: Any, at: datetime) -> TunableView:
         mine = [c for c in self.commands if c.tunable == tunable.name]
         asked = [
-            c.created_at for c in mine if c.by_person and c.created_at <= at and c.state not in history.VOID
+            c.created_at for c in mine if c.by_person and c.created_at < at and c.state not in history.VOID
         ]
         view = history.tunable_view(tunable, max(asked, default=None), at)
         applied = [
             c
             for c in mine
-            if c.state == CommandState.APPLIED and c.applied_at is not None and c.applied_at <= at
+            if c.state == CommandState.APPLIED and c.applied_at is not None and c.applied_at < at
         ]
         fields: dict[str, Any] = {"value": tunable.initial, "changed_step": None}
         if applied:
@@ -195,7 +197,7 @@ class Past:
         if decision.command is None or (decision.judged_at is not None and decision.judged_at <= at):
             return view
         commands = [decision.command, *(self.more[pk] for pk in decision.more_commands if pk in self.more)]
-        in_force = all(c.applied_at is not None and c.applied_at <= at for c in commands)
+        in_force = all(c.applied_at is not None and c.applied_at < at for c in commands)
         fields = {"verdict": "", "effect": None, "state": S.APPLIED.value}
         if not in_force:
             fields |= {"applied_step": None, "state": S.SENT.value}

@@ -1,0 +1,21 @@
+import pytest
+
+from tests.loop.live import Clock
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """What would have gone to the broker."""
+    sent = []
+    monkeypatch.setattr(
+        "monitoring.live.publish.send", lambda channel, message: sent.append((channel, message))
+    )
+    return sent
+
+
+@pytest.fixture
+def clock(monkeypatch, published):
+    """The site's clock, in the test's hands."""
+    made = Clock()
+    monkeypatch.setattr("django.utils.timezone.now", made)
+    return made
