@@ -1,0 +1,184 @@
+"""Turns batches into chunks. Exactly once, whatever dies when; the writer waits for milliseconds at most.
+
+Everything slow (decoding, compressing) happens before the one short transaction that inserts the chunks,
+and deletes the batches and the partly filled chunks they replace. That transaction checks that each of
+those still exists: a second compactor, or a deletion of the run, makes it give up and leave all as it was.
+"""
+
+import json
+import logging
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db import connections, transaction
+
+from . import chunks, figures, rollups
+from .batches import Points, join, unpack
+from .figures import KeyInfo
+
+logger = logging.getLogger(__name__)
+CHUNK_POINTS = 65_536
+BATCHES_AT_ONCE = 500
+POINTS_AT_ONCE = 2_000_000
+
+
+class Overtaken(Exception):
+    """Somebody else changed what was being compacted."""
+
+
+@dataclass
+class Plan:
+    """What one transaction will do for one source."""
+
+    source: str
+    batches: list[int]
+    infos: dict[str, KeyInfo] = field(default_factory=dict)
+    replaced: list[int] = field(default_factory=list)
+    chunks: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)  # key, row
+
+
+def compact(limit_seconds: float = 8.0, source: str | None = None) -> int:
+    """Compact what has gathered, oldest first, for about so long. Returns the number of points compacted."""
+    deadline = time.monotonic() + limit_seconds
+    done = 0
+    for name in [source] if source else waiting_sources():
+        while time.monotonic() < deadline:
+            try:
+                found = compact_some(name)
+            except Overtaken as reason:
+                logger.info("compaction of %s gave way: %s", name, reason)
+                break
+            done += found
+            if not found:
+                break
+    return done
+
+
+def waiting_sources() -> list[str]:
+    with connections[settings.SERIES_DATABASE].cursor() as cursor:
+        cursor.execute("SELECT source FROM monitoring_seriesbatch GROUP BY source ORDER BY MIN(id)")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def compact_some(source: str) -> int:
+    """Compact the oldest batches of a source; the number of points. Raises Overtaken."""
+    plan, points = prepare(source)
+    if plan is not None:
+        commit(plan)
+    return points
+
+
+def prepare(source: str) -> tuple[Plan | None, int]:
+    found: dict[tuple[str, int], list[Points]] = defaultdict(list)
+    ids, count = [], 0
+    with connections[settings.SERIES_DATABASE].cursor() as cursor:
+        cursor.execute(
+            "SELECT id, branch, points, body FROM monitoring_seriesbatch WHERE source = %s ORDER BY id LIMIT %s",
+            [source, BATCHES_AT_ONCE],
+        )
+        for number, branch, points, body in cursor.fetchall():
+            if ids and count + points > POINTS_AT_ONCE:
+                break
+            ids.append(number)
+            count += points
+            for key, columns in unpack(bytes(body)):
+                found[key, branch].append(columns)
+        if not ids:
+            return None, 0
+        plan = Plan(source, ids)
+        tails = read_tails(cursor, source)
+    for (key, branch), parts in found.items():
+        new = join(parts)
+        info = figures.of_points(key, branch, new)
+        plan.infos[key] = figures.join(plan.infos[key], info) if key in plan.infos else info
+        plan_chunks(plan, key, branch, new, tails.get((key, branch)))
+    return plan, count
+
+
+def read_tails(cursor: Any, source: str) -> dict[tuple[str, int], tuple[int, bytes]]:
+    """The newest chunk of each (key, branch) that is not full yet: (id, columns)."""
+    cursor.execute(
+        "SELECT k.key, c.branch, c.id, c.columns FROM monitoring_serieschunk c "
+        "JOIN monitoring_serieskey k ON k.id = c.series_id "
+        "WHERE k.source = %s AND c.points < %s ORDER BY c.id",
+        [source, CHUNK_POINTS],
+    )
+    return {(key, branch): (number, bytes(columns)) for key, branch, number, columns in cursor.fetchall()}
+
+
+def plan_chunks(plan: Plan, key: str, branch: int, new: Points, tail: tuple[int, bytes] | None) -> None:
+    if tail is not None:
+        try:
+            new = join([Points(*chunks.decode(tail[1])), new])
+            plan.replaced.append(tail[0])
+        except chunks.TornChunk as error:
+            # Left for `manage.py series check`; what is new goes into a chunk of its own.
+            logger.error("chunk %d of %s %r is torn: %s", tail[0], plan.source, key, error)
+    order = np.argsort(new.steps, kind="stable")
+    new = Points(new.steps[order], new.times[order], new.values[order])
+    for first in range(0, new.count, CHUNK_POINTS):
+        part = Points(*(column[first : first + CHUNK_POINTS] for column in new))
+        plan.chunks.append((key, chunk_row(branch, part)))
+
+
+def chunk_row(branch: int, part: Points) -> tuple[Any, ...]:
+    """A chunk's columns in the table, from branch to rollups."""
+    return (
+        branch,
+        int(part.steps[0]),
+        int(part.steps[-1]),
+        float(part.times.min()),
+        float(part.times.max()),
+        part.count,
+        chunks.encode(*part),
+        rollups.encode(rollups.levels_of(*part)),
+    )
+
+
+def commit(plan: Plan) -> None:
+    alias = settings.SERIES_DATABASE
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        remove(cursor, "monitoring_seriesbatch", plan.batches)
+        remove(cursor, "monitoring_serieschunk", plan.replaced)
+        ids = series_ids(cursor, connections[alias].vendor, plan)
+        cursor.executemany(
+            "INSERT INTO monitoring_serieschunk (series_id, branch, first_step, last_step, first_time, last_time, "
+            "points, columns, rollups) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [(ids[key], *row) for key, row in plan.chunks],
+        )
+
+
+def remove(cursor: Any, table: str, ids: list[int]) -> None:
+    for first in range(0, len(ids), 500):
+        some = ids[first : first + 500]
+        marks = ", ".join(["%s"] * len(some))
+        cursor.execute(f"DELETE FROM {table} WHERE id IN ({marks})", some)  # noqa: S608
+        if cursor.rowcount != len(some):
+            raise Overtaken(f"{len(some) - cursor.rowcount} rows of {table} are gone")
+
+
+def series_ids(cursor: Any, vendor: str, plan: Plan) -> dict[str, int]:
+    """Ids of the plan's keys, made where new, with their figures brought up to date."""
+    cursor.executemany(
+        "INSERT INTO monitoring_serieskey (source, key, figures) VALUES (%s, %s, '{}') "
+        "ON CONFLICT (source, key) DO NOTHING",
+        [(plan.source, key) for key in plan.infos],
+    )
+    lock = " FOR UPDATE" if vendor == "postgresql" else ""
+    cursor.execute(
+        f"SELECT id, key, figures FROM monitoring_serieskey WHERE source = %s ORDER BY id{lock}",  # noqa: S608
+        [plan.source],
+    )
+    ids, changed = {}, []
+    for number, key, old in cursor.fetchall():
+        if key in plan.infos:
+            ids[key] = number
+            before = figures.from_json(key, old if isinstance(old, dict) else json.loads(old))
+            joined = figures.join(before, plan.infos[key])
+            changed.append((json.dumps(figures.as_json(joined)), number))
+    cursor.executemany("UPDATE monitoring_serieskey SET figures = %s WHERE id = %s", changed)
+    return ids

@@ -1,0 +1,289 @@
+"""The series store as the rest of the site uses it.
+
+A series belongs to a source ("run:<code>", "node:<name>") and a key, and holds points (step, time, value)
+on branches. Steps come in any order and more than once; nothing is dropped for it.
+"""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from django.conf import settings
+from django.db import connections, transaction
+
+from . import buckets, figures, reading
+from .batches import Floats, Ints, Points, join, unpack
+from .buckets import Buckets
+from .chunks import TornChunk, decode
+from .compact import compact
+from .figures import KeyInfo
+from .integrity import Problem, check
+from .writer import GapError, append, last_seq, stop_writer, writer
+
+__all__ = [
+    "Buckets", "GapError", "KeyInfo", "Problem", "RawColumn", "append", "check", "compact", "delete", "keys",
+    "last_seq", "raw", "read", "stats", "stop_writer", "tail", "writer",
+]  # fmt: skip
+
+
+class RawColumn(NamedTuple):
+    """Points of one key on one branch, in order of step and, for equal steps, of arrival."""
+
+    key: str
+    branch: int
+    steps: Ints
+    times: Floats
+    values: Floats
+
+
+def keys(source: str) -> list[KeyInfo]:
+    """Every key of a source, in alphabetical order, with figures over all its points."""
+    found: dict[str, KeyInfo] = {}
+    with connections[settings.SERIES_DATABASE].cursor() as cursor:
+        cursor.execute(
+            "SELECT branch, body FROM monitoring_seriesbatch WHERE source = %s ORDER BY id", [source]
+        )
+        waiting = cursor.fetchall()
+        cursor.execute("SELECT key, figures FROM monitoring_serieskey WHERE source = %s", [source])
+        for key, known in cursor.fetchall():
+            found[key] = figures.from_json(key, as_map(known))
+    for branch, body in waiting:
+        for key, points in unpack(bytes(body)):
+            info = figures.of_points(key, branch, points)
+            found[key] = figures.join(found[key], info) if key in found else info
+    return [found[key] for key in sorted(found)]
+
+
+all_keys = keys  # `raw` has a parameter of that name
+
+
+def raw(
+    source: str, keys: Sequence[str] | None = None, *, start: int | None = None, end: int | None = None
+) -> Iterator[RawColumn]:
+    """The exact points with start <= step <= end, a column for each key and branch."""
+    low, high = (0 if start is None else start), (reading.BIGGEST_STEP if end is None else end)
+    wanted = [info.key for info in all_keys(source)] if keys is None else list(keys)
+    for key in wanted:
+        for branch, line in sorted(reading.lines_of(source, [key]).get(key, {}).items()):
+            points = reading.exact_points(line, low, high)
+            order = np.argsort(points.steps, kind="stable")
+            if points.count:
+                yield RawColumn(key, branch, points.steps[order], points.times[order], points.values[order])
+
+
+def read(
+    source: str,
+    keys: Sequence[str],
+    *,
+    width: int = 1000,
+    x: str = "step",
+    start: float | None = None,
+    end: float | None = None,
+    branches: Iterable[Mapping[str, Any]] = (),
+) -> list[Buckets]:
+    """At most about `width` buckets of each key, in time that follows the width and not the points.
+
+    x: step, relative (seconds since the source's first point), time, or another key of the source, whose last
+    value in the bucket is the place; an axis without data falls back to step, which the answer's `x` says.
+    start, end: the range on that axis. branches: the run's, see training.models.Run; what a newer one left
+    behind comes as a part of its own with `faded`.
+    """
+    wanted = list(dict.fromkeys(keys))
+    axis = x if x not in {"step", "relative", "time"} else None
+    lines = reading.lines_of(source, [*wanted, axis] if axis else wanted)
+    limits = branch_limits(branches)
+    zero = first_time(source) if x == "relative" else 0.0
+    found: list[Buckets] = []
+    for key in wanted:
+        if key not in lines:
+            continue
+        low, high = 0, reading.BIGGEST_STEP
+        if axis is None and x != "step" and (start is not None or end is not None):
+            times = (zero + start if start is not None else -1e300, zero + end if end is not None else 1e300)
+            steps = reading.steps_within_times(lines[key], *times)
+            if steps is None:
+                continue
+            low, high = steps
+        elif x == "step":
+            low = 0 if start is None else max(0, int(start))
+            high = reading.BIGGEST_STEP if end is None else max(0, int(end))
+        parts = read_key(source, key, lines[key], width, low, high, limits)
+        if axis is not None:
+            parts = [on_key(part, axis, lines.get(axis, {}), start, end) for part in parts]
+        elif x != "step":
+            parts = [buckets.on_axis(part, x, [t - zero for t in part.columns["time"]]) for part in parts]
+        found += parts
+    return found
+
+
+def read_key(
+    source: str,
+    key: str,
+    lines: dict[int, reading.Line],
+    width: int,
+    low: int,
+    high: int,
+    limits: dict[int, int],
+) -> list[Buckets]:
+    ranges = [line.step_range() for line in lines.values()]
+    low = max(low, min(first for first, _ in ranges))
+    high = min(high, max(last for _, last in ranges))
+    if low > high:
+        return []
+    exact = sum(reading.count_within(line, low, high) for line in lines.values()) <= width
+    # The smallest width of buckets that leaves at most `width` of them over the range.
+    k = 0
+    while (high >> k) - (low >> k) + 1 > width:
+        k += 1
+    found = []
+    for branch, line in sorted(lines.items()):
+        limit = limits.get(branch, reading.BIGGEST_STEP)
+        if exact:
+            points = reading.exact_points(line, low, high)
+            for faded, mask in ((False, points.steps <= limit), (True, points.steps > limit)):
+                if mask.any():
+                    part = Points(points.steps[mask], points.times[mask], points.values[mask])
+                    found.append(buckets.of_points(source, key, branch, faded, part))
+            continue
+        rows = reading.bucket_rows(line, k, low, high)
+        for faded, mask in ((False, rows.bucket << k <= limit), (True, rows.bucket << k > limit)):
+            if mask.any():
+                found.append(buckets.of_rows(source, key, branch, faded, rows.where(mask)))
+    return found
+
+
+def branch_limits(branches: Iterable[Mapping[str, Any]]) -> dict[int, int]:
+    """The last step of each branch that still counts: the least step that a later branch took over at."""
+    limits: dict[int, int] = {}
+    least = None
+    for branch in sorted(branches, key=lambda each: -int(each["index"])):
+        if least is not None:
+            limits[int(branch["index"])] = least
+        from_step = int(branch.get("from_step", 0))
+        least = from_step if least is None else min(least, from_step)
+    return limits
+
+
+def on_key(
+    part: Buckets, axis: str, lines: dict[int, reading.Line], start: float | None, end: float | None
+) -> Buckets:
+    """The part with the last value of another key in each bucket as its x; as it was where that has no data."""
+    line = lines.get(part.branch)
+    if line is None or not part.columns["step"]:
+        return part
+    first, last = part.columns["step"][0], part.columns["step"][-1] + part.bucket - 1
+    rows = reading.bucket_rows(line, part.bucket.bit_length() - 1, first, last)
+    places = dict(zip((rows.bucket << rows.k).tolist(), rows.last.tolist(), strict=True))
+    values = [places.get(step, np.nan) for step in part.columns["step"]]
+    low, high = (-np.inf if start is None else start), (np.inf if end is None else end)
+    mask = [bool(np.isfinite(value)) and low <= value <= high for value in values]
+    if not any(mask):
+        return part
+    return buckets.kept(buckets.on_axis(part, axis, values), mask)
+
+
+def first_time(source: str) -> float:
+    times = [info.first_time for info in keys(source) if info.first_time is not None]
+    return min(times, default=0.0)
+
+
+def tail(
+    sources: Sequence[str], keys: Sequence[str], steps: int
+) -> dict[str, dict[str, tuple[Ints, Floats, Floats]]]:
+    """The newest `steps` points of each key on its source's newest branch, by step. Two queries for all sources."""
+    if not sources or not keys:
+        return {}
+    wanted = frozenset(keys)
+    parts: dict[tuple[str, str], list[tuple[int, Points]]] = defaultdict(list)
+    source_marks, key_marks = (", ".join(["%s"] * len(names)) for names in (sources, wanted))
+    with connections[settings.SERIES_DATABASE].cursor() as cursor:
+        cursor.execute(
+            f"SELECT source, branch, body FROM monitoring_seriesbatch WHERE source IN ({source_marks}) ORDER BY id",  # noqa: S608
+            list(sources),
+        )
+        waiting = cursor.fetchall()
+        # The newest two chunks of each: the last one may have just been begun.
+        cursor.execute(
+            "SELECT source, key, branch, columns FROM (SELECT k.source, k.key, c.branch, c.columns, c.last_step, "  # noqa: S608
+            "ROW_NUMBER() OVER (PARTITION BY c.series_id ORDER BY c.branch DESC, c.last_step DESC) AS place "
+            "FROM monitoring_serieschunk c JOIN monitoring_serieskey k ON k.id = c.series_id "
+            f"WHERE k.source IN ({source_marks}) AND k.key IN ({key_marks})) AS newest "
+            "WHERE place <= 2 ORDER BY last_step",
+            [*sources, *wanted],
+        )
+        for source, key, branch, columns in cursor.fetchall():
+            try:
+                parts[source, key].append((branch, Points(*decode(bytes(columns)))))
+            except TornChunk:
+                continue
+    for source, branch, body in waiting:
+        for key, points in unpack(bytes(body), wanted):
+            parts[source, key].append((branch, points))
+    newest: dict[str, int] = defaultdict(int)
+    for (source, _), found in parts.items():
+        newest[source] = max(newest[source], *(branch for branch, _ in found))
+    tails: dict[str, dict[str, tuple[Ints, Floats, Floats]]] = defaultdict(dict)
+    for (source, key), found in parts.items():
+        points = join([each for branch, each in found if branch == newest[source]])
+        order = np.argsort(points.steps, kind="stable")[-steps:]
+        if len(order):
+            tails[source][key] = points.steps[order], points.times[order], points.values[order]
+    return dict(tails)
+
+
+def delete(source: str) -> None:
+    """Remove everything of a source and give the space back."""
+    alias = settings.SERIES_DATABASE
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM monitoring_serieschunk WHERE series_id IN "
+            "(SELECT id FROM monitoring_serieskey WHERE source = %s)",
+            [source],
+        )
+        for table in ("serieskey", "seriesbatch", "seriessession", "logchunk"):
+            cursor.execute(f"DELETE FROM monitoring_{table} WHERE source = %s", [source])  # noqa: S608
+    if connections[alias].vendor == "sqlite" and not connections[alias].in_atomic_block:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("PRAGMA incremental_vacuum")
+            cursor.fetchall()
+
+
+def stats() -> dict[str, int]:
+    """{points, bytes, wal_bytes, keys, chunks, waiting_batches}; bytes is what the store takes on disk."""
+    connection = connections[settings.SERIES_DATABASE]
+    with connection.cursor() as cursor:
+
+        def one(sql: str) -> int:
+            cursor.execute(sql)
+            return int(cursor.fetchone()[0] or 0)
+
+        found = {
+            "points": one("SELECT SUM(points) FROM monitoring_serieschunk")
+            + one("SELECT SUM(points) FROM monitoring_seriesbatch"),
+            "keys": one("SELECT COUNT(*) FROM monitoring_serieskey"),
+            "chunks": one("SELECT COUNT(*) FROM monitoring_serieschunk"),
+            "waiting_batches": one("SELECT COUNT(*) FROM monitoring_seriesbatch"),
+        }
+        if connection.vendor == "sqlite":
+            path = Path(str(connection.settings_dict["NAME"]))
+            found["bytes"] = size_of(path)
+            found["wal_bytes"] = size_of(path.with_name(path.name + "-wal"))
+        else:
+            tables = ("seriesbatch", "serieschunk", "serieskey", "seriessession", "logchunk")
+            found["bytes"] = sum(
+                one(f"SELECT pg_total_relation_size('monitoring_{name}')") for name in tables
+            )
+            found["wal_bytes"] = 0
+    return found
+
+
+def size_of(path: Path) -> int:
+    return os.stat(path).st_size if path.exists() else 0
+
+
+def as_map(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else json.loads(value)
