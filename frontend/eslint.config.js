@@ -20,7 +20,7 @@ export default ts.config(
       "svelte/no-navigation-without-resolve": "off",
       // Chart data lives in plain collections on purpose: reactive ones are 30 to 75 times slower here.
       "svelte/prefer-svelte-reactivity": "off",
-      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_", ignoreRestSiblings: true }],
     },
   },
 );

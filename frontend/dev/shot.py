@@ -1,4 +1,4 @@
-"""Pictures of pages of a running development server, for looking at: shot.py URL NAME PATH… [--click SELECTOR]."""
+"""Pictures of pages of a running development server, to be looked at: shot.py URL FOLDER PATH…"""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ def main(base: str, folder: str, paths: list[str]) -> None:
                 if over > 0:
                     print(f"{path} at {width}: {over} px too wide")
                 slug = path.strip("/").replace("/", "-").replace("?", "-").replace("=", "-") or "home"
-                page.screenshot(path=f"{folder}/{slug}-{name}.png", full_page=name.startswith("phone"))
+                page.screenshot(path=f"{folder}/{slug}-{name}.png", full_page=False)
             page.close()
         browser.close()
 

@@ -85,7 +85,7 @@ function story(site, run) {
   const branch = run.last_step - 260;
   const series = site.series.get(`run:${run.code}`);
   for (const point of series.get("loss")) if (point.step > branch - 60 && point.step <= branch) point.value *= 1 + ((point.step - branch + 60) / 18) ** 2;
-  for (const points of series.values()) for (const point of points) if (point.step > branch) (point.branch = 1), (point.step -= 60);
+  for (const points of series.values()) for (const point of points) if (point.step > branch) Object.assign(point, { branch: 1, step: point.step - 60 });
   site.faded.set(`run:${run.code}`, [{ branch: 0, from: branch - 60, to: branch }]);
   run.branches.push({ index: 1, from_step: branch - 60, reason: "rollback" });
   run.last_step -= 60;

@@ -32,6 +32,8 @@ export const changeController = (id: string | number, body: Partial<t.Controller
   patch<t.Controller>(path`experiments/${id}/controller`, body);
 
 export const runs = (query: Query = {}, signal?: Signal) => list<t.Run>("runs", query, signal);
+/** The first few runs that match, for a menu. */
+export const findRuns = async (query: Query, signal?: Signal) => (await ask<t.Page<t.Run>>("runs", { query: { limit: 20, ...query }, signal })).results;
 export const run = (code: string, signal?: Signal) => ask<t.Run>(path`runs/${code}`, { signal });
 export const createRun = (body: Partial<t.Run>) => post<t.Run & { token: string }>("runs", body);
 export const changeRun = (code: string, body: Partial<t.Run>) => patch<t.Run>(path`runs/${code}`, body);

@@ -65,7 +65,9 @@ export interface Controller {
   policies: Record<string, JsonMap>;
   guards: JsonMap;
   available: PolicyInfo[];
+  problems?: Record<string, string>;
   changed_at: string | null;
+  changed_by?: string | null;
 }
 
 export interface Branch {
@@ -185,6 +187,11 @@ export interface Decision {
   evidence: JsonMap;
   expected: { metric?: string; effect?: number; low?: number; high?: number; unit?: string };
   forecast: { metric?: string; steps?: number[]; mean?: number[]; low?: number[]; high?: number[] };
+  changes?: { verb: string; tunable?: string; value?: Json; old_value?: Json }[]; // all it asks for, in order
+  urgent?: boolean;
+  trial?: boolean;
+  applied_step?: number | null;
+  decided_by?: string | null;
   decided_step: number;
   judge_at_step: number;
   created_at: string;

@@ -30,7 +30,7 @@ export function placeMarks(marks: Mark[], axis: XAxis): (lines: { columns: Colum
 
 // Words that say the same.
 const TONE_WORDS: Record<string, PlacedMark["tone"]> = {
-  danger: "bad", error: "bad", warning: "warn", success: "good", info: "accent", neutral: "quiet", plain: "quiet",
+  danger: "bad", error: "bad", warning: "warn", success: "good", info: "accent",
 };
 
 function position(mark: Mark, axis: XAxis, columns: Columns | undefined): number | null {

@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import type { Command, Tunable } from "../api/types";
+import { fateOf, refusal, whatOf } from "./command";
+
+const command = (changes: Partial<Command>) =>
+  ({ verb: "set", tunable: "lr", value: 0.001, state: "applied", applied_step: 1200, old_value: 0.01, new_value: 0.001, message: "", ...changes }) as Command;
+
+it.each([
+  [{}, "lr to 0.001"], [{ verb: "rollback", value: { checkpoint: 3, step: 1200 } }, "Roll back to step 1,200"],
+  [{ verb: "pause", value: null }, "Pause"], [{ verb: "action", tunable: "render sample" }, "render sample"],
+])("%j asks for %s", (changes, text) => expect(whatOf(command(changes as Partial<Command>))).toBe(text));
+
+it.each([
+  [{}, "applied at step 1,200: 0.01 → 0.001"], [{ state: "rejected", message: "lr=9 is outside 0..1" }, "refused: lr=9 is outside 0..1"],
+  [{ state: "expired", message: "" }, "not applied: the run ended first"], [{ state: "sent" }, "sent, waiting for the next step"],
+])("%j ended as %s", (changes, text) => expect(fateOf(command(changes as Partial<Command>))).toBe(text));
+
+describe("refusal", () => {
+  const lr = { name: "lr", kind: "float", low: 1e-6, high: 1 } as Tunable;
+  it.each([[0.5, ""], [1e-6, ""], [2, "lr=2 is outside 1e-6 to 1."], [null, "This is not a number. Write it like 0.001 or 1e-3."]])(
+    "%s: %j", (value, words) => expect(refusal(lr, value)).toBe(words));
+
+  it("wants whole numbers where the tunable is one", () =>
+    expect(refusal({ ...lr, kind: "int", high: 10 }, 1.5)).toBe("lr takes whole numbers."));
+
+  it("names the open end", () => expect(refusal({ ...lr, high: null }, 0)).toBe("lr=0 is outside 1e-6 to ….")) ;
+});

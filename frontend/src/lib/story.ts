@@ -1,0 +1,57 @@
+/** The controller's decisions in the words of the loop: saw, did, expected, and what came of it. */
+import type { Decision, Json } from "../api/types";
+import { exact, integer, number } from "./format";
+
+export function didOf(decision: Decision): string {
+  const { verb, tunable, old_value, new_value, state } = decision;
+  const change = tunable ? `${tunable} ${exact(old_value)} → ${exact(new_value)}` : "";
+  const words = decision.changes && decision.changes.length > 1 ? decision.changes.map(changeOf).join(", then ") : verb === "set" ? change : verb === "rollback" ? (change ? `roll back, ${change}` : "roll back") : [verb, change].filter(Boolean).join(", ");
+  const lead: Partial<Record<Decision["state"], string>> = {
+    recorded: "Would have changed", proposed: "Proposes", blocked: "Was held back from", rejected: "Was refused", sent: "Sent", expired: "Did not get to",
+  };
+  return `${lead[state] ?? "Did"}: ${words}`;
+}
+
+function changeOf({ verb, tunable, value, old_value }: NonNullable<Decision["changes"]>[number]): string {
+  if (verb === "set") return `${tunable} ${old_value === undefined || old_value === null ? "" : `${exact(old_value)} `}→ ${exact(value)}`;
+  const step = (value as { step?: unknown } | null)?.step;
+  if (verb === "rollback") return typeof step === "number" ? `roll back to step ${integer(step)}` : "roll back";
+  return [verb, tunable].filter(Boolean).join(" ");
+}
+
+export function expectedOf(decision: Decision): string {
+  const { metric, effect, low, high, unit } = decision.expected;
+  if (!metric || typeof effect !== "number") return "";
+  const span = typeof low === "number" && typeof high === "number" ? ` (${signed(low)} to ${signed(high)})` : "";
+  return `${metric} ${signed(effect)}${span}${unit ? ` ${unit}` : ""} by step ${integer(decision.judge_at_step)}, against leaving it alone`;
+}
+
+/** What was measured, in a sentence; the server's own where it wrote one. */
+export function verdictOf(decision: Decision): string {
+  const { measured } = decision;
+  for (const name of ["sentence", "text", "words", "summary"]) if (typeof measured[name] === "string") return measured[name] as string;
+  if (typeof measured.measured !== "number") return "";
+  const against = typeof measured.forecast === "number" ? ` where ${number(measured.forecast)} was forecast without the change` : "";
+  return `${typeof measured.metric === "string" ? measured.metric : "It"} is ${number(measured.measured)}${against}.`;
+}
+
+/** Evidence as short pairs; the window as steps. What is no plain figure is left to the reason. */
+export function evidenceOf(evidence: Record<string, Json>): { name: string; value: string }[] {
+  return Object.entries(evidence).flatMap(([name, value]) => {
+    const words = name.replaceAll("_", " ");
+    if (name === "window" && Array.isArray(value)) return [{ name: "steps", value: value.map((step) => integer(Number(step))).join(" to ") }];
+    if (typeof value === "number") return [{ name: words, value: number(value) }];
+    if (typeof value === "string" || typeof value === "boolean") return [{ name: words, value: exact(value) }];
+    return [];
+  });
+}
+
+const signed = (value: number): string => (value > 0 ? `+${number(value)}` : number(value));
+
+export const verdictTone = (decision: Decision): "good" | "bad" | "warn" | "accent" | "quiet" => {
+  if (decision.state === "proposed") return "warn";
+  if (decision.state === "blocked" || decision.state === "rejected" || decision.state === "expired" || decision.state === "recorded") return "quiet";
+  if (decision.verdict === "better") return "good";
+  if (decision.verdict === "worse") return "bad";
+  return decision.verdict ? "quiet" : "accent";
+};

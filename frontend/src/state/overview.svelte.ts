@@ -1,0 +1,96 @@
+/** The first page: what runs, what needs a person, and small lines of what is running. */
+import * as api from "../api";
+import type { Experiment, Overview, Run } from "../api/types";
+import { SeriesBoard } from "../charts/board";
+import { subscribe } from "../live/live.svelte";
+import { Resource } from "./resource.svelte";
+
+const LINES = 12; // running runs that get a small line
+
+export class OverviewState {
+  readonly overview = new Resource<Overview>((signal) => api.overview(signal));
+  readonly experiments = new Resource<Experiment[]>((signal) => api.experiments({}, signal));
+  /** Run code -> step and values of its main metric. */
+  lines = $state.raw<Record<string, { key: string; values: number[]; last: number; step: number | null }>>({});
+  private boards = new Map<string, { board: SeriesBoard; stop: () => void }>();
+  private stops: (() => void)[] = [];
+  private timer = 0;
+
+  start(): void {
+    const changed = { frame: () => this.soon(), refresh: () => void this.load() };
+    this.stops = ["queue", "fleet"].map((topic) => subscribe(topic, changed));
+    // What nobody tells of (a run that fell silent, a disk that fills) is seen within a minute.
+    const slow = window.setInterval(() => !document.hidden && void this.overview.load().then(() => this.follow()), 30_000);
+    this.stops.push(() => window.clearInterval(slow));
+    void this.load();
+  }
+
+  stop(): void {
+    for (const stop of this.stops) stop();
+    for (const { stop } of this.boards.values()) stop();
+    this.boards.clear();
+    window.clearTimeout(this.timer);
+    this.overview.stop();
+    this.experiments.stop();
+  }
+
+  async load(): Promise<void> {
+    await Promise.all([this.overview.load().then(() => this.follow()), this.experiments.load()]);
+    const topics = new Set(this.experiments.data?.map((each) => `experiment:${each.id}`));
+    this.topics(topics);
+  }
+
+  soon(): void {
+    this.timer ||= window.setTimeout(() => {
+      this.timer = 0;
+      void this.load();
+    }, 700);
+  }
+
+  private watched = new Set<string>();
+  private topics(topics: Set<string>): void {
+    for (const topic of [...topics].slice(0, 50)) {
+      if (this.watched.has(topic)) continue;
+      this.watched.add(topic);
+      this.stops.push(subscribe(topic, { frame: (frame) => frame.type === "changed" && "state" in frame.data && this.soon(), refresh: () => this.soon() }));
+    }
+  }
+
+  private follow(): void {
+    const running = (this.overview.data?.running ?? []).slice(0, LINES);
+    for (const [code, { stop }] of this.boards) {
+      if (running.some((run) => run.code === code)) continue;
+      stop();
+      this.boards.delete(code);
+    }
+    for (const run of running) if (!this.boards.has(run.code)) this.watch(run);
+  }
+
+  private watch(run: Run): void {
+    const goal = this.experiments.data?.find((each) => each.id === run.experiment)?.goal_metric;
+    const key = [goal ?? "", "loss", "reward", "accuracy"].find((name) => name in run.summary) ?? Object.keys(run.summary).find((name) => !name.startsWith("_"));
+    if (!key) return;
+    const source = `run:${run.code}`;
+    const board = new SeriesBoard([source], "step", 60);
+    let asked = false;
+    const draw = () => {
+      asked = false;
+      const columns = board.line(source, key)?.columns;
+      if (!columns) return;
+      this.lines = { ...this.lines, [run.code]: { key, values: columns.mean.slice(), last: columns.last.at(-1) ?? NaN, step: columns.step.at(-1) ?? null } };
+    };
+    board.listen(key, () => {
+      // Four times a second is as live as a line of this size can look.
+      if (!asked) asked = !!window.setTimeout(draw, 250);
+    });
+    board.want(key);
+    const stop = subscribe(source, {
+      frame: (frame) => {
+        if (frame.type === "points") board.points(source, frame);
+        else if (frame.type === "changed" && frame.what === "run" && "state" in frame.data) this.soon();
+      },
+      refresh: () => board.refresh(),
+    });
+    this.boards.set(run.code, { board, stop: () => (stop(), board.stop()) });
+  }
+}
