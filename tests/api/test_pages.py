@@ -8,15 +8,16 @@ from tests.support.domain import a_user
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 PAGES = [
+    "/", "/experiments/7", "/runs/abc", "/compare?runs=a,b", "/nodes", "/nodes/n%201", "/queue", "/submit", "/settings",
+]  # fmt: skip
+ANSWERS = [
+    "/login",
     "/",
-    "/experiments/7",
-    "/runs/abc",
-    "/compare?runs=a,b",
-    "/nodes",
-    "/nodes/n%201",
-    "/queue",
-    "/submit",
-    "/settings",
+    "/api/v1/me",
+    "/api/docs/",
+    "/admin/login/",
+    "/nowhere",
+    "/static/scaleweb/login.css",
 ]
 
 

@@ -8,14 +8,7 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 
 
 def test_the_schema_is_valid_and_made_without_a_warning(tmp_path):
-    call_command(
-        "spectacular",
-        "--validate",
-        "--fail-on-warn",
-        "--file",
-        str(tmp_path / "schema.yaml"),
-        stdout=io.StringIO(),
-    )
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yaml"))
 
 
 def test_every_api_address_is_in_the_schema(viewer):
