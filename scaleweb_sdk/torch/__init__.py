@@ -41,6 +41,7 @@ from typing import Any
 import torch
 
 from scaleweb_sdk.run import Run
+
 from .checkpoints import BrokenCheckpoint, CheckpointFolder
 from .controls import Controls
 from .feed import feed_for

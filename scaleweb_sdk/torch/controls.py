@@ -8,6 +8,7 @@ import torch
 
 from scaleweb_sdk.run import Run
 from scaleweb_sdk.tunables import Tunable
+
 from .feed import Feed
 from .rates import Rates
 

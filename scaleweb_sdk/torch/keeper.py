@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from scaleweb_sdk.run import Run
+
 from . import randomness
 from .checkpoints import BrokenCheckpoint, CheckpointFolder, Saved, load
 from .feed import Feed

@@ -12,6 +12,7 @@ import torch
 from scaleweb_sdk.orders import Refused
 from scaleweb_sdk.run import Run
 from scaleweb_sdk.tunables import Tunable
+
 from .checkpoints import BrokenCheckpoint
 from .controls import Controls
 from .feed import Feed
