@@ -74,10 +74,8 @@ def translate(exception: Exception) -> Exception:
 
 
 def refused_job(exception: Exception) -> bool:
-    try:
-        from training.jobs.submit import JobRefused
-    except ImportError:  # LAZY
-        return False
+    from training.jobs.submit import JobRefused
+
     return isinstance(exception, JobRefused)
 
 

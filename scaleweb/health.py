@@ -38,7 +38,7 @@ def broker() -> str:
 def writer() -> str:
     from monitoring.storage import series
 
-    return "" if series.writer().alive() else "the series writer has stopped: points wait at their senders"
+    return "" if series.writer().alive else "the series writer has stopped: points wait at their senders"
 
 
 CHECKS: dict[str, Callable[[], str]] = {"database": database, "broker": broker, "writer": writer}

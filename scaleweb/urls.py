@@ -1,7 +1,5 @@
 """Every HTTP address of the site. `tests/api/test_access.py` states who may use each."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView, PasswordChangeDoneView, PasswordChangeView
 from django.urls import include, path
@@ -13,9 +11,8 @@ from . import errors, health, metrics, views
 api = [
     path("", include("training.api.urls")),
     path("", include("monitoring.api.urls")),
+    path("", include("control.api.urls")),
 ]
-if find_spec("control.api.urls"):  # LAZY
-    api.append(path("", include("control.api.urls")))
 
 urlpatterns = [
     path("api/v1/", include(api)),

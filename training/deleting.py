@@ -4,10 +4,7 @@ import logging
 
 from django.db import transaction
 
-from importlib import import_module  # LAZY
-from django.utils.functional import SimpleLazyObject  # LAZY
-
-series = SimpleLazyObject(lambda: import_module("monitoring.storage.series"))  # LAZY
+from monitoring.storage import series
 
 from .models import Experiment, Project, Run
 from .states import LIVE, IllegalMove, RunState

@@ -33,7 +33,7 @@ def digest_of_sources() -> str:
 
 def test_the_committed_build_is_as_new_as_its_sources():
     stamp = (FRONTEND / "dist" / "sources.sha256").read_text().strip()
-    assert stamp == digest_of_sources(), "frontend/dist is older than frontend/src: npm run build, and commit dist"
+    assert stamp == digest_of_sources(), "dist is older than its sources: npm run build, and commit it"
 
 
 def test_the_built_page_holds_nothing_inline_that_its_policy_forbids():

@@ -12,10 +12,7 @@ from rest_framework.views import APIView
 from monitoring.api.strict import JsonMap, Name, Nothing, StrictSerializer, Text, Whole
 from monitoring.models import Device
 from training import access
-from importlib import import_module  # LAZY
-from django.utils.functional import SimpleLazyObject  # LAZY
-
-submit = SimpleLazyObject(lambda: import_module("training.jobs.submit"))  # LAZY
+from training.jobs import submit
 from training.models import Attempt, DeviceLease, Job, JobState, Role
 from training.states import IllegalMove
 

@@ -14,10 +14,7 @@ from rest_framework.views import APIView
 
 from monitoring.api.strict import kind_of
 from monitoring.plain import number
-from importlib import import_module  # LAZY
-from django.utils.functional import SimpleLazyObject  # LAZY
-
-series = SimpleLazyObject(lambda: import_module("monitoring.storage.series"))  # LAZY
+from monitoring.storage import series
 from scaleweb_sdk.protocol import MAX_KEY_LENGTH, MAX_STEP, Batch, Column
 from training import access, states
 from training.models import Role, Run

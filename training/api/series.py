@@ -19,11 +19,7 @@ from monitoring.api.pages import whole
 from monitoring.api.strict import Number, StrictSerializer, Text, Whole
 from monitoring.models import Node
 from monitoring.plain import plain
-from importlib import import_module  # LAZY
-from django.utils.functional import SimpleLazyObject  # LAZY
-
-logs = SimpleLazyObject(lambda: import_module("monitoring.storage.logs"))  # LAZY
-series = SimpleLazyObject(lambda: import_module("monitoring.storage.series"))  # LAZY
+from monitoring.storage import logs, series
 from scaleweb_sdk.protocol import MAX_KEY_LENGTH
 from training import access
 from training.models import Role, Run

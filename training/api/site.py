@@ -11,10 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from monitoring.models import Node
-from importlib import import_module  # LAZY
-from django.utils.functional import SimpleLazyObject  # LAZY
-
-series = SimpleLazyObject(lambda: import_module("monitoring.storage.series"))  # LAZY
+from monitoring.storage import series
 from training import access
 from training.models import Project
 from training.states import LIVE, RunState

@@ -4,8 +4,8 @@ from django.conf import settings
 from django.db import models
 
 from monitoring.models import Device, Node
+from training.codes import new_code
 
-from ..codes import new_code
 from .run import Run
 
 
@@ -31,7 +31,9 @@ class Job(models.Model):
     retries_used = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=8, choices=JobState, default=JobState.QUEUED, db_index=True)
     waiting_reason = models.CharField(max_length=500, blank=True)
-    submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
     submitted_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 

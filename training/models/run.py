@@ -3,8 +3,9 @@
 from django.conf import settings
 from django.db import models
 
-from ..codes import new_code
-from ..states import RunState
+from training.codes import new_code
+from training.states import RunState
+
 from .project import Experiment
 
 
@@ -27,7 +28,9 @@ class Run(models.Model):
     last_seen_at = models.DateTimeField(null=True, blank=True)
     last_step = models.BigIntegerField(null=True, blank=True)
     # Lineage: the run this one was forked or resumed from, and the step it took over at.
-    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"
+    )
     parent_step = models.BigIntegerField(null=True, blank=True)
     # One entry per branch: {"index", "from_step", "reason": "start"|"resume"|"rollback", "at"}. Points of
     # an older branch past a newer branch's from_step are faded on charts; none is erased.
