@@ -1,0 +1,1 @@
+"""Jobs: asked for, placed on devices, executed as attempts, supervised, ended, tried again."""

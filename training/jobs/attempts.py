@@ -1,0 +1,173 @@
+"""An attempt's life in the database: begun with its devices, claimed, renewed, ended.
+
+Each step is one transaction that names the state it expects, so two workers, a reaper and a late message
+cannot take the same step twice. `end` is the only place where a job's and its run's fate is decided.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from monitoring.live.publish import publish_change, wake_run
+from monitoring.models import Node
+from training import commands
+from training.models import Attempt, DeviceLease, Job, JobState, Run, RunEvent
+from training.states import ENDED, MOVES, RunState, move
+
+from .placement import Assignment
+from .submit import announce, hurry
+
+logger = logging.getLogger(__name__)
+Outcome = Attempt.Outcome
+RUN_STATE: dict[str, RunState] = {
+    Outcome.FINISHED: RunState.FINISHED,
+    Outcome.FAILED: RunState.FAILED,
+    Outcome.STOPPED: RunState.STOPPED,
+    Outcome.LOST: RunState.LOST,
+}
+JOB_STATE: dict[str, JobState] = {
+    Outcome.FINISHED: JobState.DONE,
+    Outcome.FAILED: JobState.FAILED,
+    Outcome.STOPPED: JobState.STOPPED,
+    Outcome.LOST: JobState.FAILED,
+}
+
+
+def begin(assignment: Assignment) -> Attempt | None:
+    """Give a queued job its devices and a new attempt. None when the job is no longer queued.
+
+    Raises IntegrityError when another transaction holds one of the devices by now.
+    """
+    with transaction.atomic():
+        job = Job.objects.select_for_update().select_related("run").get(pk=assignment.job)
+        if job.state != JobState.QUEUED:
+            return None
+        last = job.attempts.order_by("-number").values_list("number", flat=True).first() or 0
+        attempt = Attempt.objects.create(
+            job=job, number=last + 1, node_id=assignment.node, lease_expires_at=lease_end()
+        )
+        DeviceLease.objects.bulk_create(
+            DeviceLease(device_id=device, attempt=attempt) for device in assignment.devices
+        )
+        attempt.devices.set(assignment.devices)
+        job.state, job.waiting_reason = JobState.ACTIVE, ""
+        job.save(update_fields=["state", "waiting_reason"])
+        bring(job.run, RunState.STARTING, f"attempt {attempt.number} on {attempt.node.name}")
+        announce(job)
+        publish_change(f"node:{attempt.node.name}", "job", {"code": job.code})
+        # An older attempt that is still connected is refused now, not at the next poll.
+        wake_run(job.run.code)
+    return attempt
+
+
+def claim(attempt: Attempt) -> bool:
+    """True for the one caller that starts the attempt's process."""
+    now = timezone.now()
+    won = Attempt.objects.filter(pk=attempt.pk, state=Attempt.State.ASSIGNED, ended_at=None).update(
+        state=Attempt.State.RUNNING, started_at=now, heartbeat_at=now, lease_expires_at=lease_end()
+    )
+    return bool(won)
+
+
+def renew(pks: Iterable[int]) -> set[int]:
+    """Renew the leases of attempts whose processes live. Returns those that are still theirs."""
+    wanted = list(pks)
+    Attempt.objects.filter(pk__in=wanted, ended_at=None).update(
+        heartbeat_at=timezone.now(), lease_expires_at=lease_end()
+    )
+    return set(Attempt.objects.filter(pk__in=wanted, ended_at=None).values_list("pk", flat=True))
+
+
+def lease_end():
+    return timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def end(
+    pk: int,
+    outcome: str,
+    reason: str,
+    *,
+    exit_code: int | None = None,
+    signal: str = "",
+    first_error_line: str = "",
+    again: bool | None = None,
+    only_expired: bool = False,
+) -> bool:
+    """End an attempt, free its devices, and decide what becomes of its job and run. False if it was over.
+
+    again: True queues the job again whatever its retries (the site was shut down), False never does (the
+    command cannot be started at all), None does while retries are left and the attempt failed or was lost.
+    only_expired: end it only if its lease has run out by now; the reaper's way.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        attempt = (
+            Attempt.objects.select_for_update().select_related("node").filter(pk=pk, ended_at=None).first()
+        )
+        if attempt is None or (only_expired and attempt.lease_expires_at > now):
+            return False
+        job = Job.objects.select_for_update().select_related("run").get(pk=attempt.job_id)
+        run = job.run
+        if attempt.state == Attempt.State.STOPPING and again is None:
+            # Whoever was asked to stop and is gone has stopped, however it went.
+            again = False
+            outcome = Outcome.STOPPED if outcome != Outcome.FINISHED else outcome
+        elif outcome == Outcome.FINISHED:
+            outcome = last_word(run, attempt) or outcome
+        attempt.state, attempt.ended_at, attempt.outcome = Attempt.State.ENDED, now, outcome
+        attempt.exit_code, attempt.signal, attempt.first_error_line = (
+            exit_code,
+            signal[:20],
+            first_error_line[:2000],
+        )
+        attempt.save()
+        attempt.leases.all().delete()
+        retry = outcome in {Outcome.FAILED, Outcome.LOST} and job.retries_used < job.max_retries
+        RunEvent.objects.create(
+            run=run, kind="attempt", new=outcome, reason=reason[:10_000],
+            data={"attempt": attempt.number, "node": attempt.node.name, "exit_code": exit_code, "signal": signal,
+                  "first_error_line": attempt.first_error_line},
+        )  # fmt: skip
+        if again or (again is None and retry):
+            job.state = JobState.QUEUED
+            job.retries_used += 0 if again else 1
+            tries = "" if again else f"; retry {job.retries_used} of {job.max_retries}"
+            bring(run, RUN_STATE[outcome], reason)
+            bring(run, RunState.QUEUED, f"attempt {attempt.number} {outcome}{tries}")
+        else:
+            job.state, job.ended_at = JOB_STATE[outcome], now
+            bring(run, RUN_STATE[outcome], reason)
+            commands.expire_open(run, f"the run ended ({RUN_STATE[outcome]}) before it was applied")
+        job.save(update_fields=["state", "ended_at", "retries_used"])
+        announce(job)
+        publish_change(f"node:{attempt.node.name}", "job", {"code": job.code})
+        transaction.on_commit(hurry)
+    logger.info("attempt %s of job %s: %s (%s)", attempt.number, job.code, outcome, reason)
+    return True
+
+
+def last_word(run: Run, attempt: Attempt) -> str | None:
+    """How the script itself said this attempt ended, when it did: a stop that it was asked for ends with exit 0."""
+    said = RunEvent.objects.filter(run=run, kind="finish", at__gte=attempt.created_at).order_by("-id").first()
+    return said.new if said is not None and said.new in {Outcome.STOPPED, Outcome.FAILED} else None
+
+
+def bring(run: Run, state: RunState, reason: str) -> None:
+    """Move the run to `state` if it is not there, as far as the table allows."""
+    run.refresh_from_db(fields=["state"])
+    if run.state == state:
+        return
+    if state in MOVES[RunState(run.state)]:
+        move(run, state, reason[:10_000])
+    elif run.state not in ENDED:
+        logger.error("run %s is %s and cannot become %s (%s)", run.code, run.state, state, reason)
+
+
+def node_attempts(node: Node) -> list[Attempt]:
+    """The attempts a node's worker has to look after."""
+    found = Attempt.objects.filter(node=node, ended_at=None)
+    return list(found.select_related("job__run__experiment__project", "node").prefetch_related("devices"))

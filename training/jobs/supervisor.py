@@ -1,0 +1,205 @@
+"""Owns one attempt's training process: starts it, ships what it prints, writes down how it ended.
+
+    python -m training.jobs.supervisor SPEC.json
+
+A process of its own, in a session of its own, without Django: a worker that is restarted finds it again by
+its files. In the spec's folder it keeps `state.json` (who runs), `stdout.log`, `stderr.log`, `spool/` and at
+the end `exit.json`, each replaced whole. Started again after its own death it goes on with a process that lives.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from scaleweb_sdk.link import Link, Parcel
+
+from .output import Follower, LastLines
+from .processes import Process, group_alive, read_json, signal_name, write_json
+
+logger = logging.getLogger("supervisor")
+LOOK_EVERY_SECONDS = 0.1
+LAST_WORDS_SECONDS = 60.0
+CANNOT_EXECUTE = 126
+NOT_FOUND = 127
+
+
+class Supervisor:
+    """One attempt. spec: run, attempt, url, token, argv, cwd, env, folder, grace_seconds."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.folder = Path(spec["folder"])
+        state = read_json(self.folder / "state.json") or {}
+        offsets = state.get("offsets", {})
+        self.followers = [
+            Follower(self.folder / f"{stream}.log", stream, int(offsets.get(stream, 0)))
+            for stream in ("stdout", "stderr")
+        ]
+        self.last = LastLines()
+        self.child: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
+        if state.get("pid"):
+            self.process = Process(int(state["pid"]), float(state["started"]))
+        self.asked_to_end = False
+        self.link: Link | None = None
+        self.written: dict[str, Any] = {}
+        self.reading = threading.Lock()
+
+    def run(self) -> int:
+        me = Process.of(os.getpid())
+        assert me is not None
+        self.me = me
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.on_signal)
+        started = self.process is not None or self.start()
+        self.ship()
+        assert self.link is not None
+        if started:
+            code = self.wait()
+            self.clear_group()
+            self.write_exit(code)
+        if not self.link.close(LAST_WORDS_SECONDS):
+            logger.warning(
+                "some of what the process printed is still to be sent; it stays in %s", self.folder
+            )
+        return 0 if started else 1
+
+    def start(self) -> bool:
+        """Start the training process. False when it cannot be; then `exit.json` says why."""
+        spec = self.spec
+        Path(spec["cwd"]).mkdir(parents=True, exist_ok=True)
+        try:
+            with (
+                open(self.folder / "stdout.log", "ab") as out,
+                open(self.folder / "stderr.log", "ab") as err,
+            ):
+                self.child = subprocess.Popen(
+                    spec["argv"], cwd=spec["cwd"], env=spec["env"], stdin=subprocess.DEVNULL, stdout=out,
+                    stderr=err, start_new_session=True, close_fds=True,
+                )  # fmt: skip
+        except OSError as error:
+            code = NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_EXECUTE
+            said = f"cannot start {spec['argv'][0]!r}: {error.strerror or error}"
+            if isinstance(error, FileNotFoundError) and not Path(spec["cwd"]).is_dir():
+                said = f"cannot start in {spec['cwd']!r}: there is no such folder on this node"
+            (self.folder / "stderr.log").write_text(f"{said}\n")
+            self.write_exit(code, said, never_started=True)
+            return False
+        self.process = Process.of(self.child.pid) or Process(self.child.pid, time.time())
+        self.write_state()
+        return True
+
+    def ship(self) -> None:
+        """Open the link. What an earlier supervisor had spooled is sent by a link of its own session."""
+        spec, spool = self.spec, self.folder / "spool"
+        where = {"url": spec["url"], "token": spec["token"], "source": f"run:{spec['run']}"}
+        if spool.is_dir():
+            for left in [path for path in spool.iterdir() if path.is_dir()]:
+                Link(
+                    **where, role="supervisor", attempt=spec["attempt"], session=left.name, spool_dir=spool
+                ).close(2)
+        self.link = Link(
+            **where,
+            role="supervisor",
+            attempt=spec["attempt"],
+            spool_dir=spool,
+            fill=self.fill,
+            flush_seconds=0.5,
+        )
+
+    def fill(self) -> list[Parcel]:
+        # What the last call handed out is in the spool by now: only then it counts as shipped.
+        if self.process is not None:
+            self.write_state()
+        return self.read()
+
+    def read(self, *, to_the_end: bool = False) -> list[Parcel]:
+        with self.reading:  # the link's thread reads while the process lives, the main thread its last words
+            lines = [line for follower in self.followers for line in follower.read(to_the_end=to_the_end)]
+            self.last.add(lines)
+        return [Parcel(lines=lines)] if lines else []
+
+    def wait(self) -> int | None:
+        """The exit code, negative for a signal; None for a process that is not our child."""
+        assert self.process is not None
+        if self.child is not None:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return self.child.wait(LOOK_EVERY_SECONDS * 5)
+        while self.process.alive():
+            time.sleep(LOOK_EVERY_SECONDS)
+        return None
+
+    def clear_group(self) -> None:
+        """End what the process left behind: data loaders, servers it started."""
+        assert self.process is not None
+        for number, seconds in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 2.0)):
+            end = time.monotonic() + seconds
+            while group_alive(self.process.pid):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.process.pid, number)
+                if time.monotonic() > end:
+                    break
+                time.sleep(LOOK_EVERY_SECONDS)
+
+    def on_signal(self, number: int, _: FrameType | None) -> None:
+        # Whoever ends the supervisor means the training.
+        if self.process is not None:
+            self.process.signal_group(signal.SIGTERM if not self.asked_to_end else signal.SIGKILL)
+        self.asked_to_end = True
+
+    def write_state(self) -> None:
+        assert self.process is not None
+        offsets = {follower.stream: follower.offset for follower in self.followers}
+        state = {
+            "supervisor_pid": self.me.pid, "supervisor_started": self.me.started,
+            "pid": self.process.pid, "started": self.process.started, "offsets": offsets,
+        }  # fmt: skip
+        if state != self.written:
+            self.written = state
+            write_json(self.folder / "state.json", state)
+
+    def write_exit(self, code: int | None, said: str = "", never_started: bool = False) -> None:
+        """How it ended, for the worker. The link's thread may have read the last lines already."""
+        if self.link is not None:
+            while parcels := self.read(to_the_end=True):
+                self.link.send(lines=parcels[0].lines)
+        killed = signal_name(-code) if code is not None and code < 0 else ""
+        error = said or ("" if code == 0 else self.last.first_error())
+        if killed and not said:
+            hint = "; the kernel ends processes so when memory runs out" if killed == "SIGKILL" else ""
+            error = error if self.last_is_traceback() else f"killed by {killed}{hint}"
+        write_json(
+            self.folder / "exit.json",
+            {
+                "exit_code": code, "signal": killed, "first_error_line": error, "never_started": never_started,
+                "ended_at": time.time(),
+            },
+        )  # fmt: skip
+
+    def last_is_traceback(self) -> bool:
+        return any(line.startswith("Traceback (most recent call last)") for line in self.last.lines)
+
+
+def main(arguments: list[str]) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    spec = read_json(Path(arguments[0])) if len(arguments) == 1 else None
+    if spec is None:
+        print(
+            "usage: python -m training.jobs.supervisor SPEC.json (a file that a node worker wrote)",
+            file=sys.stderr,
+        )
+        return 2
+    return Supervisor(spec).run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""Celery's part in jobs: short messages. The tables are the truth; each task can come twice or never."""
+
+import logging
+from datetime import timedelta
+
+from celery import current_app, shared_task
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Exists, OuterRef
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from monitoring.models import Device, Node
+from training.models import Attempt, DeviceLease, Job, JobState, Run
+from training.states import LIVE, RunState, move
+
+from . import attempts
+from .placement import Free, Placement, Waiting, place
+from .submit import announce
+
+logger = logging.getLogger(__name__)
+MAX_JOBS_A_TICK = 1000
+
+
+@shared_task(name="training.place")
+def place_tick() -> int:
+    """Start what fits on free devices. Returns how many attempts were begun."""
+    begun = 0
+    for assignment in apply(planned()).assigned:
+        try:
+            attempt = attempts.begin(assignment)
+        except IntegrityError:
+            continue  # another tick was faster; what is left waits for the next one
+        if attempt is not None:
+            begun += 1
+            tell(attempt)
+    return begun
+
+
+def planned() -> Placement:
+    jobs = Job.objects.filter(state=JobState.QUEUED).order_by("-priority", "id")
+    waiting = [
+        Waiting(pk, project, kind, low, high, priority)
+        for pk, project, kind, low, high, priority in jobs.values_list(
+            "pk", "run__experiment__project_id", "device_kind", "min_devices", "max_devices", "priority"
+        )[:MAX_JOBS_A_TICK]
+    ]
+    if not waiting:
+        return Placement()
+    usable = Device.objects.filter(
+        removed=False, healthy=True, node__state=Node.State.ONLINE, node__drained=False
+    )
+    free = [
+        Free(pk, node, kind, index)
+        for pk, node, kind, index in usable.filter(lease=None).values_list("pk", "node_id", "kind", "index")
+    ]
+    held = dict(
+        DeviceLease.objects.values_list("attempt__job__run__experiment__project_id")
+        .annotate(Count("pk"))
+        .order_by("attempt__job__run__experiment__project_id")
+    )
+    capacity: dict[str, int] = {}
+    for kind, _, count in usable.values_list("kind", "node_id").annotate(Count("pk")).order_by("kind"):
+        capacity[kind] = max(capacity.get(kind, 0), count)
+    return place(waiting, free, held, capacity)
+
+
+def apply(placement: Placement) -> Placement:
+    """Write down why jobs wait, where it changed."""
+    for job in Job.objects.filter(pk__in=placement.waiting, state=JobState.QUEUED).select_related("run"):
+        reason = placement.waiting[job.pk][:500]
+        if job.waiting_reason != reason:
+            Job.objects.filter(pk=job.pk).update(waiting_reason=reason)
+            announce(job)
+    return placement
+
+
+def tell(attempt: Attempt) -> None:
+    """Tell the node's worker at once; it would find the attempt by itself within a second."""
+    try:
+        current_app.send_task(
+            "training.start", [attempt.pk], queue=f"node.{attempt.node.name}", expires=30, retry=False
+        )
+    except (OperationalError, OSError) as error:
+        logger.warning("the broker is away, %s starts at its worker's next look: %s", attempt, error)
+
+
+@shared_task(name="training.start")
+def start(attempt_pk: int) -> bool:
+    """On the node's worker: start the attempt's process and return."""
+    from .node_worker import loop
+
+    if loop is None:
+        return False
+    return loop.start(attempt_pk)
+
+
+@shared_task(name="training.reap")
+def reap_tick() -> int:
+    """End attempts whose lease ran out, and mark runs lost that nobody heard of. Returns how many."""
+    now = timezone.now()
+    late = Attempt.objects.filter(ended_at=None, lease_expires_at__lt=now).values_list("pk", "node__name")
+    ended = 0
+    for pk, node in late:
+        ended += attempts.end(
+            pk, Attempt.Outcome.LOST, f"nothing was heard from the worker of {node} for {settings.LEASE_SECONDS:g} s",
+            only_expired=True,
+        )  # fmt: skip
+    return ended + lose_silent_runs(now)
+
+
+def lose_silent_runs(now) -> int:
+    """Runs without an attempt (a script somebody started) are lost after LOST_SECONDS of silence."""
+    since = now - timedelta(seconds=settings.LOST_SECONDS)
+    lost = 0
+    held = Attempt.objects.filter(job__run=OuterRef("pk"), ended_at=None)
+    live = Run.objects.filter(~Exists(held), state__in=LIVE, last_seen_at__lt=since)
+    for run in live:
+        with transaction.atomic():
+            lost += move(
+                run, RunState.LOST, f"nothing was heard from its process for {settings.LOST_SECONDS:g} s"
+            )
+    return lost
