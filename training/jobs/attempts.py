@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from monitoring.live.publish import publish_change, wake_run
@@ -154,6 +154,36 @@ def last_word(run: Run, attempt: Attempt) -> str | None:
     """How the script itself said this attempt ended, when it did: a stop that it was asked for ends with exit 0."""
     said = RunEvent.objects.filter(run=run, kind="finish", at__gte=attempt.created_at).order_by("-id").first()
     return said.new if said is not None and said.new in {Outcome.STOPPED, Outcome.FAILED} else None
+
+
+def last_word_of(attempt: Attempt) -> str | None:
+    """The same for an attempt whose exit code nobody could take: finished counts too."""
+    run = attempt.job.run
+    said = RunEvent.objects.filter(run=run, kind="finish", at__gte=attempt.created_at).order_by("-id").first()
+    return said.new if said is not None and said.new in Outcome.values else None
+
+
+def take_back(attempt: Attempt) -> bool:
+    """Let an attempt that was lost, but lives, go on: when nothing took its place or its devices meanwhile."""
+    try:
+        with transaction.atomic():
+            job = Job.objects.select_for_update().select_related("run").get(pk=attempt.job_id)
+            newest = job.attempts.order_by("-number").first()
+            if newest != attempt or attempt.outcome != Outcome.LOST or job.state != JobState.FAILED:
+                return False
+            DeviceLease.objects.bulk_create(
+                DeviceLease(device=device, attempt=attempt) for device in attempt.devices.all()
+            )
+            Attempt.objects.filter(pk=attempt.pk).update(
+                state=Attempt.State.RUNNING, ended_at=None, outcome="", lease_expires_at=lease_end()
+            )
+            job.state, job.ended_at = JobState.ACTIVE, None
+            job.save(update_fields=["state", "ended_at"])
+            bring(job.run, RunState.RUNNING, f"attempt {attempt.number} lives after all")
+            announce(job)
+    except IntegrityError:
+        return False
+    return True
 
 
 def bring(run: Run, state: RunState, reason: str) -> None:

@@ -14,7 +14,7 @@ from monitoring.models import Device, Node
 from training.models import Attempt, DeviceLease, Job, JobState, Run
 from training.states import LIVE, RunState, move
 
-from . import attempts
+from . import attempts, node_worker  # the worker's signals are connected by the import
 from .placement import Free, Placement, Waiting, place
 from .submit import announce
 
@@ -88,11 +88,7 @@ def tell(attempt: Attempt) -> None:
 @shared_task(name="training.start")
 def start(attempt_pk: int) -> bool:
     """On the node's worker: start the attempt's process and return."""
-    from .node_worker import loop
-
-    if loop is None:
-        return False
-    return loop.start(attempt_pk)
+    return node_worker.loop is not None and node_worker.loop.start(attempt_pk)
 
 
 @shared_task(name="training.reap")

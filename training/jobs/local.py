@@ -1,0 +1,155 @@
+"""An attempt as this host sees it: a folder with files, and processes that the files name."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.conf import settings
+
+from training.models import Attempt
+
+from .processes import Process, group_alive, read_json, write_json
+from .spec import build, cleaned
+
+LAUNCH_SECONDS = 10.0
+
+
+class Status(Enum):
+    STARTING = "starting"  # its supervisor is on its way
+    RUNNING = "running"
+    ORPHANED = "orphaned"  # the training lives, its supervisor does not
+    ENDED = "ended"  # exit.json says how
+    GONE = "gone"  # nothing lives, and nothing says how it ended
+
+    @property
+    def living(self) -> bool:
+        return self in {Status.STARTING, Status.RUNNING, Status.ORPHANED}
+
+
+class Local:
+    """The folder of one attempt: spec.json, supervisor.json, state.json, exit.json and what was printed."""
+
+    # Folders that are over are not looked into again; there may be thousands.
+    over: ClassVar[set[Path]] = set()
+    terminated: ClassVar[dict[Path, float]] = {}
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def all_living(cls) -> list["Local"]:
+        top = Path(settings.ATTEMPT_DIR)
+        if not top.is_dir():
+            return []
+        found = []
+        for path in top.iterdir():
+            if path in cls.over:
+                continue
+            local = cls(path)
+            if local.status().living:
+                found.append(local)
+            elif local.age() > LAUNCH_SECONDS:
+                cls.over.add(path)
+        return found
+
+    def launch(self, attempt: Attempt) -> None:
+        """Write the spec and start the supervisor. Raises OSError."""
+        write_json(self.folder / "spec.json", build(attempt))
+        self.supervise()
+
+    def supervise(self) -> None:
+        """Start a supervisor: the first one, or one that goes on for one that died."""
+        with open(self.folder / "supervisor.log", "ab") as log:
+            started = subprocess.Popen(
+                [sys.executable, "-m", "training.jobs.supervisor", str(self.folder / "spec.json")],
+                cwd=settings.BASE_DIR,
+                env=cleaned(dict(os.environ)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        process = Process.of(started.pid) or Process(started.pid, time.time())
+        write_json(self.folder / "supervisor.json", {"pid": process.pid, "started": process.started})
+        children.append(started)
+
+    def status(self) -> Status:
+        if (self.folder / "exit.json").exists():
+            return Status.ENDED
+        state = read_json(self.folder / "state.json")
+        supervised = self.supervisor_alive(state)
+        if state is None:
+            launching = supervised or (self.age() < LAUNCH_SECONDS and not self.launched())
+            return Status.STARTING if launching else Status.GONE
+        if supervised:
+            return Status.RUNNING
+        training = Process(int(state["pid"]), float(state["started"]))
+        if training.alive():
+            return Status.ORPHANED
+        # The supervisor's last act may have come between our two looks.
+        return Status.ENDED if (self.folder / "exit.json").exists() else Status.GONE
+
+    def launched(self) -> bool:
+        return (self.folder / "supervisor.json").exists()
+
+    def age(self) -> float:
+        """Seconds since the spec was written; 0 while there is none."""
+        try:
+            return time.time() - (self.folder / "spec.json").stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def supervisor_alive(self, state: dict[str, Any] | None) -> bool:
+        reap_children()
+        own = read_json(self.folder / "supervisor.json")
+        if own is not None and Process(int(own["pid"]), float(own["started"])).alive():
+            return True
+        return bool(
+            state and Process(int(state["supervisor_pid"]), float(state["supervisor_started"])).alive()
+        )
+
+    def exit(self) -> dict[str, Any]:
+        return read_json(self.folder / "exit.json") or {}
+
+    def training(self) -> Process | None:
+        state = read_json(self.folder / "state.json")
+        return Process(int(state["pid"]), float(state["started"])) if state else None
+
+    def terminate(self) -> None:
+        self.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        training = self.training()
+        if training is not None and (training.alive() or group_alive(training.pid)):
+            training.signal_group(number)
+
+    def terminate_then_kill(self, grace_seconds: float) -> None:
+        """Called at each look: SIGTERM once, SIGKILL after the grace."""
+        now = time.monotonic()
+        if now - self.terminated.setdefault(self.folder, now) >= grace_seconds:
+            self.kill()
+        elif self.terminated[self.folder] == now:
+            self.terminate()
+
+    def attempt(self) -> Attempt | None:
+        code, _, number = self.folder.name.rpartition("-")
+        if not number.isdigit():
+            return None
+        found = Attempt.objects.select_related("node", "job__run")
+        return found.filter(job__code=code, number=int(number)).first()
+
+
+children: list[subprocess.Popen[bytes]] = []
+
+
+def reap_children() -> None:
+    """Collect supervisors that ended, so that they do not stay as zombies."""
+    children[:] = [child for child in children if child.poll() is None]
