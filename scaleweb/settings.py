@@ -159,7 +159,14 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_keepalive": not REDIS_URL.startswith("unix")}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_keepalive": not REDIS_URL.startswith("unix"),
+    # Sending is tried once: whoever sends goes on without the broker, and a tick finds the work.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TIMEZONE = "UTC"

@@ -113,9 +113,10 @@ def end(
         job = Job.objects.select_for_update().select_related("run").get(pk=attempt.job_id)
         run = job.run
         if attempt.state == Attempt.State.STOPPING and again is None:
-            # Whoever was asked to stop and is gone has stopped, however it went.
+            # Whoever was asked to stop and is gone has stopped, however it went, unless it was done just then.
             again = False
-            outcome = Outcome.STOPPED if outcome != Outcome.FINISHED else outcome
+            done = outcome == Outcome.FINISHED and last_word_of(attempt) == Outcome.FINISHED
+            outcome = Outcome.FINISHED if done else Outcome.STOPPED
         elif outcome == Outcome.FINISHED:
             outcome = last_word(run, attempt) or outcome
         attempt.state, attempt.ended_at, attempt.outcome = Attempt.State.ENDED, now, outcome

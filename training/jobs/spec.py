@@ -31,6 +31,7 @@ def build(attempt: Attempt) -> dict[str, Any]:
         revoked_at=timezone.now()
     )
     _, token = ApiToken.issue(TokenKind.RUN, run=run, name=f"attempt {attempt.number} of job {job.code}")
+    (folder / "work").mkdir(exist_ok=True)
     checkpoints = Path(settings.CHECKPOINT_DIR) / run.code
     checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
     environment = cleaned(dict(os.environ))

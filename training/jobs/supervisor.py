@@ -3,8 +3,9 @@
     python -m training.jobs.supervisor SPEC.json
 
 A process of its own, in a session of its own, without Django: a worker that is restarted finds it again by
-its files. In the spec's folder it keeps `state.json` (who runs), `stdout.log`, `stderr.log`, `spool/` and at
-the end `exit.json`, each replaced whole. Started again after its own death it goes on with a process that lives.
+its files. In the spec's folder it keeps `state.json` (who runs), `stdout.log`, `stderr.log`, `lines/` (their
+spool) and at the end `exit.json`. Started again after its own death it goes on with a process that lives; lines
+of its last half second may then be sent twice, none is lost.
 """
 
 import contextlib
@@ -75,7 +76,6 @@ class Supervisor:
     def start(self) -> bool:
         """Start the training process. False when it cannot be; then `exit.json` says why."""
         spec = self.spec
-        Path(spec["cwd"]).mkdir(parents=True, exist_ok=True)
         try:
             with (
                 open(self.folder / "stdout.log", "ab") as out,
@@ -99,7 +99,8 @@ class Supervisor:
 
     def ship(self) -> None:
         """Open the link. What an earlier supervisor had spooled is sent by a link of its own session."""
-        spec, spool = self.spec, self.folder / "spool"
+        # Not the training's own spool, which it writes itself.
+        spec, spool = self.spec, self.folder / "lines"
         where = {"url": spec["url"], "token": spec["token"], "source": f"run:{spec['run']}"}
         if spool.is_dir():
             for left in [path for path in spool.iterdir() if path.is_dir()]:
