@@ -13,8 +13,9 @@ from tests.support.domain import a_run, a_run_token
 from tests.support.wait import db, until_async
 from training import events, states
 from training.link.admission import Identity, enter
+from training.link.hub import survey
 from training.link.refusal import Refused
-from training.models import Attempt, Job, Run
+from training.models import Attempt, Job, Run, RunEvent
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(databases="__all__")]
 
@@ -143,3 +144,14 @@ async def test_an_open_link_is_a_sign_of_life(live_site):
         await db(Run.objects.update, last_seen_at=old)
         await until_async(lambda: Run.objects.get().last_seen_at > old)
         assert states.RunState((await db(Run.objects.get)).state) == "running"
+
+
+def test_a_lost_run_whose_process_stays_connected_runs_again():
+    heard, said_farewell, away = (
+        a_run(state="lost", process={"session": name}) for name in ("a" * 32, "b" * 32, "c" * 32)
+    )
+    RunEvent.objects.create(run=said_farewell, kind="finish", new="stopped", data={"session": "b" * 32})
+    survey({heard.pk, said_farewell.pk, away.pk}, {heard.pk, said_farewell.pk}, set())
+    for run, state in ((heard, "running"), (said_farewell, "lost"), (away, "lost")):
+        run.refresh_from_db()
+        assert run.state == state

@@ -13,9 +13,10 @@ from redis.exceptions import RedisError
 
 from monitoring.live.broker import Outbox, background, closed, connect, listen
 from monitoring.live.channels import WAKE_CHANNEL, WATCH_CHANNEL, WATCH_KEY
-from training import metrics
+from training import metrics, states
 from training.commands import expire_due
-from training.models import ApiToken, Attempt, Command, CommandState, Run
+from training.models import ApiToken, Attempt, Command, CommandState, Run, RunEvent
+from training.states import RunState
 
 from .connection import Connection
 from .figures import Figures, write
@@ -229,6 +230,7 @@ def survey(runs: set[int], living: set[int], tokens: set[int]) -> Survey:
     now = timezone.now()
     expire_due()
     Run.objects.filter(Q(pk__in=living) | Q(pk__in=runs, process={})).update(last_seen_at=now)
+    revive_heard(living)
     waiting = Command.objects.filter(run__in=runs, state=CommandState.PENDING)
     newest = Attempt.objects.filter(job__run__in=runs).values_list("job__run").annotate(Max("number"))
     good = ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), pk__in=tokens, revoked_at=None)
@@ -238,3 +240,11 @@ def survey(runs: set[int], living: set[int], tokens: set[int]) -> Survey:
         attempts=dict(newest.order_by("job__run")),
         tokens=set(good.values_list("pk", flat=True)),
     )
+
+
+def revive_heard(living: set[int]) -> None:
+    """A run that was given up as lost, but whose process is connected all the while, runs again."""
+    for run in Run.objects.filter(pk__in=living, state=RunState.LOST):
+        said = RunEvent.objects.filter(run=run, kind="finish", data__session=run.process.get("session"))
+        if not said.exists():
+            states.move(run, RunState.RUNNING, "its process is heard after all", actor="the process")
