@@ -1,1 +1,0 @@
-import"./disclose-version-C1zCnmCc.js";import{t as e}from"./PageHeader-Bt3Msbs_.js";function t(t){e(t,{title:`Experiment`})}export{t as default};
