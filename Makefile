@@ -1,0 +1,30 @@
+# make run    sets everything up and starts the site on this machine
+# make test   sets everything up and checks all of it
+# make lint   style and types alone          make front   builds the front end
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+
+.PHONY: run test lint front environment environment-dev need-python
+
+need-python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. On Debian: apt install python3 python3-venv" >&2; exit 1; }
+
+environment: need-python
+	@"$(PYTHON)" scripts/environment.py requirements.txt
+
+environment-dev: need-python
+	@"$(PYTHON)" scripts/environment.py requirements-dev.txt
+
+# The stack takes Ctrl-C itself and ends in order; make has nothing to add to it.
+run: environment
+	@exec .venv/bin/python -m scaleweb.stack || exit $$?
+
+test: environment-dev
+	@exec .venv/bin/python scripts/check.py $(CHECK)
+
+lint: environment-dev
+	@exec .venv/bin/python scripts/check.py --only style
+
+front:
+	cd frontend && npm ci --no-audit --no-fund && npm run build

@@ -1,0 +1,97 @@
+"""Makes `.venv` and installs requirements into it, when they changed: `python3 scripts/environment.py FILE…`.
+
+Standard library only: it runs before anything is installed.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import venv
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+FOLDER = TOP / ".venv"
+# PyTorch's own index of builds without CUDA: 0.2 GB instead of several.
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+def fail(message: str) -> None:
+    print(message, file=sys.stderr)
+    raise SystemExit(1)
+
+
+def make_environment() -> Path:
+    """`.venv` with pip; returns its python."""
+    python = FOLDER / "bin" / "python"
+    if (
+        python.exists()
+        and subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode == 0
+    ):
+        return python
+    print("Making the environment in .venv", flush=True)
+    try:
+        venv.create(FOLDER, with_pip=True, clear=True, symlinks=True)
+    except (subprocess.CalledProcessError, OSError, ImportError) as error:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        fail(
+            f"A virtual environment could not be made ({error}). On Debian and Ubuntu install the package "
+            f"python{sys.version_info[0]}.{sys.version_info[1]}-venv (or python3-venv), then try again."
+        )
+    return python
+
+
+def wants_cpu_torch() -> bool:
+    """Whether the CPU build of torch is the right one here. SCALEWEB_TORCH=cpu or default says so itself."""
+    wanted = os.environ.get("SCALEWEB_TORCH", "")
+    if wanted:
+        return wanted == "cpu"
+    if platform.system() != "Linux":
+        return False  # elsewhere the ordinary build has no CUDA
+    gpu = (
+        shutil.which("nvidia-smi") or Path("/dev/nvidiactl").exists() or Path("/proc/driver/nvidia").exists()
+    )
+    return not gpu
+
+
+def answers(url: str) -> bool:
+    try:
+        asked = urllib.request.Request(url + "/torch/", method="HEAD")  # noqa: S310  the constant above
+        with urllib.request.urlopen(asked, timeout=5):  # noqa: S310
+            return True
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def install(python: Path, files: list[str]) -> None:
+    digest = hashlib.sha256(sys.version.encode())
+    for name in ["requirements.txt", *files]:
+        digest.update((TOP / name).read_bytes())
+    stamp = FOLDER / f"installed-{Path(files[-1]).stem}"
+    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    print(f"Installing {', '.join(files)}", flush=True)
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for name in files:
+        command += ["-r", str(TOP / name)]
+    if wants_cpu_torch() and answers(TORCH_CPU_INDEX):
+        command += ["--extra-index-url", TORCH_CPU_INDEX]
+    if subprocess.run(command).returncode != 0:
+        fail("The requirements could not be installed; pip says why above.")
+    stamp.write_text(digest.hexdigest())
+
+
+def main() -> None:
+    if sys.version_info < (3, 11):  # noqa: UP036  it may well be run by an older one
+        fail(
+            f"Python 3.11 or newer is needed; this is {platform.python_version()}. Name one: make PYTHON=python3.12"
+        )
+    install(make_environment(), sys.argv[1:] or ["requirements.txt"])
+
+
+if __name__ == "__main__":
+    main()
