@@ -75,6 +75,12 @@ def seen(name: str) -> None:
         back_online(node)
 
 
+def leave(name: str) -> None:
+    """A node's worker goes away in an orderly way: nothing is placed there until it is seen again."""
+    if Node.objects.filter(name=name, state=Node.State.ONLINE).update(state=Node.State.SILENT):
+        announce(name, Node.State.SILENT)
+
+
 def back_online(node: Node) -> None:
     won = Node.objects.filter(pk=node.pk).exclude(state=Node.State.ONLINE).update(state=Node.State.ONLINE)
     if won:

@@ -188,7 +188,7 @@ class Stack:
         if any(child.running for child in self.children):
             print("\nStopping; what runs is saved and goes on at the next start.", flush=True)
         begun = self.asked
-        order = ["beat", "node worker", "control worker", "web", "broker"]
+        order = ["beat", "control worker", "node worker", "web", "broker"]
         for child in sorted(self.children, key=lambda child: order.index(child.name)):
             child.stop(hurry=lambda: self.asked > begun)
         if self.own_broker:

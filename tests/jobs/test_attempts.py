@@ -23,6 +23,12 @@ def node(transactional_db):
     return nodes.register("n1", {"hostname": "n1"}, [{"kind": "cpu", "index": index} for index in range(2)])
 
 
+@pytest.fixture(autouse=True)
+def watched(monkeypatch):
+    """As if this process had looked at the leases for long."""
+    monkeypatch.setattr(tasks, "watch", tasks.Watch(since=float("-inf"), last=float("inf")))
+
+
 @pytest.fixture
 def submitted(experiment):
     return lambda **fields: jobs.submit(experiment=experiment, argv=["python", "train.py"], **fields)
@@ -227,3 +233,22 @@ def test_a_run_is_named_after_its_script(experiment):
         assert jobs.submit(experiment=experiment, argv=argv).run.name.startswith(expected)
     job = jobs.submit(experiment=experiment, argv=["true"], name="mine", user=a_user())
     assert (job.run.name, job.submitted_by.username, job.run.created_by.username) == ("mine", "ada", "ada")
+
+
+def test_nothing_is_given_up_until_a_whole_lease_was_watched(settings):
+    """An outage of the database lets every lease run out: the nodes get the time to renew them."""
+    settings.LEASE_SECONDS = 10
+    watch = tasks.Watch()
+    assert not any(watch.look(float(second)) for second in range(100, 110, 2))
+    assert watch.look(110.0)
+    assert watch.look(118.0)
+    assert not watch.look(130.0)
+    assert [watch.look(now) for now in (134.0, 139.0, 140.0)] == [False, False, True]
+
+
+def test_a_node_that_leaves_takes_nothing_new_until_it_is_seen(node, submitted):
+    submitted()
+    nodes.leave("n1")
+    assert tasks.place_tick() == 0
+    nodes.seen("n1")
+    assert tasks.place_tick() == 1

@@ -177,10 +177,12 @@ class NodeLoop:
         """End the loop. stop_jobs: end what runs too, to be resumed at the next start of the site."""
         self.closing.set()
         self.nudge.set()
-        if stop_jobs and self.node is not None:
-            self.interrupt(seconds)
+        # Nothing new comes to a node that says it is away; its agent would say the opposite.
         if self.agent is not None:
             self.agent.close()
+        nodes.leave(self.name)
+        if stop_jobs and self.node is not None:
+            self.interrupt(seconds)
 
     def interrupt(self, seconds: float) -> None:
         assert self.node is not None

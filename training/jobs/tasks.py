@@ -1,6 +1,8 @@
 """Celery's part in jobs: short messages. The tables are the truth; each task can come twice or never."""
 
 import logging
+import time
+from dataclasses import dataclass
 from datetime import timedelta
 
 from celery import current_app, shared_task
@@ -91,13 +93,37 @@ def start(attempt_pk: int) -> bool:
     return node_worker.loop is not None and node_worker.loop.start(attempt_pk)
 
 
+@dataclass
+class Watch:
+    """Since when this process looks at leases without a gap.
+
+    After an outage of the database, or of this worker, every lease has run out, and the nodes need a moment to
+    renew them: nothing is given up before a whole lease was watched.
+    """
+
+    since: float = float("inf")
+    last: float = float("-inf")
+
+    def look(self, now: float) -> bool:
+        if now - self.last > settings.LEASE_SECONDS:
+            self.since = now
+        self.last = now
+        return now - self.since >= settings.LEASE_SECONDS
+
+
+watch = Watch()
+
+
 @shared_task(name="training.reap")
 def reap_tick() -> int:
     """End attempts whose lease ran out, and mark runs lost that nobody heard of. Returns how many."""
     now = timezone.now()
-    late = Attempt.objects.filter(ended_at=None, lease_expires_at__lt=now).values_list("pk", "node__name")
+    late = Attempt.objects.filter(ended_at=None, lease_expires_at__lt=now)
+    found = list(late.values_list("pk", "node__name"))
+    if not watch.look(time.monotonic()):
+        return 0
     ended = 0
-    for pk, node in late:
+    for pk, node in found:
         ended += attempts.end(
             pk, Attempt.Outcome.LOST, f"nothing was heard from the worker of {node} for {settings.LEASE_SECONDS:g} s",
             only_expired=True,
