@@ -16,7 +16,12 @@ def main(base: str, folder: str, paths: list[str]) -> None:
             ("phone-light", 390, 844, "light"),
             ("phone-dark", 390, 844, "dark"),
         ]:
-            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+            page = browser.new_page(
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                is_mobile=width < 600,
+                has_touch=width < 600,
+            )
             page.on("console", lambda m: print(m.type, m.text) if m.type in ("error", "warning") else None)
             page.on("pageerror", lambda e: print("error", e))
             for path in paths:

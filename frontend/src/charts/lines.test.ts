@@ -38,6 +38,13 @@ describe("extents", () => {
     expect(extentY(smoothed([spiked], 0), [0, 200], false, false)!.max).toBe(1e9);
   });
 
+  it("let a branch left behind widen the picture, not flatten it", () => {
+    const exploded = { ...line("e", [[0, 1], [1, 2], [2, 1]]), faded: [line("f", [[1, 2], [2, 1e6]]).columns] };
+    expect(extentY(smoothed([exploded], 0), [0, 2], false, false)).toEqual({ min: 1, max: 2.6, hidden: 0 });
+    const alone = { ...line("g", []), faded: exploded.faded };
+    expect(extentY(smoothed([alone], 0), [0, 2], false, false)!.max).toBe(1e6);
+  });
+
   it("leave air, but none below zero for what is never negative", () => {
     expect(padded({ min: 0, max: 1 }, false)[0]).toBe(0);
     expect(padded({ min: 5, max: 5 }, false)).toEqual([4.5, 5.5]);

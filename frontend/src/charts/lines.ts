@@ -69,11 +69,16 @@ export interface ExtentY {
   hidden: number; // cells that a log axis cannot show
 }
 
-/** Lowest and highest value in an x-range. `robust` leaves out what lies beyond the central 96 %; nothing is removed. */
+const FADED_SHARE = 0.6; // of the height in force, that branches left behind may add above it and below it
+
+/**
+ * Lowest and highest value in an x-range. `robust` leaves out what lies beyond the central 96 %; nothing is removed.
+ * A branch that was left behind is often an explosion: it may widen the picture, but not press the line in force flat.
+ */
 export function extentY(lines: ShownLine[], range: XRange, log: boolean, robust: boolean): ExtentY | null {
   let [min, max, hidden] = [Infinity, -Infinity, 0];
   const middles: number[] = [];
-  const visit = (columns: Columns, shown?: number[]) => {
+  const visit = (columns: Columns, shown?: number[], low = -Infinity, high = Infinity) => {
     // One cell beyond each side, because the line runs on to it.
     const from = Math.max(0, lowerIndex(columns.x, range[0]));
     const to = Math.min(columns.x.length - 1, lowerIndex(columns.x, range[1]) + 1);
@@ -81,16 +86,15 @@ export function extentY(lines: ShownLine[], range: XRange, log: boolean, robust:
       if (log && columns.min[i] <= 0) hidden += 1;
       for (const y of [columns.min[i], columns.max[i], shown ? shown[i] : NaN]) {
         if (!Number.isFinite(y) || (log && y <= 0)) continue;
-        if (y < min) min = y;
-        if (y > max) max = y;
+        if (y < min) min = Math.max(y, low);
+        if (y > max) max = Math.min(y, high);
         if (robust) middles.push(y);
       }
     }
   };
-  for (const line of lines) {
-    visit(line.columns, line.shown);
-    for (const faded of line.faded) visit(faded);
-  }
+  for (const line of lines) visit(line.columns, line.shown);
+  const [low, high] = min < max ? [min, max].map((end, i) => beyond(end, min, max, i, log)) : [-Infinity, Infinity];
+  for (const line of lines) for (const faded of line.faded) visit(faded, undefined, low, high);
   if (min > max) return hidden ? { min: 0.1, max: 1, hidden } : null;
   if (robust && middles.length > 20) {
     middles.sort((a, b) => a - b);
@@ -98,6 +102,11 @@ export function extentY(lines: ShownLine[], range: XRange, log: boolean, robust:
     max = middles[Math.ceil(middles.length * 0.98) - 1];
   }
   return { min, max, hidden };
+}
+
+function beyond(end: number, min: number, max: number, side: number, log: boolean): number {
+  const way = side ? 1 : -1;
+  return log ? end * (max / min) ** (way * FADED_SHARE) : end + way * (max - min) * FADED_SHARE;
 }
 
 /** The ends of the y-axis around an extent, with a little air. */

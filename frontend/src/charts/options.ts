@@ -1,7 +1,7 @@
 /** The settings uPlot gets, in one place. */
 import type uPlot from "uplot";
 import type { XAxis } from "../lib/columns";
-import { secondsLabel, SECOND_INCREMENTS, STEP_INCREMENTS, stepLabel } from "../lib/ticks";
+import { clockLabels, secondsLabel, SECOND_INCREMENTS, STEP_INCREMENTS, stepLabel } from "../lib/ticks";
 import { withUnit, type Unit } from "../lib/units";
 import type { Colour } from "./paint";
 
@@ -55,6 +55,7 @@ export function options(parts: Parts): uPlot.Options {
         gap: 4,
         space: 70,
         ...(parts.x === "step" ? { incrs: STEP_INCREMENTS, values: (_: uPlot, ticks: number[]) => ticks.map(stepLabel) } : {}),
+        ...(parts.x === "time" ? { values: (_: uPlot, ticks: number[]) => clockLabels(ticks) } : {}),
         ...(parts.x === "relative" ? { incrs: SECOND_INCREMENTS, values: (_: uPlot, ticks: number[]) => ticks.map(secondsLabel) } : {}),
       },
       {

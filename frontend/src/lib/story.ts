@@ -3,14 +3,15 @@ import type { Decision, Json } from "../api/types";
 import { exact, integer, number } from "./format";
 
 export function didOf(decision: Decision): string {
-  const { verb, tunable, old_value, new_value, state } = decision;
+  const { verb, tunable, old_value, new_value } = decision;
   const change = tunable ? `${tunable} ${exact(old_value)} → ${exact(new_value)}` : "";
   const words = decision.changes && decision.changes.length > 1 ? decision.changes.map(changeOf).join(", then ") : verb === "set" ? change : verb === "rollback" ? (change ? `roll back, ${change}` : "roll back") : [verb, change].filter(Boolean).join(", ");
-  const lead: Partial<Record<Decision["state"], string>> = {
-    recorded: "Would have changed", proposed: "Proposes", blocked: "Was held back from", rejected: "Was refused", sent: "Sent", expired: "Did not get to",
-  };
-  return `${lead[state] ?? "Did"}: ${words}`;
+  return words;
 }
+
+/** The word before what a decision did, or would do. */
+export const leadOf = ({ state }: Decision): string =>
+  ({ recorded: "Would do", proposed: "Proposes", blocked: "Held back", rejected: "Rejected", expired: "Too late", sent: "Asked for" } as Record<string, string>)[state] ?? "Did";
 
 function changeOf({ verb, tunable, value, old_value }: NonNullable<Decision["changes"]>[number]): string {
   if (verb === "set") return `${tunable} ${old_value === undefined || old_value === null ? "" : `${exact(old_value)} `}→ ${exact(value)}`;
@@ -46,7 +47,8 @@ export function evidenceOf(evidence: Record<string, Json>): { name: string; valu
   });
 }
 
-const signed = (value: number): string => (value > 0 ? `+${number(value)}` : number(value));
+// A true minus, which is as wide as the plus.
+const signed = (value: number): string => (value > 0 ? `+${number(value)}` : number(value).replace("-", "−"));
 
 export const verdictTone = (decision: Decision): "good" | "bad" | "warn" | "accent" | "quiet" => {
   if (decision.state === "proposed") return "warn";

@@ -14,6 +14,20 @@ export function stepLabel(step: number): string {
   return String(step);
 }
 
+/** Times of day for ticks at seconds since the epoch, as short as their distance allows; the date where a day begins. */
+export function clockLabels(ticks: number[]): string[] {
+  const apart = ticks.length > 1 ? ticks[1] - ticks[0] : 60;
+  let day = "";
+  return ticks.map((tick) => {
+    const at = new Date(tick * 1000);
+    const today = `${at.getDate()}.${at.getMonth() + 1}.`;
+    const fresh = day !== "" && today !== day;
+    day = today;
+    if (apart >= 86_400 || fresh) return at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+    return at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...(apart < 60 ? { second: "2-digit" as const } : {}) });
+  });
+}
+
 /** The short form of a length of time that fits under a tick: 30s, 5m, 1h30, 2d. */
 export function secondsLabel(seconds: number): string {
   if (seconds < 0) return `-${secondsLabel(-seconds)}`;

@@ -35,7 +35,9 @@ export class OverviewState {
   }
 
   async load(): Promise<void> {
-    await Promise.all([this.overview.load().then(() => this.follow()), this.experiments.load()]);
+    // Both before the small lines: an experiment's goal says which metric they draw.
+    await Promise.all([this.overview.load(), this.experiments.load()]);
+    this.follow();
     const topics = new Set(this.experiments.data?.map((each) => `experiment:${each.id}`));
     this.topics(topics);
   }

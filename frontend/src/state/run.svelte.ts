@@ -23,6 +23,7 @@ export class RunState {
   board: SeriesBoard;
   private readonly keyList: Resource<string[]>;
   private lineListeners = new Set<(lines: LogLine[] | null) => void>();
+  private branch = 0;
   private known = new Set<string>();
   private unsubscribe: (() => void) | null = null;
 
@@ -86,10 +87,19 @@ export class RunState {
 
   private async load(): Promise<void> {
     await Promise.all([
-      this.run.load().then(() => (this.step = newer(this.step, this.run.data?.last_step))),
+      this.run.load().then(() => this.whereItStands()),
       this.keyList.load().then(() => this.addKeys(this.keyList.data ?? [])),
       ...this.resources().slice(1, -1).map((resource) => resource.load()),
     ]);
+  }
+
+  private whereItStands(): void {
+    const { data } = this.run;
+    if (!data) return;
+    const branch = data.branches.at(-1)?.index ?? 0;
+    // Live points are ahead of what was stored, on the same branch.
+    if (branch >= this.branch) this.step = branch > this.branch ? data.last_step : newer(this.step, data.last_step);
+    this.branch = Math.max(this.branch, branch);
   }
 
   private refresh(): void {
@@ -101,7 +111,9 @@ export class RunState {
   private points(frame: PointsFrame): void {
     this.board.points(this.source, frame);
     let step = this.step;
-    for (const { step: steps } of Object.values(frame.columns)) if (steps.length) step = newer(step, steps[steps.length - 1]);
+    if (frame.branch > this.branch) step = null; // training went back: the highest step is no longer where it stands
+    this.branch = Math.max(this.branch, frame.branch);
+    if (frame.branch === this.branch) for (const { step: steps } of Object.values(frame.columns)) if (steps.length) step = newer(step, steps[steps.length - 1]);
     this.step = step;
     this.lastPointAt = Date.now();
     this.addKeys(Object.keys(frame.columns));

@@ -6,14 +6,20 @@ export interface Shortcut {
 }
 
 const SEQUENCE_MILLISECONDS = 1000;
+const MODIFIERS = new Set(["Shift", "Control", "Alt", "Meta", "AltGraph", "CapsLock"]);
+
+/** What a key means after another one: their sequence where there is such a shortcut, else the key alone. */
+export function match(shortcuts: Shortcut[], before: string, key: string): Shortcut | undefined {
+  return shortcuts.find((each) => each.keys === `${before} ${key}`) ?? shortcuts.find((each) => each.keys === key);
+}
 
 export function listen(shortcuts: Shortcut[]): () => void {
   let first = "";
   let at = 0;
   const pressed = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    const sequence = first && event.timeStamp - at < SEQUENCE_MILLISECONDS ? `${first} ${event.key}` : event.key;
-    const found = shortcuts.find((each) => each.keys === sequence);
+    if (MODIFIERS.has(event.key)) return; // of "?" the Shift comes first, as a key of its own
+    const found = match(shortcuts, event.timeStamp - at < SEQUENCE_MILLISECONDS ? first : "", event.key);
     first = found ? "" : event.key;
     at = event.timeStamp;
     if (!found) return;

@@ -1,0 +1,27 @@
+import { expect, it } from "vitest";
+import { listen, match, type Shortcut } from "./shortcuts";
+
+const make = (...keys: string[]) => {
+  const done: string[] = [];
+  return { done, list: keys.map((each): Shortcut => ({ keys: each, words: "", run: () => done.push(each) })) };
+};
+
+it("takes a sequence before a key alone, and a key alone after any other", () => {
+  const { list } = make("g n", "n", "?");
+  expect(match(list, "g", "n")?.keys).toBe("g n");
+  expect(match(list, "Tab", "?")?.keys).toBe("?");
+  expect(match(list, "", "n")?.keys).toBe("n");
+  expect(match(list, "", "g")).toBeUndefined();
+});
+
+it("does not count Shift as a key, and leaves fields alone", () => {
+  const { list, done } = make("?", "g n");
+  const stop = listen(list);
+  const press = (key: string, on: EventTarget = window) => on.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  for (const key of ["Shift", "?", "g", "Shift", "n"]) press(key);
+  expect(done).toEqual(["?", "g n"]);
+  const field = document.body.appendChild(document.createElement("input"));
+  press("?", field);
+  expect(done.length).toBe(2);
+  stop();
+});

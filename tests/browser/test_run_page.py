@@ -1,0 +1,121 @@
+"""A training is seen and steered from its page: every click here reaches a process that really trains."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.wait import until
+from training.models import Command
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+
+
+def loss_chart(page: Page):
+    return page.get_by_role("region", name="loss", exact=True).locator(".canvas")
+
+
+def drawn(page: Page, name: str) -> str:
+    return loss_chart(page).get_attribute(f"data-{name}") or ""
+
+
+@pytest.fixture
+def page(window, operator, training):
+    return window().log_in(operator).open(f"/runs/{training.code}")
+
+
+def changes(page: Page):
+    return page.get_by_role("list", name="Changes, newest first").get_by_role("listitem")
+
+
+def test_points_appear_and_grow_without_a_reload(page, training):
+    expect(page.get_by_role("heading", name="bold-otter")).to_be_visible()
+    page.evaluate("window.untouched = true")
+    until(lambda: drawn(page, "step"))
+    first = int(drawn(page, "step"))
+    until(lambda: int(drawn(page, "step")) > first + 20)
+    assert int(drawn(page, "points")) > 20
+    # The first read and the live points join without a hole.
+    assert int(drawn(page, "points")) == int(drawn(page, "step")) + 1
+    page.get_by_role("link", name="Logs").click()
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("loss 0.")
+    seen = log.locator(".line").count()
+    expect(log.locator(".line").nth(seen)).to_be_attached()
+    assert page.evaluate("window.untouched"), "the page was loaded again"
+
+
+def test_a_tunable_set_in_the_page_is_applied_at_a_step_and_marked_on_the_chart(page, training):
+    page.get_by_role("link", name=re.compile("^Control")).click()
+    field = page.get_by_role("textbox", name="lr")
+    expect(field).to_have_value("0.1")
+    field.fill("50")
+    expect(page.get_by_text("lr=50 is outside 0.0001 to 10.")).to_be_visible()
+    expect(page.get_by_role("button", name="Apply")).to_be_disabled()
+    field.fill("0.02")
+    page.get_by_role("button", name="Apply").click()
+    expect(changes(page).first).to_contain_text(re.compile(r"applied at step [\d,]+: 0\.1 → 0\.02"))
+    expect(changes(page).first).to_contain_text("ada")
+    command = Command.objects.get(run=training, verb="set")
+    assert (command.state, command.new_value) == ("applied", 0.02)
+    expect(loss_chart(page)).to_have_attribute("data-marks", re.compile(rf"command:{command.pk}\b"))
+    page.get_by_role("switch", name="augment").click()
+    expect(changes(page).first).to_contain_text("off → on")
+    page.get_by_role("button", name="print weights").click()
+    expect(changes(page).first).to_contain_text("applied at step")
+
+
+def test_what_the_process_refuses_shows_its_reason(page, training):
+    page.get_by_role("button", name="Checkpoint", exact=True).click()
+    page.get_by_role("link", name=re.compile("^Control")).click()
+    back = page.get_by_role("button", name="Roll back")
+    expect(back).to_be_visible()
+    Path(training.checkpoints.get().path).unlink()  # a disk that was cleaned behind the site's back
+    back.click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(changes(page).first).to_contain_text("refused")
+    expect(changes(page).first).to_contain_text("No such file")
+    until(lambda: int(drawn(page, "step")) > 0)
+    assert training.process_handle.poll() is None, "a refused change ended the training"
+
+
+def test_a_roll_back_leaves_a_faded_branch(page, training):
+    page.get_by_role("button", name="Checkpoint", exact=True).click()
+    page.get_by_role("link", name=re.compile("^Checkpoints")).click()
+    back = page.get_by_role("button", name="Roll back")
+    expect(back).to_be_visible()
+    saved = training.checkpoints.get().step
+    page.get_by_role("link", name="Charts").click()
+    until(lambda: int(drawn(page, "step") or 0) > saved + 15)
+    page.get_by_role("link", name=re.compile("^Checkpoints")).click()
+    back.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Nothing is erased")
+    dialog.get_by_role("button", name="Roll back").click()
+    expect(dialog).to_be_hidden()
+    page.get_by_role("link", name="Charts").click()
+    expect(loss_chart(page)).to_have_attribute("data-faded", "1")
+    expect(loss_chart(page)).to_have_attribute("data-marks", re.compile(r"checkpoint:\d+"))
+    training.refresh_from_db()
+    assert training.branches[-1]["from_step"] == saved
+    until(lambda: int(drawn(page, "step")) > saved)
+
+
+def test_pause_resume_and_stop(page, training):
+    page.get_by_role("button", name="Pause").click()
+    state = page.locator("header").first
+    expect(state.get_by_text("paused", exact=True)).to_be_visible()
+    stood = int(drawn(page, "step"))
+    page.get_by_role("button", name="Resume").click()
+    expect(state.get_by_text("running", exact=True)).to_be_visible()
+    until(lambda: int(drawn(page, "step")) > stood + 3)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop the run").click()
+    expect(state.get_by_text(re.compile("stopped|finished"))).to_be_visible()
+    expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+    assert training.process_handle.wait(15) == 0

@@ -1,0 +1,112 @@
+"""Login, the queue, submission, nodes, and every page in both themes and on a phone."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from monitoring import nodes
+from tests.support.domain import a_member, a_project
+from training.jobs.submit import submit
+from training.models import Job
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture
+def node():
+    system = {"hostname": "node-a.lab", "os": "Debian 12", "cpu_count": 2, "memory_bytes": 8 * 2**30}
+    latest = {"cpu_utilisation_ratio": 0.42, "memory_used_bytes": 2**30, "memory_total_bytes": 8 * 2**30}
+    return nodes.register(
+        "node-a", {**system, "latest": latest}, [{"kind": "cpu", "index": 0, "name": "CPU slot"}]
+    )
+
+
+def test_a_password_opens_the_site_and_a_wrong_one_is_told(window, operator):
+    page = window().open("/queue")
+    expect(page).to_have_url(re.compile(r"/login\?next=/queue$"))
+    page.get_by_label("Username").fill("ada")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text(re.compile("enter a correct username and password", re.I))).to_be_visible()
+    page.get_by_label("Username").fill("ada")
+    page.get_by_label("Password").fill("x")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Queue")).to_be_visible()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+
+def test_a_job_is_submitted_waits_with_its_reason_and_is_stopped(window, operator, live_site):
+    page = window().log_in(operator).open("/submit")
+    page.get_by_label("Command").fill("python -m training.trainers.cnn --lr '0.01'")
+    expect(page.get_by_text("0.01", exact=True)).to_be_visible()
+    page.get_by_role("combobox", name="Experiment", exact=True).select_option(label="A new experiment…")
+    page.get_by_label("New experiment").fill("digits-cnn")
+    page.get_by_role("button", name="Submit").click()
+    expect(page).to_have_url(re.compile(r"/runs/[a-z0-9]+$"))
+    assert Job.objects.get().argv == ["python", "-m", "training.trainers.cnn", "--lr", "0.01"]
+    page.get_by_role("link", name="Queue").click()
+    row = page.get_by_role("row").filter(has_text="training.trainers.cnn")
+    expect(row).to_contain_text("queued")
+    row.get_by_role("button", name=re.compile("^Stop")).click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop the job").click()
+    expect(page.get_by_text("Nothing waits")).to_be_visible()
+
+
+def test_nodes_show_their_devices(window, operator, node):
+    page = window().log_in(operator).open("/nodes")
+    page.get_by_role("link", name="node-a").click()
+    expect(page.get_by_role("heading", name="node-a")).to_be_visible()
+    expect(page.get_by_text("CPU 0")).to_be_visible()
+    expect(page.get_by_text("Debian 12")).to_be_visible()
+
+
+def test_the_keyboard_alone_gets_about(window, operator):
+    page = window().log_in(operator).open("/")
+    expect(page.get_by_role("heading", name="Experiments", exact=True)).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.keyboard.press("g")
+    page.keyboard.press("n")
+    expect(page.get_by_role("heading", name="Nodes", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_whole_on_a_screen_and_on_a_phone(window, training, node, operator, theme):
+    """No error in the console, nothing against the content security policy, nothing wider than the screen."""
+    submit(experiment=training.experiment, argv=["python", "train.py", "--long", "x" * 200], user=operator)
+    code, experiment = training.code, training.experiment_id
+    tabs = ["control", "decisions", "logs", "system", "config", "checkpoints", "events"]
+    paths = ["/", f"/experiments/{experiment}", f"/runs/{code}", *(f"/runs/{code}?tab={tab}" for tab in tabs)]
+    paths += [f"/compare?runs={code}", "/queue", "/submit", "/nodes", "/nodes/node-a", "/settings"]
+    seen = window(color_scheme=theme, viewport={"width": 390, "height": 844}).log_in(operator)
+    page = seen.open("/")
+    for path in paths:
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        assert page.evaluate(TOO_WIDE) <= 0, f"{path} is wider than a phone"
+        page.set_viewport_size({"width": 1440, "height": 900})
+        assert page.evaluate(TOO_WIDE) <= 0, f"{path} is wider than the screen"
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == theme
+
+
+def test_what_is_not_there_says_so(window, live_site):
+    stranger = a_member(a_project("speech"), "eve")
+    shown = window().log_in(stranger)
+    page = shown.open("/runs/nosuchrun")
+    expect(page.get_by_role("heading", name="No such run")).to_be_visible()
+    # The browser itself writes each 404 into the console.
+    shown.complaints[:] = [each for each in shown.complaints if "404" not in each]
