@@ -88,7 +88,9 @@ class Link:
         self.sdk = sdk
         about = {"source": source, "session": self.session, "role": role, "rank": rank}
         self.spool = Spool(
-            Path(spool_dir) / self.session, about | {"world_size": world_size}, spool_limit_bytes
+            Path(spool_dir) / self.session,
+            about | {"world_size": world_size, "process": self.process},
+            spool_limit_bytes,
         )
         self.seq = self.spool.last_seq
         self.acknowledged = 0

@@ -154,13 +154,15 @@ class Stack:
         from django.contrib.auth import get_user_model
         from django.utils import timezone
 
-        from training.models import ApiToken, TokenKind
+        from training.models import ApiToken, Project, TokenKind
 
         users = get_user_model()
         user = users.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
         if user is None:
             # A password nobody knows: the link lets the admin in, who may then set one of their own.
             user = users.objects.create_superuser("admin", password=secrets.token_urlsafe(32))
+        if not Project.objects.exists():
+            Project.objects.create(slug="main", name="Main")  # so that the first script has where to go
         expires = timezone.now() + LOGIN_LINK_LIFE
         _, token = ApiToken.issue(TokenKind.LOGIN, user=user, name="printed at the start", expires_at=expires)
         return user, f"/login/once/{token}"

@@ -28,6 +28,7 @@ from .processes import Process, group_alive, read_json, signal_name, write_json
 logger = logging.getLogger("supervisor")
 LOOK_EVERY_SECONDS = 0.1
 LAST_WORDS_SECONDS = 60.0
+HAND_IN_SECONDS = 5.0
 CANNOT_EXECUTE = 126
 NOT_FOUND = 127
 
@@ -66,6 +67,7 @@ class Supervisor:
         if started:
             code = self.wait()
             self.clear_group()
+            self.hand_in()
             self.write_exit(code)
         if not self.link.close(LAST_WORDS_SECONDS):
             logger.warning(
@@ -150,6 +152,20 @@ class Supervisor:
                 if time.monotonic() > end:
                     break
                 time.sleep(LOOK_EVERY_SECONDS)
+
+    def hand_in(self) -> None:
+        """Send what a process that was killed had on disk and not yet sent. What cannot be sent stays there."""
+        spool = self.folder / "spool"
+        for left in sorted(spool.iterdir()) if spool.is_dir() else []:
+            about = read_json(left / "about.json") or {}
+            if not about.get("session") or not any(left.glob("*.batches")):
+                continue
+            link = Link(
+                self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", session=about["session"],
+                spool_dir=spool, rank=int(about.get("rank") or 0), world_size=int(about.get("world_size") or 1),
+                attempt=self.spec["attempt"], process=about.get("process") or {},
+            )  # fmt: skip
+            link.close(HAND_IN_SECONDS)
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         # Whoever ends the supervisor means the training.
