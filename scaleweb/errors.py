@@ -11,6 +11,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions, status
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
@@ -37,6 +38,9 @@ def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Resp
         fields = getattr(translated, "fields", {})
         response.data = {"detail": str(detail), "fields": fields}
     set_rollback()
+    # Also from an address that answers in YAML, CSV or HTML when all is well.
+    context["request"].accepted_renderer = JSONRenderer()
+    context["request"].accepted_media_type = JSONRenderer.media_type
     return response
 
 

@@ -64,6 +64,14 @@ def roles(user: Any) -> dict[int, str]:
     return dict(Membership.objects.filter(user=user).values_list("project_id", "role"))
 
 
+def home_project(user: Any) -> Project | None:
+    """Where something goes that names no project: `default`, else the only one the user may write to."""
+    ranks = {pk for pk, role in roles(user).items() if ROLE_RANK[Role(role)] >= ROLE_RANK[Role.OPERATOR]}
+    found = list(Project.objects.filter(pk__in=ranks).order_by("pk"))
+    named = [project for project in found if project.slug == "default"]
+    return named[0] if named else found[0] if len(found) == 1 else None
+
+
 def check(user: Any, thing: Model, role: str) -> None:
     """Raise Http404 without any role in the object's project, PermissionDenied with too low a one."""
     project = project_of(thing)

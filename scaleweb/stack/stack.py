@@ -162,7 +162,7 @@ class Stack:
             # A password nobody knows: the link lets the admin in, who may then set one of their own.
             user = users.objects.create_superuser("admin", password=secrets.token_urlsafe(32))
         if not Project.objects.exists():
-            Project.objects.create(slug="main", name="Main")  # so that the first script has where to go
+            Project.objects.create(slug="default", name="Default")  # so that the first script has where to go
         expires = timezone.now() + LOGIN_LINK_LIFE
         _, token = ApiToken.issue(TokenKind.LOGIN, user=user, name="printed at the start", expires_at=expires)
         return user, f"/login/once/{token}"

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from tests.support.domain import a_member, a_project, a_run
-from training.models import ApiToken, Experiment, Membership, Run, TokenKind
+from training.models import ApiToken, Experiment, Membership, Project, Run, TokenKind
 
 from .conftest import client_of
 
@@ -46,6 +46,21 @@ def test_a_run_by_project_and_name_makes_the_experiment_once(operator, project):
     assert first["experiment_name"] == "Große Frage 🎉"
 
 
+def test_what_names_no_project_goes_home(operator, project):
+    """`scaleweb_sdk.init(experiment="x")` names none."""
+    for body in ({"experiment_name": "x"}, {"experiment_name": "x", "project": ""}):
+        assert operator.ask("POST", "runs", body).json()["project"] == project.slug
+    for slug in ("another", "default"):
+        other = Project.objects.create(slug=slug, name=slug)
+        user = Membership.objects.get(project=project, role="operator").user
+        Membership.objects.create(project=other, user=user, role="operator")
+        answer = operator.ask("POST", "runs", {"experiment_name": "x"})
+        # Two to choose from is a question; `default` answers it.
+        assert (answer.status_code, answer.json().get("project")) == (
+            (400, None) if slug == "another" else (201, slug)
+        )
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -56,7 +71,6 @@ def test_a_run_by_project_and_name_makes_the_experiment_once(operator, project):
         ({"experiment": [1]}, "experiment"),
         ({"project": "none", "experiment_name": "x"}, "project"),
         ({"project": 3, "experiment_name": "x"}, "project"),
-        ({"experiment_name": "x"}, "experiment"),
         ({"surprise": 1}, "surprise"),
         ({"state": "running"}, "state"),
         ({"name": "x" * 201}, "name"),

@@ -52,7 +52,7 @@ def api(stack):
 
 def submit(api, **fields):
     argv = [sys.executable, "-c", textwrap.dedent(SCRIPT.format(steps=STEPS))]
-    job = api.post("jobs", {"project": "main", "experiment_name": "faults", "argv": argv} | fields)
+    job = api.post("jobs", {"experiment_name": "faults", "argv": argv} | fields)
     until(lambda: run_of(api, job)["state"] == "running" and (run_of(api, job)["last_step"] or 0) > 20, 30)
     return job
 

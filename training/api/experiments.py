@@ -31,6 +31,10 @@ class VisibleProject(serializers.SlugRelatedField):
             options["queryset"] = Project.objects.all()
         super().__init__(slug_field="slug", **options)
 
+    def run_validation(self, data: Any = serializers.empty) -> Project | None:
+        # "" means none was named, where none need be.
+        return super().run_validation(serializers.empty if data == "" and not self.required else data)
+
     def get_queryset(self) -> QuerySet[Project]:
         return access.visible(super().get_queryset(), self.context["request"].user)
 

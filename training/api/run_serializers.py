@@ -31,6 +31,9 @@ class TagList(serializers.ListField):
         super().__init__(max_length=MAX_TAGS, **options)
 
     def to_internal_value(self, data: Any) -> list[str]:
+        # Counted before doubles are left out: a list of a million equal tags is a mistake as well.
+        if isinstance(data, list) and len(data) > MAX_TAGS:
+            raise ValidationError(f"{len(data)} tags; at most {MAX_TAGS} are kept.")
         return list(dict.fromkeys(super().to_internal_value(data)))
 
 
@@ -66,7 +69,10 @@ class VisibleRun(serializers.SlugRelatedField):
 
 
 class InExperiment(StrictSerializer):
-    """Mixin for what is created in an experiment: by its id, or by project and name, made when it is new."""
+    """Mixin for what is created in an experiment: by its id, or by project and name, made when it is new.
+
+    Without a project it goes to `default`, or to the only one the caller may write to.
+    """
 
     def chosen_experiment(self, data: dict[str, Any]) -> Experiment:
         """Take the three fields out of `data`. Raises ValidationError, or PermissionDenied."""
@@ -80,9 +86,12 @@ class InExperiment(StrictSerializer):
                 )
             access.check(user, experiment, Role.OPERATOR)
             return experiment
-        if project is None or not name:
+        if not name:
+            raise ValidationError({"experiment": ["This field is required, or experiment_name."]})
+        project = project or access.home_project(user)
+        if project is None:
             raise ValidationError(
-                {"experiment": ["This field is required, or project with experiment_name."]}
+                {"project": ["This field is required: you may write to several projects, or to none."]}
             )
         access.check(user, project, Role.OPERATOR)
         return named_experiment(project, name, user)
