@@ -15,7 +15,7 @@ from tests.support.domain import a_user
 from training.commands import issue
 from training.models import Command, Run, Tunable
 
-pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(databases="__all__")]
 
 
 def test_a_run_with_far_too_high_a_rate_is_rescued_and_the_story_is_told(clock, published):
@@ -237,7 +237,7 @@ def test_a_tick_repeated_at_the_same_moment_changes_nothing(clock):
     assert ([(d.pk, d.state, d.verdict) for d in live.decisions], Command.objects.count()) == before
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, databases="__all__")
 def test_two_ticks_at_once_decide_once(clock):
     live = LiveRun(clock, 0.0003, 12)
     live.train(160)
