@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -103,6 +103,8 @@ class Link:
         self._closing = threading.Event()
         self._deadline = float("inf")
         self._connection: ClientConnection | None = None
+        # After a reconnect, what the server lacks is read from disk as it is sent: an hour of it fits no memory.
+        self._backlog: Iterator[Batch] = iter(())
         self._unsent: deque[Batch] = deque()
         self._thread = threading.Thread(target=self._run, name="scaleweb-link", daemon=True)
         self._thread.start()
@@ -274,12 +276,13 @@ class Link:
 
     def _send_batches(self) -> None:
         assert self._connection is not None
-        while self._unsent and self.sent - self.acknowledged < MAX_IN_FLIGHT:
-            batch = self._unsent.popleft()
-            if batch.seq <= self.sent:
-                continue
-            self._connection.send(protocol.encode(batch))
-            self.sent = batch.seq
+        while self.sent - self.acknowledged < MAX_IN_FLIGHT:
+            batch = next(self._backlog, None) or (self._unsent.popleft() if self._unsent else None)
+            if batch is None:
+                return
+            if batch.seq > self.sent:
+                self._connection.send(protocol.encode(batch))
+                self.sent = batch.seq
 
     def _receive(self) -> None:
         """Wait for the server, the flush interval or a wake-up, whichever is first."""
@@ -293,7 +296,7 @@ class Link:
                 return
             if left <= 0 or (self._closing.is_set() and self.acknowledged >= self.seq):
                 return
-            if self._unsent:
+            if self.sent < self.seq:
                 self._send_batches()
 
     def _handle(self, frame: Any) -> None:
@@ -310,7 +313,7 @@ class Link:
             self.acknowledged = max(self.acknowledged, message.last_seq)
             self.sent = message.last_seq
             self.spool.acknowledge(message.last_seq)
-            self._unsent = deque(self.spool.after(message.last_seq))
+            self._backlog, self._unsent = self.spool.after(message.last_seq), deque()
             if self.on_welcome is not None:
                 self.on_welcome(message)
             self.connected.set()

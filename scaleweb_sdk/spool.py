@@ -11,7 +11,12 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows
+    fcntl = None  # type: ignore[assignment]
 
 from .protocol import Batch, decode_up, encode
 
@@ -23,17 +28,22 @@ class SpoolFull(Exception):
     """The spool has reached its limit; the message says which limit and where the spool is."""
 
 
+class SpoolInUse(Exception):
+    """A living process writes to the spool."""
+
+
 class Spool:
-    """The batches of one session, in a folder of its own.
+    """The batches of one session, in a folder of its own; one process at a time has it open.
 
     about: what `sync` needs to send them later (source, session, role, rank …), kept as about.json.
-    limit_bytes: the most it may hold; `append` raises SpoolFull beyond it.
+    limit_bytes: the most it may hold; `append` raises SpoolFull beyond it. Raises SpoolInUse.
     """
 
     def __init__(self, folder: Path, about: dict[str, Any] | None = None, limit_bytes: int = 2**30) -> None:
         self.folder = folder
         self.limit_bytes = limit_bytes
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = taken(folder / "in-use")
         self.about = self._describe(about)
         self.last_seq = 0
         self.bytes = 0
@@ -84,6 +94,12 @@ class Spool:
             del self._segments[path]
 
     def close(self) -> None:
+        self._close_segment()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _close_segment(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -100,15 +116,17 @@ class Spool:
 
     def _describe(self, about: dict[str, Any] | None) -> dict[str, Any]:
         path = self.folder / "about.json"
+        known = dict(json.loads(path.read_text())) if path.exists() else {}
         if about is None:
-            return dict(json.loads(path.read_text())) if path.exists() else {}
+            return known
+        about = known | about
         temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps(about))
         os.replace(temporary, path)
         return about
 
     def _roll(self, seq: int) -> None:
-        self.close()
+        self._close_segment()
         self._file = open(self.folder / f"{seq:012d}.batches", "ab")  # noqa: SIM115  open until it is full
 
     def _mend(self, path: Path) -> int:
@@ -119,6 +137,20 @@ class Spool:
         if path.stat().st_size > good:
             os.truncate(path, good)
         return last
+
+
+def taken(path: Path) -> IO[str] | None:
+    """A lock on the spool that the kernel gives back when its process ends. Raises SpoolInUse."""
+    file = open(path, "a")  # noqa: SIM115  open for as long as the lock is held
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise SpoolInUse(f"the spool {path.parent} is in use by a living process") from None
+        except OSError:
+            pass  # a network file system without locks: then there is no protection, but a spool
+    return file
 
 
 def read_segment(path: Path) -> Iterator[tuple[Batch, int]]:

@@ -82,7 +82,9 @@ def init(
         applied_seq=lambda: run.applied_seq,
         fill=run.fill,
     )
-    link.spool.describe(wanted=wanted, started=process.describe()["started_at"])
+    link.spool.describe(wanted=wanted, started=process.describe()["started_at"], attempt=link.attempt)
+    if link.source and link.token:
+        link.spool.describe(url=url, token=link.token)  # so that `scaleweb sync` can send what is left
     run.attach(link)
     if config:
         run.config.update(config)
@@ -116,7 +118,7 @@ def create(run: Run, link: Link, url: str, token: str, wanted: dict[str, Any]) -
             return
         run.code = made["code"]
         run.address = f"{url.rstrip('/')}/runs/{run.code}"
-        link.spool.describe(source=f"run:{run.code}", token=made["token"])
+        link.spool.describe(source=f"run:{run.code}", token=made["token"], url=url)
         link.source, link.token = f"run:{run.code}", made["token"]
         link.flush()
         print(f"scaleweb: {run.address}")

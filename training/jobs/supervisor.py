@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from scaleweb_sdk.link import Link, Parcel
+from scaleweb_sdk.spool import SpoolInUse
 
 from .output import Follower, LastLines
 from .processes import Process, group_alive, read_json, signal_name, write_json
@@ -156,16 +157,17 @@ class Supervisor:
     def hand_in(self) -> None:
         """Send what a process that was killed had on disk and not yet sent. What cannot be sent stays there."""
         spool = self.folder / "spool"
-        for left in sorted(spool.iterdir()) if spool.is_dir() else []:
+        for left in sorted(path for path in spool.iterdir() if path.is_dir()) if spool.is_dir() else []:
             about = read_json(left / "about.json") or {}
             if not about.get("session") or not any(left.glob("*.batches")):
                 continue
-            link = Link(
-                self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", session=about["session"],
-                spool_dir=spool, rank=int(about.get("rank") or 0), world_size=int(about.get("world_size") or 1),
-                attempt=self.spec["attempt"], process=about.get("process") or {},
-            )  # fmt: skip
-            link.close(HAND_IN_SECONDS)
+            with contextlib.suppress(SpoolInUse):  # a grandchild of it lives on, and writes
+                link = Link(
+                    self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", session=about["session"],
+                    spool_dir=spool, rank=int(about.get("rank") or 0), world_size=int(about.get("world_size") or 1),
+                    attempt=self.spec["attempt"], process=about.get("process") or {},
+                )  # fmt: skip
+                link.close(HAND_IN_SECONDS)
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         # Whoever ends the supervisor means the training.
