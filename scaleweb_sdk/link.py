@@ -44,7 +44,7 @@ class Parcel(NamedTuple):
 class Link:
     """A durable, ordered way up for points, lines and events, and a way down for orders.
 
-    url: the site, "http://host:8000". token: a run or node token. source: "run:<code>" or "node:<name>".
+    url: the site, "http://host:8000"; "" keeps everything on disk for `scaleweb sync`. token: a run or node token. source: "run:<code>" or "node:<name>".
     spool_dir: the session's batches are kept in a folder below it until the server acknowledged them.
     on_orders is called from the link's thread with a list of Order; it must not block.
     applied_seq gives the last command applied, asked at each connection.
@@ -176,7 +176,8 @@ class Link:
                 self._wake.clear()
             if closing:
                 done = self.acknowledged >= self.seq and not self._pending
-                if done or self.refused is not None or time.monotonic() > self._deadline:
+                nowhere = not self.url  # offline: what is on disk is all there is to do
+                if done or nowhere or self.refused is not None or time.monotonic() > self._deadline:
                     break
         try:
             self._gather()

@@ -61,14 +61,12 @@ def init(
         )
     wanted = {
         "experiment_name": experiment or Path(os.environ.get("PWD", ".")).name or "default",
-        "project": project,
-        "name": name,
-        "tags": tags or [],
         "config": plain(config or {}),
     }
+    wanted |= {key: value for key, value in (("project", project), ("name", name), ("tags", tags)) if value}
     session = uuid.uuid4().hex
     link = Link(
-        url,
+        url if online else "",
         token if online and (code or rank) else "",
         f"run:{code}" if code else "",
         session=session,

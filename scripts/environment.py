@@ -85,12 +85,28 @@ def install(python: Path, files: list[str]) -> None:
     stamp.write_text(digest.hexdigest())
 
 
+def offer_sdk(python: Path) -> None:
+    """`import scaleweb_sdk` and the command `scaleweb` in this environment, straight from the sources."""
+    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())
+    link = packages / "scaleweb_sdk"
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(TOP / "scaleweb_sdk")
+    script = FOLDER / "bin" / "scaleweb"
+    if not script.exists():
+        script.write_text(f'#!/bin/sh\nexec "{python}" -m scaleweb_sdk "$@"\n')
+        script.chmod(0o755)
+
+
 def main() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036  it may well be run by an older one
         fail(
             f"Python 3.11 or newer is needed; this is {platform.python_version()}. Name one: make PYTHON=python3.12"
         )
-    install(make_environment(), sys.argv[1:] or ["requirements.txt"])
+    python = make_environment()
+    install(python, sys.argv[1:] or ["requirements.txt"])
+    offer_sdk(python)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -25,6 +25,7 @@ from training import access
 from training.models import Role, Run
 
 from .permissions import ProjectRole
+from .streaming import streamed
 
 MAX_SOURCES, MAX_KEYS = 100, 200
 MAX_LINES = 5000
@@ -249,9 +250,8 @@ class Export(APIView):
         keys = chosen_keys(wanted.validated_data["keys"], known)
         form = wanted.validated_data["format"]
         write = csv_pieces if form == "csv" else jsonl_pieces
-        response = StreamingHttpResponse(
-            write(run.source, keys), content_type="text/csv" if form == "csv" else "application/jsonl"
-        )
+        content_type = "text/csv" if form == "csv" else "application/jsonl"
+        response = streamed(request._request, write(run.source, keys), content_type)
         response["Content-Disposition"] = f'attachment; filename="run-{run.code}.{form}"'
         return response
 

@@ -1,0 +1,125 @@
+"""The command `scaleweb` against the real site, as a person types it."""
+
+import io
+import json
+
+import pytest
+
+import scaleweb_sdk
+from scaleweb_sdk.cli import main
+from tests.support.domain import a_member, a_project, a_run, a_run_token
+from tests.support.wait import until
+from training.models import ApiToken, Job, TokenKind
+
+pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, databases="__all__")]
+
+
+@pytest.fixture
+def project(transactional_db):
+    return a_project("default")
+
+
+@pytest.fixture
+def logged_in(live_site, project, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("SCALEWEB_URL", "SCALEWEB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    token = ApiToken.issue(TokenKind.USER, user=a_member(project))[1]
+    monkeypatch.setattr("sys.stdin", io.StringIO(token + "\n"))
+    assert main(["login", live_site.url, "--token-stdin"]) == 0
+    assert "as ada" in capsys.readouterr().out
+    assert (tmp_path / "config/scaleweb/config.json").stat().st_mode & 0o077 == 0
+    return live_site
+
+
+@pytest.fixture
+def say(capsys):
+    """Runs a command; returns (exit code, what it printed, what it complained of)."""
+
+    def run(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def training(logged_in, project, tmp_path, monkeypatch):
+    """A run that trains in this process."""
+    row = a_run(project)
+    monkeypatch.setenv("SCALEWEB_RUN", row.code)
+    run = scaleweb_sdk.init(url=logged_in.url, token=a_run_token(row), dir=tmp_path / "spool", capture=False)
+    monkeypatch.delenv("SCALEWEB_RUN")
+    run.tunable("lr", 0.1, low=0.001, high=1.0)
+    run.step({"loss": 0.5})
+    until(lambda: row.tunables.exists())
+    yield row, run
+    run.finish(timeout=5)
+
+
+def test_submit_queues_what_follows_the_dashes(logged_in, say, tmp_path):
+    code, said, _ = say(
+        "submit", "--experiment", "digits", "--devices", "1-2", "--retries", 3, "--env", "A=b=c", "--tag", "x", "--cwd",
+        tmp_path, "--", "python", "train.py", "--lr", "0.1",
+    )  # fmt: skip
+    job = Job.objects.get()
+    assert code == 0
+    assert job.code in said
+    assert f"{logged_in.url}/runs/{job.run.code}" in said
+    assert job.argv == ["python", "train.py", "--lr", "0.1"]
+    assert (job.min_devices, job.max_devices, job.max_retries, job.env) == (1, 2, 3, {"A": "b=c"})
+    assert (job.cwd, job.run.tags, job.run.experiment.name) == (str(tmp_path), ["x"], "digits")
+    assert job.code in say("jobs")[1]
+    assert say("stop", job.run.code)[:2] == (0, "stopped\n")
+
+
+def test_set_waits_for_the_answer_and_tells_it(say, training):
+    row, run = training
+    import threading
+
+    steps = threading.Thread(
+        target=lambda: until(lambda: run.step({"loss": 0.4}) or run.applied_seq >= 1, every=0.01)
+    )
+    steps.start()
+    code, said, _ = say("set", row.code, "lr", "0.2", "--reason", "too slow")
+    steps.join()
+    assert code == 0
+    assert "set lr applied at step" in said
+    assert "0.1 -> 0.2" in said
+    assert row.commands.get().reason == "too slow"
+
+
+def test_what_the_site_refuses_is_told_in_its_words(say, training):
+    row, _ = training
+    code, _, complaint = say("set", row.code, "lr", "7")
+    assert code == 1
+    assert "0.001" in complaint
+    assert "value" in complaint
+    assert say("set", row.code, "speed", "7")[2].count("declares") >= 1
+    assert say("show", "nosuchrun")[0] == 1
+    assert "expected NAME=VALUE" in say("submit", "--env", "A", "--", "true")[2]
+    assert "what is to be run" in say("submit")[2]
+
+
+def test_runs_show_logs_and_export(say, training):
+    row, _ = training
+    until(lambda: "loss" in say("runs")[1])
+    said = say("show", row.code)[1]
+    assert "lr" in said
+    assert "loss" in said
+    point = json.loads(say("export", row.code, "--keys", "loss")[1].splitlines()[0])
+    assert (point["key"], point["value"]) == ("loss", 0.5)
+    assert say("export", row.code, "--format", "csv")[1].startswith("key,branch,step,time,value")
+    assert say("logs", row.code)[0] == 0
+
+
+def test_a_site_that_is_away_is_a_sentence(say, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("SCALEWEB_URL", "http://127.0.0.1:9")
+    assert "scaleweb login" in say("runs")[2]
+    monkeypatch.setenv("SCALEWEB_TOKEN", "x")
+    code, _, complaint = say("runs")
+    assert code == 1
+    assert "http://127.0.0.1:9 does not answer" in complaint
