@@ -95,6 +95,7 @@ function runs(site, method, code, what, query, body) {
   if (!what) return [200, site.shown(run)];
   if (what === "keys") return [200, site.keys(run)];
   if (what === "commands" && method === "POST") return site.command(run, body);
+  if (what === "replay") return [200, { decisions: run.decisions.map((each) => ({ ...each, id: null, state: "recorded" })), problems: {}, moments: 120 }];
   if (what === "logs") {
     const start = Number(query.get("start") ?? -500);
     const search = query.get("search") ?? "";

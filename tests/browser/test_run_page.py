@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from control.models import ControllerSettings
 from tests.support.wait import until
 from training.models import Command
 
@@ -104,6 +105,11 @@ def test_a_roll_back_leaves_a_faded_branch(page, training):
     training.refresh_from_db()
     assert training.branches[-1]["from_step"] == saved
     until(lambda: int(drawn(page, "step")) > saved)
+    page.get_by_role("link", name="Story").click()
+    page.get_by_text("With checkpoints", exact=True).click()
+    told = page.get_by_role("list", name="What happened, newest first")
+    for words in [f"Roll back to step {saved}", "Went back", "Checkpoint saved", "Running"]:
+        expect(told).to_contain_text(words)
 
 
 def test_pause_resume_and_stop(page, training):
@@ -119,3 +125,25 @@ def test_pause_resume_and_stop(page, training):
     expect(state.get_by_text(re.compile("stopped|finished"))).to_be_visible()
     expect(page.get_by_role("button", name="Pause")).to_be_hidden()
     assert training.process_handle.wait(15) == 0
+
+
+def test_the_controller_is_set_within_its_guards_and_replayed(page, window, training):
+    window.allowed.append("status of 400")
+    page.get_by_role("link", name=re.compile("^Decisions")).click()
+    page.get_by_text("Observe", exact=True).click()
+    expect(page.get_by_text("Decides and records, changes nothing")).to_be_visible()
+    page.get_by_role("button", name="Policies and guards").click()
+    dialog = page.get_by_role("dialog", name="Controller")
+    dialog.get_by_label("Most changes").fill("-1")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_text(re.compile("must lie in 0"))).to_be_visible()
+    dialog.get_by_label("Most changes").fill("5")
+    dialog.get_by_role("switch", name="Use learning_rate").click()
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    settings = ControllerSettings.objects.get(experiment=training.experiment)
+    assert settings.mode == "observe"
+    assert settings.guards == {"max_changes": 5}
+    assert settings.policies == {"learning_rate": {"enabled": False}}
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text(re.compile(r"Asked at \d+ moments, they would have decided"))).to_be_visible()

@@ -63,6 +63,9 @@ export const approve = (id: number) => post<t.Decision>(path`decisions/${id}/app
 export const reject = (id: number) => post<t.Decision>(path`decisions/${id}/reject`);
 export const undo = (id: number) => post<t.Decision>(path`decisions/${id}/undo`);
 
+/** What the policies would have decided on this run; nothing is stored or sent. */
+export const replay = (code: string) => post<t.Replay>(path`runs/${code}/replay`);
+
 export const submitJob = (body: Record<string, unknown>) => post<t.Job>("jobs", body);
 export const job = (code: string, signal?: Signal) => ask<t.Job>(path`jobs/${code}`, { signal });
 export const stopJob = (code: string) => post<t.Job>(path`jobs/${code}/stop`);

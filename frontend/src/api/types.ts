@@ -203,6 +203,13 @@ export interface Decision {
   judged_at: string | null;
 }
 
+/** Decisions as elsewhere, but stored nowhere: their id is null. */
+export interface Replay {
+  decisions: Decision[];
+  problems: Record<string, string>;
+  moments: number;
+}
+
 export interface RunEvent {
   id: number;
   at: string;

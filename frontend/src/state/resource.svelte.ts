@@ -1,4 +1,5 @@
 /** Something read from the server, read again when told to; the newest question wins. */
+import { untrack } from "svelte";
 import { ApiError, isAbort, messageOf } from "../api/client";
 
 export class Resource<T> {
@@ -20,7 +21,8 @@ export class Resource<T> {
     this.controller = controller;
     this.loading = true;
     try {
-      const data = await this.read(controller.signal);
+      // An effect that loads runs again for its own reasons, not for what the question happened to read.
+      const data = await untrack(() => this.read(controller.signal));
       if (this.controller !== controller) return;
       this.data = data;
       this.error = "";

@@ -1,0 +1,72 @@
+/** A run's story: what happened to it, who or what did it and why, in one line of time, newest first. */
+import type { Checkpoint, Command, Decision, RunEvent } from "../api/types";
+import { fateOf, toneOf, whatOf } from "./command";
+import { number } from "./format";
+import { didOf, leadOf, verdictOf, verdictTone } from "./story";
+
+export type Tone = "good" | "bad" | "warn" | "accent" | "quiet";
+
+export interface Entry {
+  id: string; // "decision:12"
+  at: number; // milliseconds since the epoch
+  step: number | null;
+  tone: Tone;
+  title: string;
+  words: string;
+  who: string;
+  tab: string; // the part of the run's page that tells more, "" where there is none
+  more: string; // a traceback
+}
+
+export interface Sources {
+  events: RunEvent[];
+  commands: Command[];
+  decisions: Decision[];
+  checkpoints: Checkpoint[];
+}
+
+// What the lists beside the events tell better, with more to say.
+const TOLD_ELSEWHERE = new Set(["checkpoint", "command", "decision", "tunable"]);
+
+export function chronicle({ events, commands, decisions, checkpoints }: Sources): Entry[] {
+  const out = [
+    ...events.filter((event) => !TOLD_ELSEWHERE.has(event.kind)).map(fromEvent),
+    // What the controller had done is told by its decision.
+    ...commands.filter((command) => command.by_person).map(fromCommand),
+    ...decisions.flatMap(fromDecision),
+    ...checkpoints.map(fromCheckpoint),
+  ];
+  return out.sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1));
+}
+
+const STATE_TONES: Record<string, Tone> = { running: "good", finished: "good", failed: "bad", lost: "bad", paused: "warn", stopping: "warn" };
+const TITLES: Record<string, string> = { error: "Error", branch: "Went back", reflex: "Reflex", note: "Note", resumed: "Resumed" };
+
+function fromEvent(event: RunEvent): Entry {
+  const base = { id: `event:${event.id}`, at: Date.parse(event.at), step: event.step, who: event.actor, tab: "", more: typeof event.data.traceback === "string" ? event.data.traceback : "" };
+  if (event.kind === "state") return { ...base, tone: STATE_TONES[event.new] ?? "quiet", title: sentence(event.new), words: event.reason || (event.old ? `was ${event.old}` : "") };
+  const tone = event.kind === "error" ? "bad" : event.kind === "reflex" || event.kind === "branch" ? "warn" : "quiet";
+  return { ...base, tone, title: TITLES[event.kind] ?? sentence(event.kind.replaceAll("_", " ")), words: event.reason || [event.old, event.new].filter(Boolean).join(" → ") };
+}
+
+function fromCommand(command: Command): Entry {
+  const at = Date.parse(command.applied_at ?? command.created_at);
+  const words = [fateOf(command), command.reason].filter(Boolean).join(" · ");
+  return { id: `command:${command.id}`, at, step: command.applied_step, tone: toneOf(command.state), title: whatOf(command), words, who: command.asked_by, tab: "control", more: "" };
+}
+
+/** The decision when it was made, and its verdict when that came. */
+function fromDecision(decision: Decision): Entry[] {
+  const base = { id: `decision:${decision.id}`, who: decision.policy.replaceAll("_", " "), tab: "decisions", more: "" };
+  const made: Entry = { ...base, at: Date.parse(decision.created_at), step: decision.decided_step, tone: decision.state === "proposed" ? "warn" : "accent", title: `${leadOf(decision)}: ${didOf(decision)}`, words: [decision.reason, decision.blocked_by].filter(Boolean).join(" ") };
+  if (!decision.judged_at || !decision.verdict) return [made];
+  return [made, { ...base, id: `${base.id}:verdict`, at: Date.parse(decision.judged_at), step: decision.judge_at_step, tone: verdictTone(decision), title: `It was ${decision.verdict}`, words: verdictOf(decision) }];
+}
+
+function fromCheckpoint(checkpoint: Checkpoint): Entry {
+  const loss = checkpoint.metrics.loss;
+  const words = [checkpoint.reason, typeof loss === "number" ? `loss ${number(loss)}` : "", checkpoint.available ? "" : "its file is gone"].filter(Boolean).join(" · ");
+  return { id: `checkpoint:${checkpoint.id}`, at: Date.parse(checkpoint.created_at), step: checkpoint.step, tone: "quiet", title: "Checkpoint saved", words, who: "", tab: "checkpoints", more: "" };
+}
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,22 @@
+import { expect, it } from "vitest";
+import type { Controller } from "../api/types";
+import { changesOf, defaultOf, labelOf } from "./controller";
+
+const controller = {
+  mode: "act", policies: { divergence: { enabled: true, factor: 0.3, metric: "" } }, guards: { cooldown_steps: 50 }, available: [], changed_at: null,
+} as Controller;
+
+it("sends only what differs from what is in force", () => {
+  const drafts = { "policies.divergence.factor": "0.30", "policies.divergence.enabled": false, "policies.divergence.metric": " val/loss ", "guards.cooldown_steps": "80" };
+  expect(changesOf(controller, drafts)).toEqual({ errors: {}, body: { policies: { divergence: { enabled: false, metric: "val/loss" } }, guards: { cooldown_steps: 80 } } });
+  expect(changesOf(controller, {}).body).toEqual({});
+});
+
+it("names the field that is not a number", () => {
+  expect(Object.keys(changesOf(controller, { "guards.cooldown_steps": "soon" }).errors)).toEqual(["guards.cooldown_steps"]);
+});
+
+it("says what the default would be, where another figure is in force", () => {
+  expect([defaultOf(0.3, 0.3), defaultOf(0.5, 0.3), defaultOf("loss", "")]).toEqual(["", "By default 0.3", "By default empty"]);
+  expect(labelOf("factor_when_never_healthy")).toBe("Factor when never healthy");
+});
