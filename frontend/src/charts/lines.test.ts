@@ -50,6 +50,8 @@ describe("extents", () => {
     expect(padded({ min: 5, max: 5 }, false)).toEqual([4.5, 5.5]);
     expect(padded({ min: 0, max: 0 }, false)).toEqual([-1, 1]);
     expect(padded({ min: 1, max: 1 }, true)).toEqual([0.5, 2]);
+    expect(padded({ min: 0.98, max: 1 }, false, true)).toEqual([0, 1]);
+    expect(padded({ min: 0, max: 3.5 }, false, true)[1]).toBeGreaterThan(3.5);
   });
 });
 

@@ -109,8 +109,9 @@ function beyond(end: number, min: number, max: number, side: number, log: boolea
   return log ? end * (max / min) ** (way * FADED_SHARE) : end + way * (max - min) * FADED_SHARE;
 }
 
-/** The ends of the y-axis around an extent, with a little air. */
-export function padded({ min, max }: { min: number; max: number }, log: boolean): [number, number] {
+/** The ends of the y-axis around an extent, with a little air. `whole`: a share of something, drawn from 0 to all of it. */
+export function padded({ min, max }: { min: number; max: number }, log: boolean, whole = false): [number, number] {
+  if (whole && !log && min >= 0 && max <= 1) return [0, 1];
   if (log) return min === max ? [min / 2, max * 2] : [min / (max / min) ** 0.05, max * (max / min) ** 0.05];
   if (min === max) {
     const air = Math.abs(min) * 0.1 || 1;

@@ -2,7 +2,7 @@
 import type uPlot from "uplot";
 import type { XAxis } from "../lib/columns";
 import { clockLabels, secondsLabel, SECOND_INCREMENTS, STEP_INCREMENTS, stepLabel } from "../lib/ticks";
-import { withUnit, type Unit } from "../lib/units";
+import { tickLabels, type Unit } from "../lib/units";
 import type { Colour } from "./paint";
 
 export interface Parts {
@@ -64,7 +64,7 @@ export function options(parts: Parts): uPlot.Options {
         gap: 6,
         space: 34,
         ...(parts.unit.startsWith("bytes") ? { incrs: BYTES } : {}),
-        values: (_: uPlot, ticks: (number | null)[]) => ticks.map((tick) => (tick === null ? "" : withUnit(tick, parts.unit))),
+        values: (_: uPlot, ticks: (number | null)[]) => tickLabels(ticks, parts.unit),
       },
     ],
     series: [

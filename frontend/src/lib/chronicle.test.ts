@@ -17,7 +17,7 @@ it("tells what happened newest first, and a decision twice: when made and when j
     events: [event(1, 0, { old: "starting", new: "running" }), event(2, 4, { kind: "error", reason: "NaN", data: { traceback: "line 41" } }), event(3, 1, { kind: "checkpoint" })],
     commands: [command, { ...command, id: 8, by_person: false }], decisions: [decision], checkpoints: [checkpoint],
   });
-  expect(told.map((each) => each.title)).toEqual(["It was better", "Did: lr 3 → 0.3", "Error", "lr to 3", "Checkpoint saved", "Running"]);
+  expect(told.map((each) => each.title)).toEqual(["It helped", "Did: lr 3 → 0.3", "Error", "lr to 3", "Checkpoint saved", "Running"]);
   expect(told[0].words).toBe("The loss is 0.5 where 8 was forecast.");
   expect(told[2].more).toBe("line 41");
   expect(told[3].words).toBe("applied at step 50: 0.1 → 3 · too slow");

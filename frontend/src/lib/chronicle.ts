@@ -39,6 +39,7 @@ export function chronicle({ events, commands, decisions, checkpoints }: Sources)
   return out.sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1));
 }
 
+const VERDICTS: Record<string, string> = { better: "It helped", same: "It made no difference", worse: "It made things worse", unclear: "Its effect is unclear" };
 const STATE_TONES: Record<string, Tone> = { running: "good", finished: "good", failed: "bad", lost: "bad", paused: "warn", stopping: "warn" };
 const TITLES: Record<string, string> = { error: "Error", branch: "Went back", reflex: "Reflex", note: "Note", resumed: "Resumed" };
 
@@ -60,7 +61,7 @@ function fromDecision(decision: Decision): Entry[] {
   const base = { id: `decision:${decision.id}`, who: decision.policy.replaceAll("_", " "), tab: "decisions", more: "" };
   const made: Entry = { ...base, at: Date.parse(decision.created_at), step: decision.decided_step, tone: decision.state === "proposed" ? "warn" : "accent", title: `${leadOf(decision)}: ${didOf(decision)}`, words: [decision.reason, decision.blocked_by].filter(Boolean).join(" ") };
   if (!decision.judged_at || !decision.verdict) return [made];
-  return [made, { ...base, id: `${base.id}:verdict`, at: Date.parse(decision.judged_at), step: decision.judge_at_step, tone: verdictTone(decision), title: `It was ${decision.verdict}`, words: verdictOf(decision) }];
+  return [made, { ...base, id: `${base.id}:verdict`, at: Date.parse(decision.judged_at), step: decision.judge_at_step, tone: verdictTone(decision), title: VERDICTS[decision.verdict] ?? decision.verdict, words: [verdictOf(decision), typeof decision.measured.undo === "string" ? decision.measured.undo : ""].filter(Boolean).join(" ") }];
 }
 
 function fromCheckpoint(checkpoint: Checkpoint): Entry {

@@ -40,7 +40,7 @@ export function compact(value: Maybe): string {
   return number(value);
 }
 
-export function bytes(value: Maybe): string {
+export function bytes(value: Maybe, digits = 3): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let rest = Math.abs(value);
@@ -49,7 +49,7 @@ export function bytes(value: Maybe): string {
     rest /= 1024;
     unit += 1;
   }
-  const shown = unit === 0 || rest >= 100 ? Math.round(rest) : Number(rest.toPrecision(3));
+  const shown = unit === 0 || (rest >= 100 && digits <= 3) ? Math.round(rest) : Number(rest.toPrecision(digits));
   return `${value < 0 ? "-" : ""}${shown} ${units[unit]}`;
 }
 

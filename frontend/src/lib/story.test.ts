@@ -14,6 +14,7 @@ it("tells what was done, expected and found", () => {
   const changes = [{ verb: "rollback", value: { step: 1200 } }, { verb: "set", tunable: "lr", value: 0.03, old_value: 0.3 }];
   expect(didOf({ ...decision, changes })).toBe("roll back to step 1,200, then lr 0.3 → 0.03");
   expect(expectedOf(decision)).toBe("loss −0.4 (−0.6 to −0.1) by step 1,300, against leaving it alone");
+  expect(expectedOf({ ...decision, expected: { metric: "loss", effect: -0.276, low: -0.55, high: 0.02, unit: "ratio" } })).toMatch(/^loss −27.6 % \(−55 % to \+2 %\) by step/);
   expect(verdictOf(decision)).toBe("loss is 0.52 where 8.7 was forecast without the change.");
   expect(verdictOf({ ...decision, measured: { sentence: "Fine." } })).toBe("Fine.");
   expect(expectedOf({ ...decision, expected: {} })).toBe("");

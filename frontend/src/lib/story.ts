@@ -1,6 +1,6 @@
 /** The controller's decisions in the words of the loop: saw, did, expected, and what came of it. */
 import type { Decision, Json } from "../api/types";
-import { exact, integer, number } from "./format";
+import { exact, integer, number, percent } from "./format";
 
 export function didOf(decision: Decision): string {
   const { verb, tunable, old_value, new_value } = decision;
@@ -22,9 +22,11 @@ function changeOf({ verb, tunable, value, old_value }: NonNullable<Decision["cha
 
 export function expectedOf(decision: Decision): string {
   const { metric, effect, low, high, unit } = decision.expected;
+  const share = unit === "ratio"; // of the metric without the change
+  const signed = share ? signedPercent : signedNumber;
   if (!metric || typeof effect !== "number") return "";
   const span = typeof low === "number" && typeof high === "number" ? ` (${signed(low)} to ${signed(high)})` : "";
-  return `${metric} ${signed(effect)}${span}${unit ? ` ${unit}` : ""} by step ${integer(decision.judge_at_step)}, against leaving it alone`;
+  return `${metric} ${signed(effect)}${span}${unit && !share ? ` ${unit}` : ""} by step ${integer(decision.judge_at_step)}, against leaving it alone`;
 }
 
 /** What was measured, in a sentence; the server's own where it wrote one. */
@@ -40,6 +42,7 @@ export function verdictOf(decision: Decision): string {
 export function evidenceOf(evidence: Record<string, Json>): { name: string; value: string }[] {
   return Object.entries(evidence).flatMap(([name, value]) => {
     const words = name.replaceAll("_", " ");
+    if (name === "unit") return []; // how the figures beside it were reckoned, no figure itself
     if (name === "window" && Array.isArray(value)) return [{ name: "steps", value: value.map((step) => integer(Number(step))).join(" to ") }];
     if (typeof value === "number") return [{ name: words, value: number(value) }];
     if (typeof value === "string" || typeof value === "boolean") return [{ name: words, value: exact(value) }];
@@ -48,7 +51,8 @@ export function evidenceOf(evidence: Record<string, Json>): { name: string; valu
 }
 
 // A true minus, which is as wide as the plus.
-const signed = (value: number): string => (value > 0 ? `+${number(value)}` : number(value).replace("-", "−"));
+const signedNumber = (value: number): string => (value > 0 ? `+${number(value)}` : number(value).replace("-", "−"));
+const signedPercent = (value: number): string => (value > 0 ? `+${percent(value)}` : percent(value).replace("-", "−"));
 
 export const verdictTone = (decision: Decision): "good" | "bad" | "warn" | "accent" | "quiet" => {
   if (decision.state === "proposed") return "warn";

@@ -14,19 +14,31 @@ export function unitOf(key: string): Unit {
   return "";
 }
 
-export function withUnit(value: number | null | undefined, unit: Unit): string {
+export function withUnit(value: number | null | undefined, unit: Unit, digits?: number): string {
   if (value === null || value === undefined) return format.DASH;
   if (!Number.isFinite(value)) return format.number(value);
   switch (unit) {
     case "seconds": return format.duration(value);
-    case "bytes": return format.bytes(value);
-    case "bytes_per_second": return `${format.bytes(value)}/s`;
+    case "bytes": return format.bytes(value, digits);
+    case "bytes_per_second": return `${format.bytes(value, digits)}/s`;
     case "ratio": return format.percent(value);
     case "watts": return `${format.number(value, 3)} W`;
     case "celsius": return `${format.number(value, 3)} °C`;
     case "hertz": return value >= 1e9 ? `${format.number(value / 1e9, 3)} GHz` : `${format.number(value / 1e6, 4)} MHz`;
-    default: return format.number(value);
+    default: return format.number(value, digits);
   }
+}
+
+/** Labels of the ticks of an axis: with as many digits as it takes to tell neighbours apart. */
+export function tickLabels(ticks: (number | null)[], unit: Unit): string[] {
+  const write = (digits?: number) => ticks.map((tick) => (tick === null ? "" : withUnit(tick, unit, digits)));
+  let labels = write();
+  for (let digits = 5; digits <= 9; digits += 1) {
+    const said = labels.filter(Boolean);
+    if (new Set(said).size === said.length) break;
+    labels = write(digits);
+  }
+  return labels;
 }
 
 /** Our own keys in words; a user's key exactly as it was written. */
