@@ -58,6 +58,7 @@ class Loop:
         self.skipped = 0
         self._streak = 0  # non-finite steps in a row
         self._fruitless: list[int] = []  # steps gone back to since the last good stretch
+        self._gave_up = False  # no checkpoint helped: not tried again before the next good stretch
         self._good_steps = 0
         self._go_back = False
         self._driving = False  # inside batches() or steps(), which call the boundary themselves
@@ -217,7 +218,7 @@ class Loop:
             self._streak = 0
             self._good_steps += 1
             if self._good_steps >= 10 * self.non_finite_limit:
-                self._fruitless.clear()
+                self._hope()
             return
         self._good_steps = 0
         self._streak += 1
@@ -228,7 +229,12 @@ class Loop:
                 "non_finite", f"{what} at step {self.step}: the optimiser's step was skipped",
                 skipped=self.skipped, in_a_row=self._streak,
             )  # fmt: skip
-        self._go_back = self._streak > 0 and self._streak % self.non_finite_limit == 0
+        self._go_back = self._streak % self.non_finite_limit == 0 and not self._gave_up
+
+    def _hope(self) -> None:
+        """All checkpoints may be gone back to again: what failed after them is over."""
+        self._fruitless.clear()
+        self._gave_up = False
 
     def _roll_back_by_itself(self) -> None:
         """To the newest checkpoint that is older than those that did not help since the last good stretch."""
@@ -251,14 +257,13 @@ class Loop:
                 to_step=saved.step, skipped=self.skipped,
             )  # fmt: skip
             return
-        if self._streak == self.non_finite_limit or self._fruitless:
-            self.run.reflex(
-                "no_way_back",
-                f"{self._streak} steps in a row were not finite and no further checkpoint is left to go back "
-                "to; steps are skipped until the loss is finite again",
-                skipped=self.skipped,
-            )
-            self._fruitless = []
+        self._gave_up = True
+        self.run.reflex(
+            "no_way_back",
+            f"{self._streak} steps in a row were not finite and no further checkpoint is left to go back "
+            "to; steps are skipped until the loss is finite again",
+            skipped=self.skipped,
+        )
 
     def guard(self) -> "Guard":
         """`with loop.guard():` around forward pass and backward(): out of memory in there shrinks the batch.
@@ -323,6 +328,7 @@ class Loop:
 
     def _ordered_roll_back(self, checkpoint: dict[str, Any]) -> None:
         self._restore(Path(str(checkpoint["path"])))
+        self._hope()
 
     def _restore(self, path: Path) -> None:
         state = self.keeper.read(path)
