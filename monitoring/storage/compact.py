@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 CHUNK_POINTS = 65_536
 BATCHES_AT_ONCE = 500
 POINTS_AT_ONCE = 2_000_000
+# A partly filled chunk is written anew each time: it pays to let some batches gather.
+FEWEST_BATCHES = 50
+LONGEST_WAIT_SECONDS = 60.0
 
 
 class Overtaken(Exception):
@@ -42,7 +45,10 @@ class Plan:
 
 
 def compact(limit_seconds: float = 8.0, source: str | None = None) -> int:
-    """Compact what has gathered, oldest first, for about so long. Returns the number of points compacted."""
+    """Compact what has gathered, oldest first, for about so long. Returns the number of points compacted.
+
+    source: this one, however little has gathered.
+    """
     deadline = time.monotonic() + limit_seconds
     done = 0
     for name in [source] if source else waiting_sources():
@@ -59,8 +65,13 @@ def compact(limit_seconds: float = 8.0, source: str | None = None) -> int:
 
 
 def waiting_sources() -> list[str]:
+    """Sources that have enough batches, or old ones; oldest first."""
     with connections[settings.SERIES_DATABASE].cursor() as cursor:
-        cursor.execute("SELECT source FROM monitoring_seriesbatch GROUP BY source ORDER BY MIN(id)")
+        cursor.execute(
+            "SELECT source FROM monitoring_seriesbatch GROUP BY source "
+            "HAVING COUNT(*) >= %s OR MIN(received_at) < %s ORDER BY MIN(id)",
+            [FEWEST_BATCHES, time.time() - LONGEST_WAIT_SECONDS],
+        )
         return [row[0] for row in cursor.fetchall()]
 
 

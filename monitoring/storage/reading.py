@@ -55,15 +55,16 @@ class Line:
 
 
 def lines_of(source: str, keys: Sequence[str]) -> dict[str, dict[int, Line]]:
-    """{key: {branch: line}} of the keys that have points. Two queries, whatever the number of keys."""
+    """{key: {branch: line}} of the keys that have points. Two queries, whatever the number of keys.
+
+    Call it, and what reads the lines' points, inside one `snapshot`.
+    """
     found: dict[str, dict[int, Line]] = defaultdict(lambda: defaultdict(Line))
     wanted = frozenset(keys)
     if not wanted:
         return {}
     marks = ", ".join(["%s"] * len(wanted))
     with connections[settings.SERIES_DATABASE].cursor() as cursor:
-        # Waiting batches first: one that is compacted between the two reads is then seen twice at worst, and
-        # its points are recognised by the chunk's later id; the other way round they would be missing.
         cursor.execute(
             "SELECT id, branch, body FROM monitoring_seriesbatch WHERE source = %s ORDER BY id", [source]
         )
@@ -120,7 +121,7 @@ def within(points: Points, start: int, end: int, first: int, last: int) -> Point
 
 
 def decoded(head: ChunkHead, blob: bytes | None) -> Points | None:
-    if blob is None:  # compacted anew since its head was read
+    if blob is None:
         return None
     try:
         return Points(*chunks.decode(blob))

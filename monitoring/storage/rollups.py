@@ -108,6 +108,9 @@ def grouped(rows: Rows) -> Rows:
     if len(starts) == len(rows):
         return rows
     ends = np.r_[starts[1:], len(rows)] - 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A sum of finite values may leave the range; the mean is then infinite, and low and high tell why.
+        total = np.add.reduceat(rows.total, starts)
     return Rows(
         rows.k,
         bucket=rows.bucket[starts],
@@ -118,7 +121,7 @@ def grouped(rows: Rows) -> Rows:
         last_step=rows.last_step[ends],
         low=np.fmin.reduceat(rows.low, starts),
         high=np.fmax.reduceat(rows.high, starts),
-        total=np.add.reduceat(rows.total, starts),
+        total=total,
         last=rows.last[ends],
         last_time=rows.last_time[ends],
     )

@@ -22,6 +22,7 @@ from .chunks import TornChunk, decode
 from .compact import compact
 from .figures import KeyInfo
 from .integrity import Problem, check
+from .snapshot import snapshot
 from .writer import GapError, append, last_seq, stop_writer, writer
 
 __all__ = [
@@ -43,7 +44,7 @@ class RawColumn(NamedTuple):
 def keys(source: str) -> list[KeyInfo]:
     """Every key of a source, in alphabetical order, with figures over all its points."""
     found: dict[str, KeyInfo] = {}
-    with connections[settings.SERIES_DATABASE].cursor() as cursor:
+    with snapshot(), connections[settings.SERIES_DATABASE].cursor() as cursor:
         cursor.execute(
             "SELECT branch, body FROM monitoring_seriesbatch WHERE source = %s ORDER BY id", [source]
         )
@@ -68,8 +69,11 @@ def raw(
     low, high = (0 if start is None else start), (reading.BIGGEST_STEP if end is None else end)
     wanted = [info.key for info in all_keys(source)] if keys is None else list(keys)
     for key in wanted:
-        for branch, line in sorted(reading.lines_of(source, [key]).get(key, {}).items()):
-            points = reading.exact_points(line, low, high)
+        # A snapshot a key: one over a whole export would keep SQLite's log from being folded in for minutes.
+        with snapshot():
+            lines = sorted(reading.lines_of(source, [key]).get(key, {}).items())
+            found = [(branch, reading.exact_points(line, low, high)) for branch, line in lines]
+        for branch, points in found:
             order = np.argsort(points.steps, kind="stable")
             if points.count:
                 yield RawColumn(key, branch, points.steps[order], points.times[order], points.values[order])
@@ -92,10 +96,21 @@ def read(
     start, end: the range on that axis. branches: the run's, see training.models.Run; what a newer one left
     behind comes as a part of its own with `faded`.
     """
-    wanted = list(dict.fromkeys(keys))
+    with snapshot():
+        return read_range(source, list(dict.fromkeys(keys)), width, x, start, end, branch_limits(branches))
+
+
+def read_range(
+    source: str,
+    wanted: list[str],
+    width: int,
+    x: str,
+    start: float | None,
+    end: float | None,
+    limits: dict[int, int],
+) -> list[Buckets]:
     axis = x if x not in {"step", "relative", "time"} else None
     lines = reading.lines_of(source, [*wanted, axis] if axis else wanted)
-    limits = branch_limits(branches)
     zero = first_time(source) if x == "relative" else 0.0
     found: list[Buckets] = []
     for key in wanted:
@@ -200,7 +215,7 @@ def tail(
     wanted = frozenset(keys)
     parts: dict[tuple[str, str], list[tuple[int, Points]]] = defaultdict(list)
     source_marks, key_marks = (", ".join(["%s"] * len(names)) for names in (sources, wanted))
-    with connections[settings.SERIES_DATABASE].cursor() as cursor:
+    with snapshot(), connections[settings.SERIES_DATABASE].cursor() as cursor:
         cursor.execute(
             f"SELECT source, branch, body FROM monitoring_seriesbatch WHERE source IN ({source_marks}) ORDER BY id",  # noqa: S608
             list(sources),
@@ -247,9 +262,8 @@ def delete(source: str) -> None:
         for table in ("serieskey", "seriesbatch", "seriessession", "logchunk"):
             cursor.execute(f"DELETE FROM monitoring_{table} WHERE source = %s", [source])  # noqa: S608
     if connections[alias].vendor == "sqlite" and not connections[alias].in_atomic_block:
-        with connections[alias].cursor() as cursor:
-            cursor.execute("PRAGMA incremental_vacuum")
-            cursor.fetchall()
+        # A cursor's `execute` takes one step of it, which frees one page; a script is run to its end.
+        connections[alias].connection.executescript("PRAGMA incremental_vacuum")
 
 
 def stats() -> dict[str, int]:
