@@ -8,7 +8,7 @@ export function read(site, { sources, keys, width, x, start, end }) {
     if (!series) continue;
     for (const key of keys) {
       const points = series.get(key);
-      if (points) for (const group of groups(points, site.faded.get(source) ?? [])) out.push(buckets(source, key, group, { width, x, start, end }));
+      if (points) for (const group of groups(points, site.faded.get(source) ?? [])) out.push(buckets(source, key, group, { width, x, start, end }, points[0].time));
     }
   }
   return out;
@@ -25,8 +25,7 @@ function groups(points, faded) {
   return found.values();
 }
 
-function buckets(source, key, { branch, faded, points }, { width, x, start, end }) {
-  const origin = points[0].time;
+function buckets(source, key, { branch, faded, points }, { width, x, start, end }, origin) {
   const at = (point) => (x === "time" ? point.time : x === "relative" ? point.time - origin : point.step);
   const inside = points.filter((point) => (start === null || at(point) >= start) && (end === null || at(point) <= end));
   let bucket = 1;

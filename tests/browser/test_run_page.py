@@ -43,6 +43,11 @@ def test_points_appear_and_grow_without_a_reload(page, training):
     assert int(drawn(page, "points")) > 20
     # The first read and the live points join without a hole.
     assert int(drawn(page, "points")) == int(drawn(page, "step")) + 1
+    for axis in ("Relative", "Clock"):
+        page.get_by_text(axis, exact=True).click()
+        until(lambda: int(drawn(page, "points") or 0) > 20)
+    page.get_by_label("Another metric as the horizontal axis").select_option("loss")
+    until(lambda: int(drawn(page, "points") or 0) > 20)
     page.get_by_role("link", name="Logs").click()
     log = page.get_by_role("log")
     expect(log).to_contain_text("loss 0.")

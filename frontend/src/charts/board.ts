@@ -6,7 +6,7 @@
 import * as api from "../api";
 import { isAbort, messageOf } from "../api/client";
 import type { Buckets } from "../api/types";
-import { append, cell, coarsen, concatenate, emptyColumns, NAMES, type Columns, type NonFinite, type Part, type XAxis } from "../lib/columns";
+import { append, cell, coarsen, concatenate, emptyColumns, NAMES, ordered, type Columns, type NonFinite, type Part, type XAxis } from "../lib/columns";
 import type { PointsFrame } from "../live/frames";
 import type { XRange } from "./group";
 
@@ -286,8 +286,8 @@ function asPart(buckets: Buckets): Part {
 function asLine(parts: Part[]): SeriesLine {
   const inForce = parts.filter((part) => !part.faded);
   return {
-    columns: inForce.length ? concatenate(inForce) : emptyColumns(),
-    faded: parts.filter((part) => part.faded).map((part) => part.columns),
+    columns: inForce.length ? ordered(concatenate(inForce)) : emptyColumns(),
+    faded: parts.filter((part) => part.faded).map((part) => ordered(part.columns)),
     nonFinite: parts.flatMap((part) => part.nonFinite),
     exact: inForce.every((part) => part.exact),
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { append, cell, coarsen, concatenate, emptyColumns, lowerIndex, nearestIndex, type Part } from "./columns";
+import { append, cell, coarsen, concatenate, emptyColumns, lowerIndex, nearestIndex, ordered, type Part } from "./columns";
 
 const part = (bucket = 1): Part => ({ branch: 0, faded: false, bucket, exact: true, columns: emptyColumns(), nonFinite: [] });
 
@@ -78,4 +78,11 @@ it("finds the neighbour below and the nearest one", () => {
   expect(lowerIndex([1, 3, 5], 0)).toBe(-1);
   expect(nearestIndex([1, 3, 5], 4.1)).toBe(2);
   expect(nearestIndex([], 4)).toBe(-1);
+});
+
+it("orders columns by x, and leaves those that rise already as they are", () => {
+  const columns = { ...emptyColumns(), x: [3, 1, 2], step: [0, 1, 2], mean: [30, 10, 20] };
+  expect([ordered(columns).x, ordered(columns).step, ordered(columns).mean]).toEqual([[1, 2, 3], [1, 2, 0], [10, 20, 30]]);
+  const rising = { ...emptyColumns(), x: [1, 1, 2] };
+  expect(ordered(rising)).toBe(rising);
 });

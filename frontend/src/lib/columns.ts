@@ -148,3 +148,15 @@ export function concatenate(parts: Part[]): Columns {
   }
   return out;
 }
+
+/** The same columns with x rising, as a chart needs them: along another metric, steps come in any order of x. */
+export function ordered(columns: Columns): Columns {
+  const { x } = columns;
+  let rising = true;
+  for (let i = 1; i < x.length && rising; i++) rising = x[i] >= x[i - 1];
+  if (rising) return columns;
+  const order = x.map((_, i) => i).sort((a, b) => x[a] - x[b] || a - b);
+  const out = emptyColumns();
+  for (const name of NAMES) out[name] = order.map((i) => columns[name][i]);
+  return out;
+}
