@@ -11,6 +11,7 @@ Shapes: N moves of all episodes of a step, O = 4 observed values, A = 2 actions.
 """
 
 import argparse
+import math
 import os
 from dataclasses import dataclass
 
@@ -50,7 +51,10 @@ class Played:
 @torch.no_grad()
 def play(agent: Agent, environment: gymnasium.Env, moves: int, discount: float) -> Played:
     """Whole episodes until there are at least `moves` moves. Draws actions from torch's generator."""
-    seen, actions, returns, lengths = [], [], [], []
+    seen: list[Tensor] = []
+    actions: list[int] = []
+    returns: list[float] = []
+    lengths: list[int] = []
     while len(actions) < moves:
         state, _ = environment.reset(seed=int(torch.randint(2**31, ()).item()))
         rewards: list[float] = []
@@ -119,22 +123,29 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--validate-every", type=int, default=20, help="steps between two validations")
     parser.add_argument("--checkpoint-every", type=int, default=50)
+    # As many as the job was given (its node says so here); by hand one, for the neighbours' sake.
+    given_cores = os.environ.get("OMP_NUM_THREADS") or "1"
+    parser.add_argument("--threads", type=int, default=given_cores, help="cores to compute with")
     parser.add_argument("--experiment", default="cartpole")
     given = parser.parse_args(argv)
-    for name in ("steps", "moves", "width", "validate_every"):
+    for name in ("steps", "threads", "moves", "width", "validate_every"):
         if getattr(given, name) < 1:
             parser.error(f"--{name.replace('_', '-')} {getattr(given, name)}: expected at least 1")
-    if not given.lr > 0:
-        parser.error(f"--lr {given.lr}: expected more than 0")
-    if not 0 <= given.discount <= 1:
-        parser.error(f"--discount {given.discount}: expected 0 to 1")
+    if not 0 < given.lr < math.inf:
+        parser.error(f"--lr {given.lr}: expected a number above 0")
+    if given.checkpoint_every < 0:
+        parser.error(f"--checkpoint-every {given.checkpoint_every}: expected 0 (none between) or more")
+    for name in ("discount", "entropy"):
+        if not 0 <= getattr(given, name) <= 1:
+            parser.error(f"--{name} {getattr(given, name)}: expected 0 to 1")
+    if not given.clip > 0:
+        parser.error(f"--clip {given.clip}: expected a norm above 0")
     return given
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Train as the arguments say; the last validation's figures."""
-    # One thread unless told otherwise: a job's slot is one core, and its neighbours need theirs.
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
+    torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     environment = gymnasium.make("CartPole-v1")
     agent = Agent(args.width)

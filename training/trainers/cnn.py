@@ -11,9 +11,11 @@ Shapes: B batch, N images, H = W = 28.
 """
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,8 +66,12 @@ def idx_folder(folder: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return tensors[0], tensors[1], tensors[2], tensors[3]
 
 
+class TooFewImages(ValueError):
+    """A batch cannot be filled; the message says with how many images."""
+
+
 class Augmented(Dataset[tuple[Tensor, Tensor]]):
-    """Images turned by up to 15 degrees, scaled by 0.9 to 1.1, moved by up to 2 pixels, under noise."""
+    """Images turned by up to 10 degrees, scaled by 0.9 to 1.1, moved by up to 1 pixel, under noise."""
 
     def __init__(self, images_N1HW: Tensor, labels_N: Tensor, noise: float) -> None:
         self.images_N1HW, self.labels_N, self.noise = images_N1HW, labels_N, noise
@@ -81,9 +87,9 @@ class Augmented(Dataset[tuple[Tensor, Tensor]]):
         """A whole batch at once: one affine map for each image, all in one call."""
         images_B1HW = self.images_N1HW[indices]
         count = len(indices)
-        angle_B = torch.deg2rad(torch.empty(count).uniform_(-15, 15))
+        angle_B = torch.deg2rad(torch.empty(count).uniform_(-10, 10))
         scale_B = torch.empty(count).uniform_(0.9, 1.1)
-        shift_B2 = torch.empty(count, 2).uniform_(-2, 2) * 2 / SIDE
+        shift_B2 = torch.empty(count, 2).uniform_(-1, 1) * 2 / SIDE
         cos_B, sin_B = torch.cos(angle_B) / scale_B, torch.sin(angle_B) / scale_B
         map_B23 = torch.stack(
             [torch.stack([cos_B, -sin_B], 1), torch.stack([sin_B, cos_B], 1), shift_B2], dim=2
@@ -93,7 +99,7 @@ class Augmented(Dataset[tuple[Tensor, Tensor]]):
         return turned_B1HW + self.noise * torch.randn_like(turned_B1HW), self.labels_N[indices]
 
 
-def as_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def as_is(batch: Any) -> Any:
     """`Augmented` makes whole batches; there is nothing left to collate."""
     return batch
 
@@ -120,34 +126,45 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m training.trainers.cnn", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--lr", type=float, default=0.03, help="learning rate of SGD with momentum 0.9")
+    parser.add_argument("--lr", type=float, default=0.05, help="learning rate of SGD with momentum 0.9")
     parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--weight-decay", type=float, default=1e-4)
     parser.add_argument(
-        "--noise", type=float, default=0.15, help="standard deviation of the noise on an image"
+        "--noise", type=float, default=0.1, help="standard deviation of the noise on an image"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=0, help="loader processes")
     parser.add_argument("--validate-every", type=int, default=50, help="steps between two validations")
     parser.add_argument("--checkpoint-every", type=int, default=100)
     parser.add_argument("--data", type=Path, help="folder of MNIST or Fashion-MNIST IDX files")
+    # As many as the job was given (its node says so here); by hand one, for the neighbours' sake.
+    given_cores = os.environ.get("OMP_NUM_THREADS") or "1"
+    parser.add_argument("--threads", type=int, default=given_cores, help="cores to compute with")
     parser.add_argument("--experiment", default="digits")
     given = parser.parse_args(argv)
-    for name in ("steps", "batch_size", "validate_every"):
+    for name in ("steps", "threads", "batch_size", "validate_every"):
         if getattr(given, name) < 1:
             parser.error(f"--{name.replace('_', '-')} {getattr(given, name)}: expected at least 1")
-    if not given.lr > 0:
-        parser.error(f"--lr {given.lr}: expected more than 0")
+    if not 0 < given.lr < math.inf:
+        parser.error(f"--lr {given.lr}: expected a number above 0")
+    if given.checkpoint_every < 0:
+        parser.error(f"--checkpoint-every {given.checkpoint_every}: expected 0 (none between) or more")
+    for name in ("weight_decay", "noise", "workers"):
+        if not 0 <= getattr(given, name) < math.inf:
+            parser.error(f"--{name.replace('_', '-')} {getattr(given, name)}: expected 0 or more")
     return given
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
-    """Train as the arguments say; the last validation's figures. Raises BadIdxFile."""
-    # One thread unless told otherwise: a job's slot is one core, and its neighbours need theirs.
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
+    """Train as the arguments say; the last validation's figures. Raises BadIdxFile, TooFewImages."""
+    torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     train_N1HW, train_N, val_N1HW, val_N = idx_folder(args.data) if args.data else digits()
+    if args.batch_size > len(train_N):
+        raise TooFewImages(
+            f"--batch-size {args.batch_size} is more than the {len(train_N)} images to train on"
+        )
     # What validates is turned and noisy too, but the same each time, whatever the seed.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -178,7 +195,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 def main() -> int:
     try:
         train(arguments())
-    except BadIdxFile as error:
+    except (BadIdxFile, TooFewImages) as error:
         print(f"cnn: {error}", file=sys.stderr)
         return 2
     return 0

@@ -187,22 +187,31 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--glob", default="*.py", help="which files of the folder")
     parser.add_argument("--most-characters", type=int, default=2_000_000)
+    # As many as the job was given (its node says so here); by hand one, for the neighbours' sake.
+    given_cores = os.environ.get("OMP_NUM_THREADS") or "1"
+    parser.add_argument("--threads", type=int, default=given_cores, help="cores to compute with")
     parser.add_argument("--experiment", default="library-gpt")
     given = parser.parse_args(argv)
-    for name in ("steps", "warm_up", "batch_size", "length", "width", "heads", "layers", "validate_every"):
+    counts = ("steps", "threads", "warm_up", "batch_size", "length", "width", "heads", "layers")
+    for name in (*counts, "validate_every", "most_characters"):
         if getattr(given, name) < 1:
             parser.error(f"--{name.replace('_', '-')} {getattr(given, name)}: expected at least 1")
     if given.width % given.heads:
         parser.error(f"--width {given.width} cannot be split over --heads {given.heads}")
-    if not given.lr > 0:
-        parser.error(f"--lr {given.lr}: expected more than 0")
+    if not 0 < given.lr < math.inf:
+        parser.error(f"--lr {given.lr}: expected a number above 0")
+    if given.checkpoint_every < 0:
+        parser.error(f"--checkpoint-every {given.checkpoint_every}: expected 0 (none between) or more")
+    if not 0 <= given.weight_decay < math.inf:
+        parser.error(f"--weight-decay {given.weight_decay}: expected 0 or more")
+    if not given.clip > 0:
+        parser.error(f"--clip {given.clip}: expected a norm above 0")
     return given
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Train as the arguments say; the last validation's figures. Raises BadText."""
-    # One thread unless told otherwise: a job's slot is one core, and its neighbours need theirs.
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
+    torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     tokens = encode(read_text(args.data, args.glob, args.most_characters))
     held_out = len(tokens) // 20
