@@ -28,7 +28,7 @@ async def train(site, step_seconds: float, applied: dict[int, float], stop: asyn
 
         async def listen() -> None:
             async for raw in socket:
-                frame = decode_down(raw)
+                frame = decode_down(raw if isinstance(raw, bytes) else raw.encode())
                 if isinstance(frame, Orders):
                     waiting.extend(order.seq for order in frame.orders)
                 assert isinstance(frame, Ack | Orders) or frame is not None

@@ -47,7 +47,7 @@ async def send(site, rank: int, ranks: int, frames: list[bytes]) -> None:
 
         async def acknowledged() -> None:
             while True:
-                frame = decode_down(await socket.recv())
+                frame = decode_down(await socket.recv(decode=False))
                 if isinstance(frame, Refusal):
                     raise SystemExit(f"refused: {frame.message}")
                 if isinstance(frame, Ack) and frame.seq == len(frames):

@@ -187,11 +187,16 @@ def fate(commands: Sequence[Command]) -> tuple[str, int | None, str]:
         return "refused", None, messages
     last = applied[-1]
     if last.verb == "rollback":
-        return "applied", int(last.value["step"]), messages
+        return "applied", target_step(last), messages
     rolled_back = next((c for c in applied if c.verb == "rollback"), None)
     step = last.applied_step
     if rolled_back is not None:
-        target = int(rolled_back.value["step"])
+        target = target_step(rolled_back)
         # Both may be answered at the same boundary, under the step before the roll back.
         step = target if step is None or step >= (rolled_back.applied_step or 0) > target else step
     return "applied", step, messages
+
+
+def target_step(rollback: Command) -> int:
+    """The step of the checkpoint that a roll back goes to; `commands.issue` filled it in."""
+    return int((rollback.value or {})["step"])

@@ -81,8 +81,8 @@ def load(runs: Any, policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) ->
     for checkpoint in Checkpoint.objects.filter(run__in=found, available=True).order_by("id"):
         found[checkpoint.run_id].checkpoints.append(checkpoint)
     asked = Command.objects.filter(run__in=found, by_person=True, verb="set").exclude(state__in=VOID)
-    for run, tunable, at in asked.order_by("id").values_list("run", "tunable", "created_at"):
-        found[run].person_set[tunable] = at
+    for run, name, at in asked.order_by("id").values_list("run", "tunable", "created_at"):
+        found[run].person_set[name] = at
     for watched in found.values():
         del watched.decisions[:-PAST_DECISIONS]
     from monitoring.storage import series

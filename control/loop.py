@@ -136,7 +136,7 @@ def round_of(
 
 def follow(decision: Decision, watched: history.Watched, now: datetime, report: TickReport) -> None:
     """SENT -> APPLIED or REJECTED, as its commands fared."""
-    if decision.command_id is None:
+    if decision.command is None:
         # A tick died between claiming and sending, or the command was deleted: nothing reached the run.
         actions.move(decision, S.SENT, S.REJECTED, blocked_by="run: its command was never sent")
         return

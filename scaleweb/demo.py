@@ -15,6 +15,7 @@ DIGITS = (
     "Handwritten digits, brought to 28 x 28, turned, moved and covered with noise. One run starts with a learning "
     "rate at which nothing can be learned: watch its decisions."
 )
+POLE = "An agent that plays: each step it plays some games with the policy it has, and learns from how they went."
 LIBRARY = "A small GPT that learns to write Python from Python's own library, character by character."
 
 
@@ -34,10 +35,16 @@ def queue_demo(user: Any) -> Experiment | None:
     )  # fmt: skip
     ControllerSettings.objects.update_or_create(experiment=digits, defaults={"mode": Mode.ACT})
     ControllerSettings.objects.update_or_create(experiment=library, defaults={"mode": Mode.ADVISE})
+    pole = Experiment.objects.create(
+        project=project, name="CartPole", slug="cartpole", notes=POLE, goal_metric="val/moves",
+        goal_direction="max", goal_target=475, created_by=user,
+    )  # fmt: skip
+    ControllerSettings.objects.update_or_create(experiment=pole, defaults={"mode": Mode.OBSERVE})
     # In the order in which a newcomer should see them: on two cores the third waits its turn.
-    train(digits, user, "learning rate far too high", "cnn", "--lr", "5", "--steps", "4000")
+    train(digits, user, "learning rate far too high", "cnn", "--lr", "1", "--steps", "4000")
     train(library, user, "character GPT", "gpt", "--steps", "3000")
-    train(digits, user, "learning rate 0.1", "cnn", "--lr", "0.1", "--steps", "4000")
+    train(digits, user, "learning rate 0.05", "cnn", "--lr", "0.05", "--steps", "4000")
+    train(pole, user, "policy gradient", "cartpole", "--steps", "300")
     return digits
 
 

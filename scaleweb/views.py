@@ -30,16 +30,17 @@ def login_once(request: HttpRequest, token: str) -> HttpResponse:
     """Log in with a link that works once; whoever comes second is told so."""
     found = ApiToken.find(token, TokenKind.LOGIN)
     # The update asks the database who was first: two clicks on one link open one session.
-    won = found and ApiToken.objects.filter(pk=found.pk, revoked_at=None).update(
+    won = found is not None and ApiToken.objects.filter(pk=found.pk, revoked_at=None).update(
         revoked_at=timezone.now(), last_used_at=timezone.now()
     )
-    if not won or found.user is None or not found.user.is_active:
+    user = found.user if found is not None and won else None
+    if user is None or not user.is_active:
         detail = "This link was used already, or its time is over. Log in, or ask for a new link."
         response = render(
             request, "scaleweb/error.html", {"title": "Link no longer valid", "detail": detail}, status=410
         )
     else:
-        login(request, found.user, backend="django.contrib.auth.backends.ModelBackend")
+        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
         response = redirect("/")
     response["Referrer-Policy"] = "no-referrer"
     return response

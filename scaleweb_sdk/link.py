@@ -44,8 +44,9 @@ class Parcel(NamedTuple):
 class Link:
     """A durable, ordered way up for points, lines and events, and a way down for orders.
 
-    url: the site, "http://host:8000"; "" keeps everything on disk for `scaleweb sync`. token: a run or node token. source: "run:<code>" or "node:<name>".
-    spool_dir: the session's batches are kept in a folder below it until the server acknowledged them.
+    url: the site, "http://host:8000"; "" keeps everything on disk for `scaleweb sync`. token: a run or node token.
+    source: "run:<code>" or "node:<name>". spool_dir: the session's batches are kept in a folder below it until
+    the server acknowledged them.
     on_orders is called from the link's thread with a list of Order; it must not block.
     applied_seq gives the last command applied, asked at each connection.
     fill, when given, is called by the link's thread before each flush for what else there is to send.

@@ -1,6 +1,7 @@
 """Deletes runs and experiments for good: rows first, then the series, which nothing can find any more."""
 
 import logging
+from functools import partial
 
 from django.db import transaction
 
@@ -38,7 +39,8 @@ def delete_experiment(experiment: Experiment) -> None:
             )
         sources = [run.source for run in runs]
         experiment.delete()
-    transaction.on_commit(lambda: [series.delete(source) for source in sources])
+    for source in sources:
+        transaction.on_commit(partial(series.delete, source))
 
 
 @transaction.atomic

@@ -74,13 +74,13 @@ def check(value: Any, path: str = "", depth: int = 0) -> None:
     elif kind is dict or kind is list:
         if depth >= MAX_DEPTH:
             raise BadJson(path, f"is nested deeper than {MAX_DEPTH} levels")
-        items = value.items() if kind is dict else enumerate(value)
-        for name, item in items:
-            if kind is dict:
+        if kind is dict:
+            for name, item in value.items():
                 check_text(name, path)
                 check(item, f"{path}.{name}" if path else name, depth + 1)
-            else:
-                check(item, f"{path}[{name}]", depth + 1)
+        else:
+            for place, item in enumerate(value):
+                check(item, f"{path}[{place}]", depth + 1)
 
 
 def check_text(text: str, path: str) -> None:

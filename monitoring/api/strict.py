@@ -135,7 +135,7 @@ class Strict:
                     wrong[name] = ["This field cannot be set."]
             if wrong:
                 raise serializers.ValidationError(wrong)
-        return super().to_internal_value(data)  # type: ignore[misc]
+        return super().to_internal_value(data)
 
 
 class StrictSerializer(Strict, serializers.Serializer):

@@ -23,8 +23,13 @@ class Points(NamedTuple):
     values: Floats
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
+        """The number of points; `len` counts the columns."""
         return len(self.steps)
+
+    def between(self, first: int, last: int) -> "Points":
+        """The points at places first..last - 1."""
+        return Points(self.steps[first:last], self.times[first:last], self.values[first:last])
 
 
 EMPTY = Points(np.empty(0, np.int64), np.empty(0), np.empty(0))

@@ -85,7 +85,8 @@ def compact_some(source: str) -> int:
 
 def prepare(source: str) -> tuple[Plan | None, int]:
     found: dict[tuple[str, int], list[Points]] = defaultdict(list)
-    ids, count = [], 0
+    ids: list[int] = []
+    count = 0
     with connections[settings.SERIES_DATABASE].cursor() as cursor:
         cursor.execute(
             "SELECT id, branch, points, body FROM monitoring_seriesbatch WHERE source = %s ORDER BY id LIMIT %s",
@@ -131,8 +132,8 @@ def plan_chunks(plan: Plan, key: str, branch: int, new: Points, tail: tuple[int,
             logger.error("chunk %d of %s %r is torn: %s", tail[0], plan.source, key, error)
     order = np.argsort(new.steps, kind="stable")
     new = Points(new.steps[order], new.times[order], new.values[order])
-    for first in range(0, new.count, CHUNK_POINTS):
-        part = Points(*(column[first : first + CHUNK_POINTS] for column in new))
+    for first in range(0, new.size, CHUNK_POINTS):
+        part = new.between(first, first + CHUNK_POINTS)
         plan.chunks.append((key, chunk_row(branch, part)))
 
 
@@ -144,7 +145,7 @@ def chunk_row(branch: int, part: Points) -> tuple[Any, ...]:
         int(part.steps[-1]),
         float(part.times.min()),
         float(part.times.max()),
-        part.count,
+        part.size,
         chunks.encode(*part),
         rollups.encode(rollups.levels_of(*part)),
     )

@@ -33,7 +33,7 @@ def of_points(key: str, branch: int, points: Points) -> KeyInfo:
     newest = len(points.steps) - 1 - int(np.argmax(points.steps[::-1]))
     return KeyInfo(
         key,
-        points=points.count,
+        points=points.size,
         first_step=int(points.steps.min()),
         last_step=int(points.steps[newest]),
         first_time=float(points.times.min()),
@@ -41,7 +41,7 @@ def of_points(key: str, branch: int, points: Points) -> KeyInfo:
         last_value=float(points.values[newest]),
         low=float(finite.min()) if len(finite) else None,
         high=float(finite.max()) if len(finite) else None,
-        non_finite=points.count - len(finite),
+        non_finite=points.size - len(finite),
         last_branch=branch,
     )
 

@@ -49,8 +49,8 @@ def check_key(series: int, source: str, key: str, known: Any, repair: bool) -> I
             torn = True
             yield Problem(source, key, number, f"columns: {error}")
             continue
-        if points.count != count:
-            yield Problem(source, key, number, f"{points.count} points; its row says {count}")
+        if points.size != count:
+            yield Problem(source, key, number, f"{points.size} points; its row says {count}")
         info = figures.of_points(key, branch, points)
         total = info if total is None else figures.join(total, info)
         wanted = rollups.encode(rollups.levels_of(*points))

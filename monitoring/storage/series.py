@@ -75,7 +75,7 @@ def raw(
             found = [(branch, reading.exact_points(line, low, high)) for branch, line in lines]
         for branch, points in found:
             order = np.argsort(points.steps, kind="stable")
-            if points.count:
+            if points.size:
                 yield RawColumn(key, branch, points.steps[order], points.times[order], points.values[order])
 
 

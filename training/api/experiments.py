@@ -36,7 +36,7 @@ class VisibleProject(serializers.SlugRelatedField):
         return super().run_validation(serializers.empty if data == "" and not self.required else data)
 
     def get_queryset(self) -> QuerySet[Project]:
-        return access.visible(super().get_queryset(), self.context["request"].user)
+        return access.visible(Project.objects.all(), self.context["request"].user)
 
     def to_internal_value(self, data: Any) -> Project:
         if not isinstance(data, str):

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import Model
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
+from rest_framework.request import Request
 
 from training import access
 from training.models import Role
@@ -31,6 +32,7 @@ class ProjectScoped:
     """Mixin for generic views: rows of the caller's projects alone, and a role for each object."""
 
     permission_classes = [ProjectRole]
+    request: Request
 
     def get_queryset(self) -> Any:
-        return access.visible(super().get_queryset(), self.request.user)  # type: ignore[misc]
+        return access.visible(super().get_queryset(), self.request.user)

@@ -111,7 +111,7 @@ class Marks(APIView):
             *map(decision_mark, run.decisions.select_related("command").order_by("-id")[:MAX_MARKS]),
         ]
         marks.sort(key=lambda mark: mark["at"])
-        return Response(whole(MarkSerializer(marks, many=True).data))
+        return Response(whole(list(MarkSerializer(marks, many=True).data)))
 
 
 def command_mark(command: Command) -> dict[str, Any]:

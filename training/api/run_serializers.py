@@ -48,7 +48,7 @@ class VisibleExperiment(serializers.PrimaryKeyRelatedField):
         super().__init__(**options)
 
     def get_queryset(self) -> QuerySet[Experiment]:
-        return access.visible(super().get_queryset(), self.context["request"].user)
+        return access.visible(Experiment.objects.select_related("project"), self.context["request"].user)
 
 
 class VisibleRun(serializers.SlugRelatedField):
@@ -60,7 +60,7 @@ class VisibleRun(serializers.SlugRelatedField):
         super().__init__(slug_field="code", **options)
 
     def get_queryset(self) -> QuerySet[Run]:
-        return access.visible(super().get_queryset(), self.context["request"].user)
+        return access.visible(Run.objects.all(), self.context["request"].user)
 
     def to_internal_value(self, data: Any) -> Run:
         if not isinstance(data, str):

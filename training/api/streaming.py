@@ -14,5 +14,8 @@ def streamed(request: HttpRequest, pieces: Iterator[str], content_type: str) -> 
 
 
 async def each_in_a_thread(pieces: Iterator[str]) -> AsyncIterator[str]:
-    while (piece := await sync_to_async(next)(pieces, None)) is not None:
+    def advance() -> str | None:
+        return next(pieces, None)
+
+    while (piece := await sync_to_async(advance)()) is not None:
         yield piece

@@ -56,7 +56,7 @@ class Tokens(Own, generics.ListCreateAPIView):
             name=wanted.validated_data["name"],
             expires_at=timezone.now() + timedelta(days=days) if days else None,
         )
-        token.token = plain  # type: ignore[attr-defined]
+        token.token = plain
         return Response(NewTokenAnswer(token).data, status=status.HTTP_201_CREATED)
 
 
