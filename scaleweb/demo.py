@@ -41,9 +41,9 @@ def queue_demo(user: Any) -> Experiment | None:
     )  # fmt: skip
     ControllerSettings.objects.update_or_create(experiment=pole, defaults={"mode": Mode.OBSERVE})
     # In the order in which a newcomer should see them: on two cores the third waits its turn.
-    train(digits, user, "learning rate far too high", "cnn", "--lr", "1", "--steps", "4000")
-    train(library, user, "character GPT", "gpt", "--steps", "3000")
-    train(digits, user, "learning rate 0.05", "cnn", "--lr", "0.05", "--steps", "4000")
+    train(digits, user, "learning rate far too high", "cnn", "--lr", "1", "--steps", "8000")
+    train(library, user, "character GPT", "gpt", "--steps", "6000")
+    train(digits, user, "learning rate 0.05", "cnn", "--lr", "0.05", "--steps", "6000")
     train(pole, user, "policy gradient", "cartpole", "--steps", "300")
     return digits
 
