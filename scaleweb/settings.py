@@ -51,6 +51,7 @@ AUTHENTICATION_BACKENDS = [
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "scaleweb.errors.locked_out"
 
 ROOT_URLCONF = "scaleweb.urls"

@@ -173,7 +173,7 @@ class Stack:
         experiment = queue_demo(user)
         if experiment is not None:
             print(
-                "A demo was queued: digits and library sources, some minutes of training. DEMO=0 starts without."
+                "A demo was queued: digits, library sources and a pole, some minutes of training. DEMO=0 starts without."
             )
             sys.stdout.flush()
 
