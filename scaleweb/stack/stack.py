@@ -172,9 +172,7 @@ class Stack:
 
         experiment = queue_demo(user)
         if experiment is not None:
-            print(
-                "A demo was queued: digits, library sources and a pole, some minutes of training. DEMO=0 starts without."
-            )
+            print("A demo was queued: some minutes of real training. DEMO=0 starts without.")
             sys.stdout.flush()
 
     # -- while it runs and at its end -----------------------------------------------------------------
