@@ -27,6 +27,7 @@ POINTS_AT_ONCE = 2_000_000
 # A partly filled chunk is written anew each time: it pays to let some batches gather.
 FEWEST_BATCHES = 50
 LONGEST_WAIT_SECONDS = 60.0
+MOST_PAGES_GIVEN_BACK = 2000
 
 
 class Overtaken(Exception):
@@ -61,7 +62,24 @@ def compact(limit_seconds: float = 8.0, source: str | None = None) -> int:
             done += found
             if not found:
                 break
+    give_back_space()
     return done
+
+
+def give_back_space() -> None:
+    """Shrink SQLite's file by some of the pages that compacted batches left, when they are many."""
+    connection = connections[settings.SERIES_DATABASE]
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA freelist_count")
+        free = cursor.fetchone()[0]
+        cursor.execute("PRAGMA page_count")
+        pages = cursor.fetchone()[0]
+    # New batches use free pages again: a quarter of the file is what a busy site needs anyway.
+    if free > MOST_PAGES_GIVEN_BACK and free > pages // 4:
+        # In one go it would hold the write lock for long.
+        connection.connection.executescript(f"PRAGMA incremental_vacuum({MOST_PAGES_GIVEN_BACK})")
 
 
 def waiting_sources() -> list[str]:
