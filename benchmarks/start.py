@@ -18,7 +18,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
     arguments = parser.parse_args()
-    first, later, stops = [], [], []
+    first: list[float] = []
+    later: list[float] = []
+    stops: list[float] = []
     for _ in range(arguments.repeats):
         with TemporaryDirectory(prefix="sw-") as folder:
             for taken in (first, later):

@@ -84,7 +84,7 @@ def databases(folder: Path) -> dict[str, dict]:
         )
     query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
     host = unquote(query.get("host", "")) or unquote(parts.hostname or "")
-    options: dict = {"pool": {"min_size": 1, "max_size": 16}}
+    options: dict = {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
     if "sslmode" in query:
         options["sslmode"] = query["sslmode"]
     return {

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from scaleweb.env import BadSetting
+
 from .checks import CannotStart
 
 
@@ -36,7 +38,7 @@ def main() -> int:
         if not 1 <= port <= 65535:
             raise CannotStart(f"PORT={options.port!r} is no port; use a number from 1 to 65535.")
         stack = Stack(options.host, port, demo=not options.no_demo)
-    except CannotStart as error:
+    except (CannotStart, BadSetting) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -50,7 +52,7 @@ def main() -> int:
         while not stack.asked:
             stack.look()
             time.sleep(0.1)
-    except CannotStart as error:
+    except (CannotStart, BadSetting) as error:
         print(error, file=sys.stderr)
         return 1
     finally:

@@ -41,6 +41,7 @@ class RunningStack:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, wait: bool = True) -> "RunningStack":
+        self.session: httpx.Client | None = None
         self.output = self.home.parent / "stack.out"
         self.output.parent.mkdir(parents=True, exist_ok=True)
         with open(self.output, "w") as out:
@@ -60,11 +61,14 @@ class RunningStack:
         return re.findall(r"http\S+/login/once/\S+", self.printed())[-1]
 
     def login(self) -> httpx.Client:
-        """A browser's session, by the printed link."""
+        """A browser's session, by the printed link, which works once a start."""
+        if self.session is not None:
+            return self.session
         client = httpx.Client(base_url=self.url, follow_redirects=True, timeout=15)
         answer = client.get(self.login_link())
         assert answer.status_code == 200, answer.text
         client.headers.update({"Origin": self.url, "Referer": f"{self.url}/"})
+        self.session = client
         return client
 
     def token(self) -> str:

@@ -1,0 +1,136 @@
+"""What `make run` starts: ready, one copy, sentences for what is in the way, nothing left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import psutil
+import pytest
+
+from tests.support.stack import TOP, RunningStack
+from tests.support.wait import until
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+NAMES = ["broker", "web", "control worker", "node worker", "beat"]
+SLEEPER = """
+import scaleweb_sdk, time
+run = scaleweb_sdk.init()
+while not run.should_stop:
+    run.step({"x": 1.0})
+    time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def stack():
+    made = RunningStack()
+    yield made
+    made.close()
+
+
+def processes_of(home):
+    """Everything that still names this data folder in its command line or environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(home) in " ".join(process.cmdline()) + str(
+                process.environ().get("SCALEWEB_SPOOL_DIR", "")
+            ):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def refused(**environment):
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SCALEWEB_", "DJANGO_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "scaleweb.stack"], cwd=TOP, env=kept | environment, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_it_is_ready_logs_one_person_in_once_and_leaves_nothing_behind(stack):
+    stack.start()
+    said = stack.printed()
+    assert [name for name in NAMES if f"{name} " not in said] == []
+    assert httpx.get(f"{stack.url}/healthz").json() == {"status": "ok"}
+    link = stack.login_link()
+    browser = stack.login()
+    assert browser.get("/api/v1/me").json()["username"] == "admin"
+    assert httpx.get(link).status_code == 410
+    api = stack.api()
+    nodes = api.get("nodes")["results"]
+    assert [node["state"] for node in nodes] == ["online"]
+    job = api.post("jobs", {"experiment_name": "x", "argv": [sys.executable, "-c", SLEEPER]})
+    until(lambda: api.get(f"runs/{job['run']}")["state"] == "running", 30)
+    assert stack.stop(signal.SIGINT) == 0
+    assert "goes on at the next start" in stack.printed()
+    assert until(lambda: not processes_of(stack.home), 20)
+    assert not list((stack.home / "run").glob("*.sock"))
+    # The next start finds it all, and the job goes on.
+    stack.start()
+    api = stack.api()
+    until(lambda: api.get(f"runs/{job['run']}")["state"] == "running", 30)
+    assert [attempt["outcome"] for attempt in api.get(f"jobs/{job['code']}")["attempts"]] == ["stopped", ""]
+
+
+def test_killed_outright_it_takes_its_processes_along_and_starts_again(stack):
+    stack.start()
+    children = psutil.Process(stack.process.pid).children(recursive=True)
+    os.kill(stack.process.pid, signal.SIGKILL)
+    stack.process.wait()
+    until(lambda: not [child for child in children if child.is_running() and child.status() != "zombie"], 30)
+    until(lambda: not processes_of(stack.home), 20)
+    stack.start()
+    assert httpx.get(f"{stack.url}/healthz").status_code == 200
+
+
+def test_what_is_in_the_way_is_said_in_a_sentence(stack, tmp_path):
+    stack.start()
+    again = refused(SCALEWEB_HOME=str(stack.home), PORT="1")
+    assert "already runs" in again
+    assert stack.url in again
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refused(SCALEWEB_HOME=str(tmp_path / "a"), PORT=str(port))
+    assert f"Port {port} on 127.0.0.1 is taken" in said
+    assert f"PORT={port + 1}" in said
+    assert "use a number from 1 to 65535" in refused(SCALEWEB_HOME=str(tmp_path / "b"), PORT="http")
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in refused(SCALEWEB_HOME=str(tmp_path / "file" / "below"))
+    assert "expected postgresql://" in refused(SCALEWEB_HOME=str(tmp_path / "c"), DATABASE_URL="mysql://x")
+    assert "The database cannot be used" in refused(
+        SCALEWEB_HOME=str(tmp_path / "d"), DATABASE_URL="postgresql://u:p@127.0.0.1:9/x"
+    )
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path, monkeypatch):
+    from scaleweb.stack import checks
+
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: checks.shutil._ntuple_diskusage(100, 99, 1))
+    with pytest.raises(checks.CannotStart, match=r"is full: 0 MiB are free, and 200 MiB are needed"):
+        checks.usable_folder(tmp_path / "home")
+
+
+def test_a_long_path_gets_its_socket_elsewhere(tmp_path):
+    from scaleweb.stack.stack import socket_path
+
+    short = tmp_path / "home"
+    assert socket_path(short) == short / "run" / "broker.sock"
+    long = tmp_path / ("x" * 120)
+    path = socket_path(long)
+    assert len(str(path)) < 100
+    assert path == socket_path(long)
+    assert path.parent.stat().st_mode & 0o077 == 0
+    path.parent.rmdir()
