@@ -13,7 +13,8 @@ from training.models import Experiment, Project
 SLUG = "demo"
 DIGITS = (
     "Handwritten digits, brought to 28 x 28, turned, moved and covered with noise. One run starts with a learning "
-    "rate at which nothing can be learned: watch its decisions."
+    "rate at which nothing can be learned: watch its decisions. Or set a bad one yourself, under Control: what you set "
+    "is left alone for 20 seconds, then the controller may mend it."
 )
 POLE = "An agent that plays: each step it plays some games with the policy it has, and learns from how they went."
 LIBRARY = "A small GPT that learns to write Python from Python's own library, character by character."
@@ -33,7 +34,10 @@ def queue_demo(user: Any) -> Experiment | None:
         project=project, name="Library sources", slug="library-sources", notes=LIBRARY, goal_metric="val/loss",
         created_by=user,
     )  # fmt: skip
-    ControllerSettings.objects.update_or_create(experiment=digits, defaults={"mode": Mode.ACT})
+    # A visitor who sets a bad rate should see it mended before they look away: it is theirs for 20 s only.
+    ControllerSettings.objects.update_or_create(
+        experiment=digits, defaults={"mode": Mode.ACT, "guards": {"hands_off_seconds": 20}}
+    )
     ControllerSettings.objects.update_or_create(experiment=library, defaults={"mode": Mode.ADVISE})
     pole = Experiment.objects.create(
         project=project, name="CartPole", slug="cartpole", notes=POLE, goal_metric="val/moves",
