@@ -161,7 +161,7 @@ class LearningRate:
             # At most proportional to the rate; half of that is the guess, none of it the worst hoped for.
             best = max(seen.progress, 0.02) * horizon / max(1, seen.trend.steps) * (ratio - 1)
             expected = Expected(effect=-0.5 * best, low=-min(best, 0.95), high=0.0)
-            verb = "try"
+            verb = "raise"
         else:
             # What SGD's noise adds to the loss shrinks with the rate; how much that is, nobody knows yet.
             expected = Expected(effect=-0.1, low=-0.5, high=0.02)
@@ -170,7 +170,7 @@ class LearningRate:
         return Proposal(
             policy=self.name,
             changes=(Change("set", rate.name, value),),
-            reason=f"{metric} {why}; {verb} {rate.name} {value:.4g} in place of {rate.value:.4g}.",
+            reason=f"{metric} {why}; {verb} {rate.name} to {value:.4g} from {rate.value:.4g}.",
             evidence={
                 "window": [seen.trend.first_step, seen.trend.last_step],
                 "progress": round(seen.progress, 5),

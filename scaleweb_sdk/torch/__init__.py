@@ -80,7 +80,7 @@ def attach(
     clip: largest gradient norm, None for no clipping. accumulate: batches in one optimiser step.
     checkpoint_dir: where checkpoints go; by default the folder that the job names
     (SCALEWEB_CHECKPOINT_DIR), and none at all outside a job. checkpoint_every: steps between two, 0 for only
-    the first and the last. keep: how many of the newest stay, beside the first and those asked for by name.
+    the first and the last. keep: how many of the newest stay, beside the first, the best and those asked for by name.
     non_finite_limit: steps with a loss or gradient that is not finite, in a row, before it goes back to a
     checkpoint by itself. lr_bounds: lowest and highest rate of the control.
     extra: further objects with state_dict and load_state_dict to save and restore, by name.

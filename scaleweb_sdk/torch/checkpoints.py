@@ -32,7 +32,7 @@ class Saved:
 
 
 class CheckpointFolder:
-    """The checkpoints of one run. `keep`: how many of the newest stay; pinned ones always do."""
+    """The checkpoints of one run. `keep`: how many of the newest stay; the best and pinned ones do too."""
 
     def __init__(self, folder: Path, keep: int = 5) -> None:
         if keep < 1:
@@ -69,13 +69,13 @@ class CheckpointFolder:
         sync_folder(self.folder)
         return Saved(path, step, path.stat().st_size, digest)
 
-    def remove_old(self) -> list[Path]:
-        """Delete what the keep rule does not hold; the paths that are gone."""
+    def remove_old(self, best: Path | None = None) -> list[Path]:
+        """Delete what the keep rule does not hold; the paths that are gone. best: stays, however old it is."""
         mine = [path for path in self.folder.glob("step-*.pt") if NAME.fullmatch(path.name)]
         loose = [path for path in mine if not path.stem.endswith("-kept")]
         # By time of writing, not by step: after a roll back the new branch's files have the lower steps.
         loose.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
-        gone = loose[: -self.keep]
+        gone = [path for path in loose[: -self.keep] if path != best]
         for path in gone:
             path.unlink(missing_ok=True)
             hash_path(path).unlink(missing_ok=True)

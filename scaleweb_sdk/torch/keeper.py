@@ -1,5 +1,6 @@
 """The state of a training as one value: taken for a checkpoint, put back for a resumption or a roll back."""
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -37,6 +38,7 @@ class Keeper:
             self._parts["scheduler"] = rates.scheduler
         self._parts |= {f"extra/{name}": part for name, part in extra.items()}
         self._generators = [] if feed is None else feed.generators()
+        self._losses: dict[Path, float] = {}
         self.saved: list[Saved] = []  # by this process, oldest first, those that still exist
 
     def save(self, step: int, metrics: dict[str, float], reason: str, pinned: bool) -> Saved | None:
@@ -57,7 +59,8 @@ class Keeper:
         }
         try:
             saved = self.folder.save(state, step, self.run.branch, pinned)
-            gone = self.folder.remove_old()
+            self._losses[saved.path] = metrics.get("loss", math.nan)
+            gone = self.folder.remove_old(self._best())
         except (OSError, BrokenCheckpoint) as error:
             self.run.reflex("checkpoint_failed", f"no checkpoint at step {step}: {error}; training goes on")
             return None
@@ -66,8 +69,14 @@ class Keeper:
             str(saved.path), step, metrics, reason, size_bytes=saved.size_bytes, sha256=saved.sha256
         )
         for path in gone:
-            self.run.checkpoint_gone(str(path), f"only the newest {self.folder.keep} are kept")
+            self.run.checkpoint_gone(str(path), f"only the best and the newest {self.folder.keep} are kept")
+            self._losses.pop(path, None)
         return saved
+
+    def _best(self) -> Path | None:
+        """The checkpoint with the least loss: where to go back to when a training has been broken for long."""
+        finite = {path: loss for path, loss in self._losses.items() if math.isfinite(loss)}
+        return min(finite, key=lambda path: finite[path]) if finite else None
 
     def read(self, path: Path) -> dict[str, Any]:
         """A checkpoint that fits this training. Raises BrokenCheckpoint, having changed nothing."""
