@@ -42,6 +42,7 @@ class Watched:
     tunables: list[Tunable] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     person_set: dict[str, datetime] = field(default_factory=dict)  # tunable: when a person last asked
+    before: dict[str, Any] = field(default_factory=dict)  # tunable: its value before the last change
     windows: dict[str, Window] = field(default_factory=dict)
 
     @property
@@ -80,9 +81,13 @@ def load(runs: Any, policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) ->
         found[tunable.run_id].tunables.append(tunable)
     for checkpoint in Checkpoint.objects.filter(run__in=found, available=True).order_by("id"):
         found[checkpoint.run_id].checkpoints.append(checkpoint)
-    asked = Command.objects.filter(run__in=found, by_person=True, verb="set").exclude(state__in=VOID)
-    for run, name, at in asked.order_by("id").values_list("run", "tunable", "created_at"):
-        found[run].person_set[name] = at
+    asked = Command.objects.filter(run__in=found, verb="set").exclude(state__in=VOID).order_by("run", "seq")
+    fields = ("run", "tunable", "created_at", "by_person", "state", "old_value")
+    for run, name, at, by_person, state, old in asked.values_list(*fields):
+        if by_person:
+            found[run].person_set[name] = at
+        if state == CommandState.APPLIED:
+            found[run].before[name] = old
     for watched in found.values():
         del watched.decisions[:-PAST_DECISIONS]
     from monitoring.storage import series
@@ -123,13 +128,18 @@ def observation(watched: Watched, now: datetime) -> Observation:
         state=run.state,
         goal=Goal(goal.goal_metric, goal.goal_direction, goal.goal_target),
         windows=watched.windows,
-        tunables={t.name: tunable_view(t, watched.person_set.get(t.name), now) for t in watched.tunables},
+        tunables={
+            t.name: tunable_view(t, watched.person_set.get(t.name), now, watched.before.get(t.name))
+            for t in watched.tunables
+        },
         checkpoints=tuple(checkpoint_view(c) for c in watched.checkpoints),
         past=tuple(past_decision(d) for d in watched.decisions),
     )
 
 
-def tunable_view(tunable: Tunable, person_set: datetime | None, now: datetime) -> TunableView:
+def tunable_view(
+    tunable: Tunable, person_set: datetime | None, now: datetime, before: Any = None
+) -> TunableView:
     return TunableView(
         name=tunable.name,
         kind=tunable.kind,
@@ -142,6 +152,7 @@ def tunable_view(tunable: Tunable, person_set: datetime | None, now: datetime) -
         role=tunable.role,
         changed_step=tunable.changed_step,
         person_seconds_ago=None if person_set is None else max(0.0, (now - person_set).total_seconds()),
+        before=before,
     )
 
 

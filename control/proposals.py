@@ -79,7 +79,11 @@ class Window:
 
 @dataclass(frozen=True)
 class TunableView:
-    """A setting of the run as it stands. `person_seconds_ago`: since a person last set it, None if never."""
+    """A setting of the run as it stands.
+
+    person_seconds_ago: since a person last set it, None if never. before: its value before `changed_step`, None
+    where no command changed it.
+    """
 
     name: str
     kind: str  # float, int, bool, choice
@@ -92,6 +96,7 @@ class TunableView:
     role: str = ""
     changed_step: int | None = None
     person_seconds_ago: float | None = None
+    before: Any = None
 
 
 @dataclass(frozen=True)

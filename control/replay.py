@@ -185,7 +185,7 @@ class Past:
         if applied:
             newest = max(applied, key=lambda c: c.seq)
             new = newest.value if newest.new_value is None else newest.new_value
-            fields = {"value": new, "changed_step": newest.applied_step}
+            fields = {"value": new, "changed_step": newest.applied_step, "before": newest.old_value}
         elif not mine:
             # Never set by a command: whatever it is now, the script itself made it so.
             fields = {"value": tunable.value, "changed_step": None}

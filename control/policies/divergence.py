@@ -8,7 +8,8 @@ Source: restarting from an earlier checkpoint with a lower learning rate is what
 by hand (Zhang et al. 2022, arXiv 2205.01068, section 2.5); a checkpoint some way before the spike, as
 PaLM chose it (Chowdhery et al. 2022, arXiv 2204.02311, section 5.1); by how much is backtracking,
 a geometric cut that is repeated until the step holds (Armijo 1966, Pacific J. Math. 16(1)): about half
-a decade where the run had been healthy at this rate, a decade where it never was.
+a decade where the run had been healthy at this rate, a decade where it never was. Where a raised rate began
+it, the rate from before that.
 """
 
 import math
@@ -101,7 +102,9 @@ class Divergence:
             changes.append(Change("rollback", value=target))
         never_healthy = trouble.kind is Kind.RUINED_START or trouble.onset_step <= 2 * BLOCK * stride
         factor = float(parameters["factor_when_never_healthy" if never_healthy else "factor"])
-        lower = None if rate is None else lowered(rate, factor)
+        lower = None
+        if rate is not None:
+            lower = healthy_before(rate, trouble, checkpoint, 2 * BLOCK * stride) or lowered(rate, factor)
         if rate is not None and lower is not None:
             changes.append(Change("set", rate.name, lower))
         tried = [p for p in mine if p.state in ACTED_STATES and p.verdict != "better" and p.verb == "set"]
@@ -169,6 +172,22 @@ def is_sane(checkpoint: CheckpointView, metric: str, threshold: float | None) ->
             if key == metric and threshold is not None and threshold > 0 and value > 3 * threshold:
                 return False
     return True
+
+
+def healthy_before(
+    rate: TunableView, trouble: Trouble, checkpoint: CheckpointView | None, slack: int
+) -> float | None:
+    """The rate from before the change that began the trouble, where the run was healthy under it.
+
+    That needs a checkpoint from before the change. At most a decade down at once: the guards' largest step.
+    """
+    value, before = float(rate.value), rate.before
+    if checkpoint is None or rate.changed_step is None or not isinstance(before, int | float):
+        return None
+    caused = checkpoint.step < rate.changed_step and abs(trouble.onset_step - rate.changed_step) <= slack
+    if not caused or not 0 < before < value:
+        return None
+    return float(f"{max(float(before), 0.1 * value):.4g}")
 
 
 def lowered(rate: TunableView, factor: float) -> float | None:

@@ -157,3 +157,35 @@ def test_a_loss_logged_every_tenth_step_is_read_the_same():
     (proposal,) = ask(np.append(FALLING, [np.nan] * 5), stride=10, checkpoints=(a_checkpoint(2000),))
     assert proposal.evidence["onset_step"] == 3000
     assert proposal.judge_after_steps == 1000
+
+
+BROKEN = np.concatenate([FALLING, 1.5 + np.zeros(60)])
+
+
+@pytest.mark.parametrize(
+    ("rate", "wanted"),
+    [
+        (a_rate(2.0, high=10.0, changed_step=300, before=0.5), 0.5),
+        (a_rate(2.0, high=10.0, changed_step=292, before=0.5), 0.5),
+        (a_rate(2.0, high=10.0, changed_step=300, before=0.01), 0.2),
+        (a_rate(2.0, high=10.0, changed_step=300, before=5.0), 0.6),
+        (a_rate(2.0, high=10.0, changed_step=100, before=0.5), 0.6),
+        (a_rate(2.0, high=10.0, changed_step=300), 0.6),
+        (a_rate(2.0, high=10.0, before=0.5), 0.6),
+    ],
+    ids=[
+        "raised",
+        "raised a moment before",
+        "raised by far",
+        "lowered",
+        "raised long before",
+        "unknown",
+        "never set",
+    ],
+)
+def test_where_a_raised_rate_began_it_the_rate_from_before_comes_back(rate, wanted):
+    """A person's slip at the slider: back to before it, weights and rate, within what one change may do."""
+    (proposal,) = ask(BROKEN, rate=rate)
+    assert [change.verb for change in proposal.changes] == ["rollback", "set"]
+    assert proposal.changes[1].value == wanted
+    assert f"to {wanted:.4g}" in proposal.reason
