@@ -178,4 +178,5 @@ def past_decision(decision: Decision) -> PastDecision:
         effect=decision.measured.get("difference"),
         urgent=decision.urgent,
         blocked_rule=decision.blocked_by.partition(":")[0],
+        evidence=decision.evidence,
     )

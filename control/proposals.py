@@ -120,6 +120,8 @@ class PastDecision:
     urgent: bool = False
     # Which guard refused it, "" when none did.
     blocked_rule: str = ""
+    # The figures it was based on, as its policy wrote them.
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def at_step(self) -> int:

@@ -67,6 +67,8 @@ class Divergence:
                 None if gradient is None else self._gradient_trouble(gradient, window, limits, after_step)
             )
             cause = str(parameters["gradient_metric"])
+        if trouble is None:
+            trouble, cause = remembered(observation, mine, window), metric
         if trouble is None or any(past.is_open for past in mine):
             return []
         proposal = self._rescue(observation, metric, cause, trouble, mine)
@@ -134,6 +136,31 @@ class Divergence:
             urgency=True,
             broken=True,
         )
+
+
+def remembered(observation: Observation, mine: list[PastDecision], window: Window) -> Trouble | None:
+    """The trouble of a rescue that a guard held back, if the loss has not been below its threshold since.
+
+    While a person's hand protects a setting, the healthy past runs out of the window: what was a jump then
+    looks like a plateau.
+    """
+    newest = max((p for p in mine if observation.on_this_branch(p)), key=lambda p: p.id, default=None)
+    if newest is None or newest.state != "blocked":
+        return None
+    known = newest.evidence
+    figures = [known.get(name) for name in ("onset_step", "healthy_level", "threshold")]
+    if known.get("kind") == Kind.NON_FINITE or not all(isinstance(each, int | float) for each in figures):
+        return None
+    onset, healthy, threshold = (float(each) for each in figures if each is not None)
+    since = window.after(newest.decided_step - BLOCK)
+    blocks = len(since) // BLOCK
+    if blocks < 2:
+        return None
+    levels = np.nanmedian(since.last(blocks * BLOCK).values.reshape(blocks, BLOCK), axis=1)
+    if not bool((levels > threshold).all()):
+        return None
+    level = float(np.median(levels[-2:]))
+    return Trouble(Kind(known["kind"]), int(onset), int(window.steps[-1]), healthy, level, threshold)
 
 
 def failed_rescues(observation: Observation, mine: list[PastDecision]) -> list[int]:

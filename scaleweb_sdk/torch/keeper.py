@@ -38,11 +38,16 @@ class Keeper:
             self._parts["scheduler"] = rates.scheduler
         self._parts |= {f"extra/{name}": part for name, part in extra.items()}
         self._generators = [] if feed is None else feed.generators()
-        self._losses: dict[Path, float] = {}
+        self._levels: dict[Path, float] = {}
         self.saved: list[Saved] = []  # by this process, oldest first, those that still exist
 
-    def save(self, step: int, metrics: dict[str, float], reason: str, pinned: bool) -> Saved | None:
-        """Write and report a checkpoint; None, with a note on the run, when the disk does not take it."""
+    def save(
+        self, step: int, metrics: dict[str, float], level: float, reason: str, pinned: bool
+    ) -> Saved | None:
+        """Write and report a checkpoint; None, with a note on the run, when the disk does not take it.
+
+        level: the running mean of the loss, NaN while there is none.
+        """
         if self.folder is None or self.run.rank != 0:
             return None
         state = {
@@ -52,6 +57,7 @@ class Keeper:
             "applied_seq": self.run.applied_seq,
             "settings": {name: tunable.value for name, tunable in self.run.tunables.items()},
             "metrics": metrics,
+            "level": level,
             "random": randomness.capture(self._generators),
             "feed": None if self.feed is None else self.feed.state(),
             "saved_at": time.time(),
@@ -59,7 +65,7 @@ class Keeper:
         }
         try:
             saved = self.folder.save(state, step, self.run.branch, pinned)
-            self._losses[saved.path] = metrics.get("loss", math.nan)
+            self._levels[saved.path] = level
             gone = self.folder.remove_old(self._best())
         except (OSError, BrokenCheckpoint) as error:
             self.run.reflex("checkpoint_failed", f"no checkpoint at step {step}: {error}; training goes on")
@@ -70,12 +76,12 @@ class Keeper:
         )
         for path in gone:
             self.run.checkpoint_gone(str(path), f"only the best and the newest {self.folder.keep} are kept")
-            self._losses.pop(path, None)
+            self._levels.pop(path, None)
         return saved
 
     def _best(self) -> Path | None:
         """The checkpoint with the least loss: where to go back to when a training has been broken for long."""
-        finite = {path: loss for path, loss in self._losses.items() if math.isfinite(loss)}
+        finite = {path: level for path, level in self._levels.items() if math.isfinite(level)}
         return min(finite, key=lambda path: finite[path]) if finite else None
 
     def read(self, path: Path) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Loop:
         self._driving = False  # inside batches() or steps(), which call the boundary themselves
         self._last_checkpoint = -1
         self._last_metrics: dict[str, float] = {}
+        self._level = math.nan
         self._epoch_losses: list[float] = []
         self._losses: list[float] = []  # of the batches of the step so far
         self._batches_in_step = 0
@@ -186,6 +187,9 @@ class Loop:
             figures["_samples_per_second"] = self._samples / seconds
         self.run.log(figures, step=self.step)
         self._last_metrics = {"loss": shown, "grad_norm": norm}
+        if math.isfinite(shown):
+            # One batch's loss scatters: which checkpoint is the best is asked of its running mean.
+            self._level = shown if math.isnan(self._level) else 0.95 * self._level + 0.05 * shown
         self._epoch_losses.append(shown)
         self._count(good, shown, norm)
         self._clear_step()
@@ -311,7 +315,7 @@ class Loop:
 
     def checkpoint(self, reason: str = "asked for by the script", pinned: bool = False) -> Path | None:
         """Save the state now, between two steps; its path, or None without a folder or when saving failed."""
-        saved = self.keeper.save(self.step, self._last_metrics, reason, pinned)
+        saved = self.keeper.save(self.step, self._last_metrics, self._level, reason, pinned)
         self._last_checkpoint = self.step
         return None if saved is None else saved.path
 
@@ -338,7 +342,7 @@ class Loop:
         # The data goes on where it is: other batches than those that led to where we come from
         # (as PaLM did it: Chowdhery et al. 2022, arXiv 2204.02311, section 5.1).
         self.step = self._last_checkpoint = int(state["step"])
-        self._last_metrics = dict(state["metrics"])
+        self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
         self._streak = self._good_steps = 0
         self._go_back = False
         self._clear_step()
@@ -349,7 +353,7 @@ class Loop:
         self.keeper.put_back(state, path)
         self.keeper.put_back_stream(state)
         self.step = self._last_checkpoint = int(state["step"])
-        self._last_metrics = dict(state["metrics"])
+        self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
         self.run.applied_seq = max(self.run.applied_seq, int(state["applied_seq"]))
         for name, value in state["settings"].items():
             tunable = self.run.tunables.get(name)

@@ -189,3 +189,38 @@ def test_where_a_raised_rate_began_it_the_rate_from_before_comes_back(rate, want
     assert [change.verb for change in proposal.changes] == ["rollback", "set"]
     assert proposal.changes[1].value == wanted
     assert f"to {wanted:.4g}" in proposal.reason
+
+
+def held_back(**fields):
+    (proposal,) = ask(BROKEN)
+    fields = {
+        "id": 7, "policy": "divergence", "state": "blocked", "verb": "rollback", "evidence": proposal.evidence,
+        "decided_step": 359, "judge_at_step": 459, "applied_step": None, "blocked_rule": "a person's hand",
+    } | fields  # fmt: skip
+    return a_past(**fields)
+
+
+LONG_AFTER = noisy(1.5 * np.ones(600), 0.02)
+
+
+def test_a_rescue_that_was_held_back_comes_again_when_the_healthy_past_is_out_of_sight():
+    """A person's hand protects a setting for thousands of steps of a fast training."""
+    assert ask(LONG_AFTER, first_step=400) == []
+    (proposal,) = ask(LONG_AFTER, first_step=400, past=(held_back(),))
+    assert proposal.changes[0].value["step"] == 200
+    assert proposal.evidence["onset_step"] == held_back().evidence["onset_step"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "past"),
+    [
+        (np.concatenate([LONG_AFTER, noisy(0.3 * np.ones(100), 0.05)]), [held_back()]),
+        (LONG_AFTER, [held_back(state="judged", verdict="better")]),
+        (LONG_AFTER, [held_back(), held_back(id=8, state="judged", decided_step=380, applied_step=200)]),
+        (LONG_AFTER[:15], [held_back()]),
+        (LONG_AFTER, [held_back(evidence={"kind": "explosion"})]),
+    ],
+    ids=["healed", "was done", "was done since", "too little seen", "without figures"],
+)
+def test_it_does_not_come_again_where_it_is_over(loss, past):
+    assert ask(loss, first_step=400, past=tuple(past)) == []
