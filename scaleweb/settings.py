@@ -180,7 +180,6 @@ CELERY_BEAT_SCHEDULE = {
     "nodes": {"task": "monitoring.node_states", "schedule": 5.0, "options": {"expires": 5}},
 }
 
-NODE_NAME = env.text("SCALEWEB_NODE") or None
 LEASE_SECONDS = env.number("SCALEWEB_LEASE_SECONDS", 10, 2, 3600)
 # A run or node not heard of for this long is shown as silent; for LOST_SECONDS, as lost.
 SILENT_SECONDS = env.number("SCALEWEB_SILENT_SECONDS", 10, 2, 3600)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.db import connection, connections
 
 from monitoring.storage import compact as compaction
@@ -269,3 +270,24 @@ def test_the_series_have_a_database_of_their_own_under_sqlite():
     assert settings.SERIES_DATABASE == "series"
     assert LogChunk.objects.db == "series"
     assert "monitoring_logchunk" not in connection.introspection.table_names()
+
+
+@rows
+def test_the_command_tells_checks_and_compacts(capsys):
+    series.append("run:x", "a" * 32, [line(range(1000), range(1000))])
+    series.compact(source="run:x")
+    for seq in range(2, 60):
+        series.append("run:x", "a" * 32, [line([seq], [seq], seq=seq)])
+    call_command("series", "compact")
+    call_command("series", "stats")
+    call_command("series", "check")
+    said = capsys.readouterr().out
+    assert "58 points compacted" in said
+    assert "1,058" in said
+    assert "The store is whole." in said
+    chunk = SeriesChunk.objects.get()
+    chunk.columns = bytes(chunk.columns)[:-3]
+    chunk.save()
+    with pytest.raises(CommandError, match="1 faults"):
+        call_command("series", "check", "--repair")
+    assert f"run:x 'loss', chunk {chunk.pk}: columns:" in capsys.readouterr().out
