@@ -87,7 +87,11 @@ def _lowest_level(values: Floats) -> float:
     medians = _block_medians(values)
     if len(medians) < 3:
         return float(np.median(values))
-    return float(np.min([np.median(medians[i : i + 3]) for i in range(len(medians) - 2)]))
+    return _lowest_of_threes(medians)
+
+
+def _lowest_of_threes(medians: Floats) -> float:
+    return float(np.median(np.lib.stride_tricks.sliding_window_view(medians, 3), axis=1).min())
 
 
 def _block_medians(values: Floats) -> Floats:
@@ -122,7 +126,7 @@ def _find_explosion(
             found = (Kind.RUINED_START, first, start, start + float(np.log(0.9)))
     if found is None and len(medians) >= 5:
         spread = robust_sigma(np.diff(medians)) / np.sqrt(2)
-        healthy = float(np.min([np.median(medians[i : i + 3]) for i in range(len(medians) - 2)]))
+        healthy = _lowest_of_threes(medians)
         margin = limits.spreads * spread
         if positive:
             margin = max(margin, float(np.log(limits.ratio)))

@@ -19,6 +19,7 @@ from django.db import connections, transaction
 from . import chunks, figures, rollups
 from .batches import Points, join, unpack
 from .figures import KeyInfo
+from .writer import lock_source
 
 logger = logging.getLogger(__name__)
 CHUNK_POINTS = 65_536
@@ -172,6 +173,7 @@ def chunk_row(branch: int, part: Points) -> tuple[Any, ...]:
 def commit(plan: Plan) -> None:
     alias = settings.SERIES_DATABASE
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        lock_source(cursor, connections[alias].vendor, plan.source)
         remove(cursor, "monitoring_seriesbatch", plan.batches)
         remove(cursor, "monitoring_serieschunk", plan.replaced)
         ids = series_ids(cursor, connections[alias].vendor, plan)

@@ -185,7 +185,9 @@ def steps_within_times(lines: dict[int, Line], start: float, end: float) -> tupl
         if points is None:
             rows = bucket_rows(inside, 0 if not heads else coarse_k(inside))
             mask = (rows.last_time >= start) & (rows.last_time <= end)
+            # A bucket tells its last time alone: its neighbours may reach into the range.
             steps = rows.bucket[mask] << rows.k
+            steps = np.concatenate([steps - (1 << rows.k), steps + (2 << rows.k)]) if len(steps) else steps
         else:
             steps = points.steps[(points.times >= start) & (points.times <= end)]
         if len(steps):

@@ -23,7 +23,7 @@ from .compact import compact
 from .figures import KeyInfo
 from .integrity import Problem, check
 from .snapshot import snapshot
-from .writer import GapError, append, last_seq, stop_writer, writer
+from .writer import GapError, append, last_seq, lock_source, stop_writer, writer
 
 __all__ = [
     "Buckets", "GapError", "KeyInfo", "Problem", "RawColumn", "append", "check", "compact", "delete", "keys",
@@ -254,6 +254,7 @@ def delete(source: str) -> None:
     """Remove everything of a source and give the space back."""
     alias = settings.SERIES_DATABASE
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        lock_source(cursor, connections[alias].vendor, source)
         cursor.execute(
             "DELETE FROM monitoring_serieschunk WHERE series_id IN "
             "(SELECT id FROM monitoring_serieskey WHERE source = %s)",

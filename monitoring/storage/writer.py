@@ -65,6 +65,8 @@ class SeriesWriter:
     def __init__(self) -> None:
         self.queue: queue.Queue[Item | None] = queue.Queue(QUEUE_LENGTH)
         self.stopped = False
+        # Between `submit`'s look at `stopped` and its `put`, `stop` must not put its end mark.
+        self.gate = threading.Lock()
         self.thread = threading.Thread(target=self._run, name="series-writer", daemon=True)
         self.thread.start()
 
@@ -77,16 +79,18 @@ class SeriesWriter:
 
         Blocks while the queue is full: callers bound what they have in flight.
         """
-        if self.stopped or not self.alive:
-            raise WriterStopped("the series writer is stopped")
         item = item_of(source, session, batch)
-        self.queue.put(item)
+        with self.gate:
+            if self.stopped or not self.alive:
+                raise WriterStopped("the series writer is stopped")
+            self.queue.put(item)
         return item.future
 
     def stop(self, timeout: float = 10) -> None:
         """Commit what is queued, then end."""
-        self.stopped = True
-        self.queue.put(None)
+        with self.gate:
+            self.stopped = True
+            self.queue.put(None)
         self.thread.join(timeout)
 
     def _run(self) -> None:
@@ -186,6 +190,13 @@ def _store(group: Sequence[Item]) -> None:
 
 def read_sessions(cursor: Any, vendor: str, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Last seq of each session that has one."""
+    if vendor == "postgresql":
+        # A row that does not exist cannot be locked: two processes could both take a session's first batch.
+        cursor.executemany(
+            "INSERT INTO monitoring_seriessession (source, session, last_seq) VALUES (%s, %s, 0) "
+            "ON CONFLICT (source, session) DO NOTHING",
+            sorted(wanted),
+        )
     sessions = sorted({session for _, session in wanted})
     marks = ", ".join(["%s"] * len(sessions))
     # Two web processes may hold the same session for a moment (a reconnect): PostgreSQL needs the row locks,
@@ -198,10 +209,17 @@ def read_sessions(cursor: Any, vendor: str, wanted: set[tuple[str, str]]) -> dic
     return {(source, session): seq for source, session, seq in cursor.fetchall()}
 
 
+def lock_source(cursor: Any, vendor: str, source: str) -> None:
+    """One transaction at a time numbers a source's lines, replaces its chunks or deletes it; SQLite is so anyway."""
+    if vendor == "postgresql":
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [source])
+
+
 def write_lines(cursor: Any, vendor: str, lines: dict[str, list[Any]]) -> None:
-    for source, found in lines.items():
+    for source, found in sorted(lines.items()):
         if not found:
             continue
+        lock_source(cursor, vendor, source)
         cursor.execute(
             "SELECT first_line + lines FROM monitoring_logchunk WHERE source = %s ORDER BY first_line DESC LIMIT 1",
             [source],

@@ -17,6 +17,7 @@ from django.db import connection, connections
 from monitoring.storage import compact as compaction
 from monitoring.storage import logs, series
 from monitoring.storage.models import LogChunk, SeriesBatch, SeriesChunk
+from monitoring.storage.writer import SeriesWriter, WriterStopped, item_of, store
 from scaleweb_sdk.protocol import Batch, LogLine
 from tests.storage.test_store import line
 from tests.support.wait import until
@@ -291,3 +292,84 @@ def test_the_command_tells_checks_and_compacts(capsys):
     with pytest.raises(CommandError, match="1 faults"):
         call_command("series", "check", "--repair")
     assert f"run:x 'loss', chunk {chunk.pk}: columns:" in capsys.readouterr().out
+
+
+@both
+@committed
+def test_two_processes_with_the_same_first_batch_store_it_once():
+    """A reconnect to another web process, while the first one still commits."""
+    start = threading.Barrier(4)
+
+    def work():
+        try:
+            start.wait()
+            store([item_of("run:x", "a" * 32, line(range(10), range(10)))])
+        finally:
+            connections.close_all()
+
+    for _ in range(5):
+        series.delete("run:x")
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert steps_of("run:x") == list(range(10))
+
+
+@both
+@committed
+def test_lines_of_two_processes_of_one_run_are_numbered_one_after_the_other():
+    def work(session):
+        try:
+            for seq in range(1, 21):
+                logs.append("run:x", session * 32, seq, [LogLine(float(seq), "stdout", f"{session}{seq}")])
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work, args=(session,)) for session in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    page = logs.read("run:x")
+    assert page.total == 60
+    assert sorted(text for _, _, text in page.lines) == sorted(f"{s}{n}" for s in "abc" for n in range(1, 21))
+
+
+@both
+@committed
+def test_what_is_deleted_while_it_is_compacted_stays_deleted():
+    for turn in range(8):
+        source = f"run:x{turn}"
+        for seq in range(1, 4):
+            series.append(source, "a" * 32, [line([seq], [seq], seq=seq)])
+        compacting = threading.Thread(
+            target=lambda source=source: (series.compact(source=source), connections.close_all())
+        )
+        compacting.start()
+        series.delete(source)
+        compacting.join()
+        assert series.keys(source) == []
+        assert not SeriesChunk.objects.filter(series__source=source).exists()
+
+
+@both
+@committed
+def test_no_batch_is_taken_that_a_stopping_writer_would_forget():
+    for _ in range(20):
+        made, futures = SeriesWriter(), []
+
+        def send(made=made, futures=futures):
+            try:
+                for seq in range(1, 1000):
+                    futures.append(made.submit("run:x", "a" * 32, Batch(seq=seq)))
+            except WriterStopped:
+                return
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        until(lambda futures=futures: futures)
+        made.stop()
+        sender.join()
+        assert all(future.done() for future in futures)

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from monitoring.api.strict import kind_of
 from monitoring.plain import number
 from monitoring.storage import series
-from scaleweb_sdk.protocol import MAX_KEY_LENGTH, MAX_STEP, Batch, Column
+from scaleweb_sdk.protocol import MAX_KEY_LENGTH, MAX_KEYS_PER_RUN, MAX_STEP, Batch, Column
 from training import access, states
 from training.models import Role, Run
 from training.states import RunState
@@ -57,12 +57,27 @@ class Points(APIView):
         run = access.fetch(Run.objects.all(), request.user, Role.OPERATOR, code=code)
         points = listed(request.data)
         found = columns(points, time.time())
+        check_keys(run, found)
         # A session of its own: a script without the SDK has no numbered batches to send again.
         series.append(
             run.source, f"http-{uuid.uuid4().hex}", [Batch(seq=1, branch=branch_of(run), columns=found)]
         )
         note(run, found, request.user.get_username())
         return Response({"stored": len(points)}, status=status.HTTP_201_CREATED)
+
+
+def check_keys(run: Run, found: list[Column]) -> None:
+    """The link's own limit. Raises ValidationError."""
+    keys = {info.key for info in series.keys(run.source)}
+    new = [column.key for column in found if column.key not in keys]
+    if new and len(keys) + len(new) > MAX_KEYS_PER_RUN:
+        raise ValidationError(
+            {
+                "points": [
+                    f"{new[-1][:80]!r} would be key {len(keys) + len(new)}; a run has at most {MAX_KEYS_PER_RUN}."
+                ]
+            }
+        )
 
 
 def branch_of(run: Run) -> int:

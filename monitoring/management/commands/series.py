@@ -19,13 +19,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        getattr(self, options["what"])(options)
+        getattr(self, f"run_{options['what']}")(options)
 
-    def stats(self, options: dict[str, Any]) -> None:
+    def run_stats(self, options: dict[str, Any]) -> None:
         for name, figure in series.stats().items():
             self.stdout.write(f"{name:<16} {figure:>16,}")
 
-    def check(self, options: dict[str, Any]) -> None:
+    def run_check(self, options: dict[str, Any]) -> None:
         problems = integrity.check(repair=options["repair"])
         for problem in problems:
             where = f"chunk {problem.chunk}" if problem.chunk else "its figures"
@@ -36,5 +36,5 @@ class Command(BaseCommand):
             raise CommandError(f"{len(left)} faults; reads leave torn chunks out, and nothing was deleted")
         self.stdout.write("The store is whole." if not problems else "All of it was mended.")
 
-    def compact(self, options: dict[str, Any]) -> None:
+    def run_compact(self, options: dict[str, Any]) -> None:
         self.stdout.write(f"{series.compact(limit_seconds=options['seconds']):,} points compacted")
