@@ -32,6 +32,7 @@ urlpatterns = [
         PasswordChangeDoneView.as_view(template_name="scaleweb/password_done.html"),
         name="password-done",
     ),
+    path("favicon.ico", RedirectView.as_view(url="/static/scaleweb/icon.svg"), name="favicon"),
     path("healthz", health.healthz, name="healthz"),
     path("metrics", metrics.Metrics.as_view(), name="metrics"),
     path("admin/", admin.site.urls),
