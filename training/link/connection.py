@@ -92,11 +92,13 @@ class Connection:
             self.finished.set()
 
     async def open(self, token: str) -> None:
-        found = await self.hub.threads.run(admission.find_token, token)
+        # The first frame is on its way: a refusal before it came would close the connection under its sender,
+        # who then may find it closed before reading why.
         try:
             raw = await asyncio.wait_for(self.read_frame(), HELLO_SECONDS)
         except TimeoutError:
             raise frames.bad(f"no hello within {HELLO_SECONDS} s") from None
+        found = await self.hub.threads.run(admission.find_token, token)
         self.hello = frames.check_hello(frames.decode(raw))
         self.identity = admission.identify(found, self.hello)
         await self.hub.claim(self)
