@@ -6,8 +6,6 @@ Every run has 1,000 steps of loss, lr and gradient norm in the store, half of th
 process listens to what the controller orders, and all is on one core beside the database.
 """
 
-import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -15,6 +13,8 @@ import time
 from typing import Any
 
 import numpy as np
+
+from benchmarks.report import Report, parser
 
 STEPS = 1000
 
@@ -71,11 +71,9 @@ def fill(runs: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="a JSON object a line")
-    arguments = parser.parse_args()
+    arguments = parser(__doc__, repeats=5)
+    arguments.add_argument("--runs", type=int, default=1000)
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="sw-bench-") as folder:
         os.environ["SCALEWEB_HOME"] = folder
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scaleweb.settings")
@@ -87,28 +85,22 @@ def main() -> None:
 
         for database in settings.DATABASES:
             call_command("migrate", database=database, verbosity=0)
-        fill(arguments.runs)
+        fill(options.runs)
         from control.loop import tick
 
         taken: list[float] = []
         first: Any = None
-        for _ in range(arguments.repeats + 1):
+        for _ in range(options.repeats + 1):
             start = time.perf_counter()
             done = tick()
             taken.append(time.perf_counter() - start)
             first = first or done
-    results = [
-        {
-            "name": f"first tick over {arguments.runs} runs, which decides",
-            "value": round(taken[0], 3),
-            "unit": "s",
-        },
-        {"name": "later ticks", "value": round(statistics.median(taken[1:]), 3), "unit": "s"},
-    ]
-    for result in results:
-        print(json.dumps(result) if arguments.json else f"{result['name']:<50} {result['value']:>8} s")
-    if not arguments.json:
-        print(first)
+    report = Report("controller_tick", options.json)
+    report.line(f"first tick over {options.runs} runs, which decides", taken[0], "s", note=str(first))
+    report.line(
+        f"later ticks over {options.runs} runs", statistics.median(taken[1:]), "s",
+        at_most=1, repeats=options.repeats,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

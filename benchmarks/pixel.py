@@ -7,7 +7,6 @@ on that run's page. A point counts as drawn at the animation frame after the one
 clock, and the machine's cores. Also told: the JavaScript that the first page and a run's page fetch, in gzip.
 """
 
-import argparse
 import gzip
 import json
 import os
@@ -18,6 +17,7 @@ import sys
 import tempfile
 from typing import Any
 
+from benchmarks.report import Report, parser, quantile
 from benchmarks.site import MeasuredSite, measured_site
 
 LOGGER = """
@@ -89,16 +89,8 @@ def measure(site: MeasuredSite, points: int) -> dict[str, Any]:
             browser.close()
         finally:
             logger.communicate("done\n", timeout=30)
-    waits = sorted((drawn[step] - at) * 1000 for step, at in logged.items())
-    return {
-        "benchmark": "pixel",
-        "points": points,
-        "median_ms": statistics.median(waits),
-        "p95_ms": waits[int(len(waits) * 0.95)],
-        "worst_ms": waits[-1],
-        "first_page_js_gzip_kib": first_page,
-        "run_page_js_gzip_kib": run_page,
-    }
+    waits = [(drawn[step] - at) * 1000 for step, at in logged.items()]
+    return {"waits": waits, "first_page": first_page, "run_page": run_page}
 
 
 def script_bytes(context: Any, path: str) -> float:
@@ -119,17 +111,20 @@ def script_bytes(context: Any, path: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--points", type=int, default=60)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--points", type=int, default=60)
+    options = arguments.parse_args()
     with measured_site() as site:
-        result = measure(site, options.points)
-    if options.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        print(f"{name:26} {value if isinstance(value, str | int) else f'{value:.1f}'}")
+        found = measure(site, options.points)
+    report, waits = Report("pixel", options.json), found["waits"]
+    for name, value, goal in (
+        ("median", statistics.median(waits), 150),
+        ("p99", quantile(waits, 0.99), 400),
+        ("worst", max(waits), None),
+    ):
+        report.line(f"log call to drawn pixel, {name}", value, "ms", at_most=goal, points=options.points)
+    report.line("JavaScript of the first page, gzip", found["first_page"], "KiB", at_most=150)
+    report.line("JavaScript of a run's page, gzip, charts included", found["run_page"], "KiB")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
 """What a `log` of 5 values costs the training process: with a server, with none, and while the server is dead.
 
-    python -m benchmarks.sdk_log [--calls 20000] [--json]
+    python -m benchmarks.sdk_log [--calls 20000] [--repeats 5] [--json]
 
 The training sleeps a millisecond after each 20 calls, so that the link's thread has its turns as beside a real one.
 Each case is a process of its own.
 """
 
-import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 
+from benchmarks.report import Report, parser
 from benchmarks.site import measured_site
 
 CHILD = """
@@ -48,25 +49,24 @@ def case(calls: int, **environment: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=20_000)
-    parser.add_argument("--json", action="store_true", help="a JSON object a line")
-    arguments = parser.parse_args()
+    arguments = parser(__doc__, repeats=5)
+    arguments.add_argument("--calls", type=int, default=20_000)
+    options = arguments.parse_args()
+    report = Report("sdk_log", options.json)
     with measured_site() as site:
         online = {"SCALEWEB_URL": site.url, "SCALEWEB_TOKEN": site.token, "SCALEWEB_RUN": site.run}
-        cases = {
-            "with a server": case(arguments.calls, **online),
-            "offline": case(arguments.calls, SCALEWEB_MODE="offline"),
-            "server dead": case(arguments.calls, **online | {"SCALEWEB_URL": "http://127.0.0.1:9"}),
-        }
-    for name, found in cases.items():
-        for figure in ("median_us", "p99_us"):
-            result = {
-                "name": f"log of 5 values, {name}, {figure[:-3]}",
-                "value": round(found[figure], 2),
-                "unit": "us",
-            }
-            print(json.dumps(result) if arguments.json else f"{result['name']:<45} {result['value']:>8} us")
+        dead = online | {"SCALEWEB_URL": "http://127.0.0.1:9"}
+        for name, environment in (
+            ("with a server", online),
+            ("offline", {"SCALEWEB_MODE": "offline"}),
+            ("server dead", dead),
+        ):
+            found = [case(options.calls, **environment) for _ in range(options.repeats)]
+            for figure, goal in (("median", 5), ("p99", 50)):
+                value = statistics.median(each[f"{figure}_us"] for each in found)
+                report.line(
+                    f"log of 5 values, {name}, {figure}", value, "us", at_most=goal, repeats=options.repeats
+                )
 
 
 if __name__ == "__main__":

@@ -3,25 +3,21 @@
 python -m benchmarks.start [--repeats 5] [--json]
 """
 
-import argparse
-import json
 import statistics
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.report import Report, parser
 from tests.support.stack import RunningStack
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="a JSON object a line")
-    arguments = parser.parse_args()
+    options = parser(__doc__, repeats=5).parse_args()
     first: list[float] = []
     later: list[float] = []
     stops: list[float] = []
-    for _ in range(arguments.repeats):
+    for _ in range(options.repeats):
         with TemporaryDirectory(prefix="sw-") as folder:
             for taken in (first, later):
                 stack = RunningStack(Path(folder) / "home")
@@ -31,13 +27,12 @@ def main() -> None:
                 start = time.perf_counter()
                 stack.stop()
                 stops.append(time.perf_counter() - start)
-    for name, taken in (("first start", first), ("later start", later), ("stop", stops)):
-        result = {"name": name, "value": round(statistics.median(taken), 2), "unit": "s"}
-        print(
-            json.dumps(result)
-            if arguments.json
-            else f"{name:<15} median {result['value']} s, worst {max(taken):.2f} s"
-        )
+    report = Report("start", options.json)
+    for name, taken, goal in (("first start", first, 10), ("later start", later, 10), ("stop", stops, None)):
+        report.line(
+            name, statistics.median(taken), "s",
+            at_most=goal, repeats=options.repeats, worst=round(max(taken), 2),
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
