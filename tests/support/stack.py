@@ -100,7 +100,7 @@ class RunningStack:
         process.send_signal(signal.SIGKILL)
         until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 40) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 120) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(timeout)

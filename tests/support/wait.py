@@ -8,14 +8,17 @@ from typing import Any, TypeVar
 from django.db import connections
 
 T = TypeVar("T")
+# A machine that does other work beside the tests is several times slower than an idle one, and a wait that ends well
+# costs nothing. Where "within so many seconds" is the promise itself, a test compares times that the site noted.
+PATIENCE = 4
 
 
 def until(condition: Callable[[], T], timeout: float = 10, every: float = 0.02) -> T:
-    """The first true result of `condition`. Fails the test after `timeout` seconds."""
-    end = time.monotonic() + timeout
+    """The first true result of `condition`, which an idle machine gives within `timeout` seconds, or a failure."""
+    end = time.monotonic() + timeout * PATIENCE
     while not (result := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"not within {timeout} s: {condition}")
+            raise AssertionError(f"not within {timeout * PATIENCE} s: {condition}")
         time.sleep(every)
     return result
 
