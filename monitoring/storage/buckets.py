@@ -1,21 +1,28 @@
-"""What a chart gets: buckets of one key on one branch, as columns ready for JSON."""
+"""What a chart gets: buckets of one key on one branch, as columns of numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitoring.plain import numbers
 
-from .batches import Points
+from .batches import Floats, Ints, Points
 from .rollups import Rows
 
-KINDS = (("nan", "NaN"), ("plus_inf", "Infinity"), ("minus_inf", "-Infinity"))
+Column = NDArray[np.generic]
+# Columns in which NaN stands for "no finite value"; in `last` it is a NaN that was logged.
+NAN_IS_NULL = frozenset({"min", "max", "mean"})
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """columns: x, step, time, min, max, mean, last, count, of one length; see docs/contracts.md section 4."""
+    """columns: x, step, time, min, max, mean, last, count, of one length; see docs/contracts.md section 4.
+
+    step and count are int64, x is int64 or float64, the rest float64. marks: (name of a non-finite value,
+    the places of buckets that hold one).
+    """
 
     source: str
     key: str
@@ -24,11 +31,48 @@ class Buckets:
     x: str
     bucket: int
     exact: bool
-    columns: dict[str, list[Any]]
-    non_finite: list[dict[str, Any]]
+    columns: dict[str, Column]
+    marks: tuple[tuple[str, Ints], ...] = ()
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """All of it but the columns, as JSON."""
+        return {
+            "source": self.source,
+            "key": self.key,
+            "branch": self.branch,
+            "faded": self.faded,
+            "x": self.x,
+            "bucket": self.bucket,
+            "exact": self.exact,
+            "non_finite": self.non_finite,
+        }
+
+    @property
+    def non_finite(self) -> list[dict[str, Any]]:
+        """Each bucket with a non-finite value: {step, x, kind}."""
+        steps, places = self.columns["step"], self.columns["x"]
+        return [
+            {"step": step, "x": x, "kind": kind}
+            for kind, at in self.marks
+            for step, x in zip(steps[at].tolist(), places[at].tolist(), strict=True)
+        ]
 
     def as_map(self) -> dict[str, Any]:
-        return dict(vars(self))
+        """As JSON: a non-finite number in `last` is its name, and null in min, max and mean."""
+        lists: dict[int, list[Any]] = {}
+        columns: dict[str, list[Any]] = {}
+        for name, column in self.columns.items():
+            # Columns that are one array become one list: an exact part has a single column of values.
+            if name == "last":
+                columns[name] = numbers(column.tolist())
+            elif id(column) in lists:
+                columns[name] = lists[id(column)]
+            else:
+                lists[id(column)] = columns[name] = (
+                    or_none(column) if name in NAN_IS_NULL else column.tolist()
+                )
+        return {**self.head, "columns": columns}
 
 
 def of_points(source: str, key: str, branch: int, faded: bool, points: Points) -> Buckets:
@@ -36,21 +80,18 @@ def of_points(source: str, key: str, branch: int, faded: bool, points: Points) -
     order = np.argsort(points.steps, kind="stable")
     steps, times, values = points.steps[order], points.times[order], points.values[order]
     finite = np.isfinite(values)
-    shown = [value if good else None for value, good in zip(values.tolist(), finite.tolist(), strict=True)]
+    shown = values if finite.all() else np.where(finite, values, np.nan)
     columns = {
-        "x": steps.tolist(),
-        "step": steps.tolist(),
-        "time": times.tolist(),
+        "x": steps,
+        "step": steps,
+        "time": times,
         "min": shown,
         "max": shown,
         "mean": shown,
-        "last": numbers(values.tolist()),
-        "count": [1] * len(steps),
+        "last": values,
+        "count": np.ones(len(steps), np.int64),
     }
-    marks = [
-        {"step": int(steps[at]), "x": int(steps[at]), "kind": word(values[at])}
-        for at in np.flatnonzero(~finite).tolist()
-    ]
+    marks = () if finite.all() else marked(np.isnan(values), values == np.inf, values == -np.inf)
     return Buckets(source, key, branch, faded, "step", 1, True, columns, marks)
 
 
@@ -61,50 +102,42 @@ def of_rows(source: str, key: str, branch: int, faded: bool, rows: Rows) -> Buck
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = rows.total / finite
     columns = {
-        "x": steps.tolist(),
-        "step": steps.tolist(),
-        "time": rows.last_time.tolist(),
-        "min": or_none(rows.low),
-        "max": or_none(rows.high),
-        "mean": or_none(mean),
-        "last": numbers(rows.last.tolist()),
-        "count": rows.count.tolist(),
+        "x": steps,
+        "step": steps,
+        "time": rows.last_time,
+        "min": rows.low,
+        "max": rows.high,
+        # A sum may have left the range where the values have not: then there is no mean to show.
+        "mean": np.where(np.isfinite(mean), mean, np.nan),
+        "last": rows.last,
+        "count": rows.count,
     }
-    marks = []
-    for name, kind in KINDS:
-        at = np.flatnonzero(getattr(rows, name))
-        marks += [{"step": step, "x": step, "kind": kind} for step in steps[at].tolist()]
+    marks = marked(rows.nan, rows.plus_inf, rows.minus_inf)
     return Buckets(source, key, branch, faded, "step", 1 << rows.k, False, columns, marks)
 
 
-def or_none(column: Any) -> list[float | None]:
+def marked(nan: Column, plus_inf: Column, minus_inf: Column) -> tuple[tuple[str, Ints], ...]:
+    found = (("NaN", nan), ("Infinity", plus_inf), ("-Infinity", minus_inf))
+    return tuple((kind, np.flatnonzero(column)) for kind, column in found if column.any())
+
+
+def or_none(column: Column) -> list[float | None]:
     good = np.isfinite(column)
     if good.all():
         return list(column.tolist())
     return [value if fine else None for value, fine in zip(column.tolist(), good.tolist(), strict=True)]
 
 
-def word(value: float) -> str:
-    return "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+def on_axis(buckets: Buckets, x: str, values: Floats) -> Buckets:
+    """The same with another x column, of equal length."""
+    return replace(buckets, x=x, columns={**buckets.columns, "x": values})
 
 
-def on_axis(buckets: Buckets, x: str, values: list[float]) -> Buckets:
-    """The same with another x column, of equal length; marks of non-finite values move along."""
-    by_step = dict(zip(buckets.columns["step"], values, strict=True))
-    marks = [{**mark, "x": by_step[mark["step"]]} for mark in buckets.non_finite if mark["step"] in by_step]
-    return Buckets(
-        **{**vars(buckets), "x": x, "columns": {**buckets.columns, "x": values}, "non_finite": marks}
-    )
-
-
-def kept(buckets: Buckets, mask: list[bool]) -> Buckets:
+def kept(buckets: Buckets, mask: NDArray[np.bool_]) -> Buckets:
     """Only the buckets where the mask is true."""
-    if all(mask):
+    if mask.all():
         return buckets
-    columns = {
-        name: [value for value, keep in zip(column, mask, strict=True) if keep]
-        for name, column in buckets.columns.items()
-    }
-    steps = set(columns["step"])
-    marks = [mark for mark in buckets.non_finite if mark["step"] in steps]
-    return Buckets(**{**vars(buckets), "columns": columns, "non_finite": marks})
+    places = np.cumsum(mask) - 1
+    marks = tuple((kind, places[at[mask[at]]]) for kind, at in buckets.marks)
+    columns = {name: column[mask] for name, column in buckets.columns.items()}
+    return replace(buckets, columns=columns, marks=tuple(mark for mark in marks if len(mark[1])))

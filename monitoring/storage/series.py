@@ -130,7 +130,9 @@ def read_range(
         if axis is not None:
             parts = [on_key(part, axis, lines.get(axis, {}), start, end) for part in parts]
         elif x != "step":
-            parts = [buckets.on_axis(part, x, [t - zero for t in part.columns["time"]]) for part in parts]
+            parts = [
+                buckets.on_axis(part, x, part.columns["time"].astype(np.float64) - zero) for part in parts
+            ]
         found += parts
     return found
 
@@ -188,15 +190,18 @@ def on_key(
 ) -> Buckets:
     """The part with the last value of another key in each bucket as its x; as it was where that has no data."""
     line = lines.get(part.branch)
-    if line is None or not part.columns["step"]:
+    steps = part.columns["step"].astype(np.int64, copy=False)
+    if line is None or not len(steps):
         return part
-    first, last = part.columns["step"][0], part.columns["step"][-1] + part.bucket - 1
-    rows = reading.bucket_rows(line, part.bucket.bit_length() - 1, first, last)
-    places = dict(zip((rows.bucket << rows.k).tolist(), rows.last.tolist(), strict=True))
-    values = [places.get(step, np.nan) for step in part.columns["step"]]
+    k = part.bucket.bit_length() - 1
+    rows = reading.bucket_rows(line, k, int(steps[0]), int(steps[-1]) + part.bucket - 1)
+    if not len(rows):
+        return part
+    at = np.minimum(np.searchsorted(rows.bucket, steps >> k), len(rows) - 1)
+    values = np.where(rows.bucket[at] == steps >> k, rows.last[at], np.nan)
     low, high = (-np.inf if start is None else start), (np.inf if end is None else end)
-    mask = [bool(np.isfinite(value)) and low <= value <= high for value in values]
-    if not any(mask):
+    mask = np.isfinite(values) & (values >= low) & (values <= high)
+    if not mask.any():
         return part
     return buckets.kept(buckets.on_axis(part, axis, values), mask)
 

@@ -6,10 +6,14 @@ import json
 
 import pytest
 
+from monitoring.api import columns
 from monitoring.storage import logs, series
 from scaleweb_sdk.protocol import LogLine
+from tests.contract.test_series_columns import as_json, decode
 from training.api.points import MAX_POINTS
 from training.models import Run
+
+from .conftest import client_of
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.both_databases]
 
@@ -147,6 +151,28 @@ def test_a_bad_chart_is_refused_with_its_field(operator, run, change, field):
     answer = operator.ask("POST", "series/read", {"sources": [run.source], "keys": ["loss"]} | change)
     assert answer.status_code == 400, answer.content
     assert field in answer.json()["fields"]
+
+
+def test_a_chart_as_typed_arrays_says_what_the_json_says(operator, run):
+    post(operator, run, [a_point(step=step, value=1 / (step + 1), time=1e9 + step) for step in range(50)])
+    post(operator, run, [a_point(step=50, value="NaN", time=1e9 + 50)])
+    body = {"sources": [run.source], "keys": ["loss"], "x": "relative", "width": 10}
+    answer = operator.ask("POST", "series/read", body, headers={"accept": columns.MEDIA_TYPE})
+    assert (answer.status_code, answer["Content-Type"]) == (200, columns.MEDIA_TYPE)
+    assert "Accept" in answer["Vary"]
+    assert as_json(decode(answer.content)) == operator.ask("POST", "series/read", body).json()["series"]
+
+
+def test_an_error_is_json_even_where_typed_arrays_were_asked_for(operator, outsider, run):
+    good = {"sources": [run.source], "keys": ["loss"]}
+    for client, body, status in (
+        (operator, good | {"width": 1}, 400),
+        (outsider, good, 404),
+        (client_of(None), good, 401),
+    ):
+        answer = client.ask("POST", "series/read", body, headers={"accept": columns.MEDIA_TYPE})
+        assert (answer.status_code, answer["Content-Type"]) == (status, "application/json")
+        assert answer.json()["detail"]
 
 
 def test_a_chart_shows_a_node_to_anyone_and_a_run_to_its_members(viewer, outsider, run, node):
