@@ -30,6 +30,7 @@ logger = logging.getLogger("scaleweb")
 MAX_IN_FLIGHT = 32
 MAX_POINTS_PER_BATCH = 50_000
 LONGEST_WAIT_SECONDS = 5.0
+LAST_WORDS_SECONDS = 1.0
 
 
 class Parcel(NamedTuple):
@@ -171,6 +172,7 @@ class Link:
                     self._receive()
                 except (ConnectionClosed, OSError, TimeoutError) as error:
                     logger.debug("link lost: %s", error)
+                    self._hear_last_words()
                     self._drop()
             else:
                 self._wake.wait(min(self.flush_seconds, 0.2))
@@ -272,9 +274,19 @@ class Link:
                     return False
         except (ConnectionClosed, OSError, TimeoutError) as error:
             logger.debug("no welcome from %s: %s", self.url, error)
+            self._hear_last_words()
             self._drop()
             return False
         return True
+
+    def _hear_last_words(self) -> None:
+        """Take what came before the connection broke: a send that met the closed door must not hide why."""
+        until = time.monotonic() + LAST_WORDS_SECONDS
+        while self._connection is not None and (left := until - time.monotonic()) > 0:
+            try:
+                self._handle(self._connection.recv(timeout=left))
+            except (ConnectionClosed, OSError, TimeoutError):
+                return
 
     def _send_batches(self) -> None:
         assert self._connection is not None
