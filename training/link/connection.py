@@ -220,14 +220,15 @@ class Connection:
                     logger.exception("batch %d of %s was not stored", batch.seq, self.source)
                     raise not_stored(batch.seq, error) from error
                 self.last_acked = batch.seq
+                self.committed(batch, points, time.monotonic() - arrived)
+                if any(event.kind == EventKind.FINISH for event in batch.events):
+                    # Who has been told that all is stored finds the last figures in the run's row.
+                    await self.hub.flush_figures()
                 await self.tell(Ack(batch.seq))
             finally:
                 self.in_flight.task_done()
             self.bytes -= size
             self.room.set()
-            self.committed(batch, points, time.monotonic() - arrived)
-            if any(event.kind == EventKind.FINISH for event in batch.events):
-                await self.hub.flush_figures()
 
     def committed(self, batch: Batch, points: frames.Points, seconds: float) -> None:
         metrics.BATCHES.inc()
