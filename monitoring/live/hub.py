@@ -77,7 +77,6 @@ class LiveHub:
         self.fresh: set[str] = set()  # topics that got their first viewer since the last beat
         self.beat = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
-        self.was_open = False
 
     async def start(self) -> None:
         if not self.tasks:
@@ -91,7 +90,6 @@ class LiveHub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.was_open = False
 
     def subscribe(self, viewer: Viewer, name: str) -> None:
         if name in viewer.topics:
@@ -130,13 +128,12 @@ class LiveHub:
             viewer.offer(frames.numbered(topic.n - viewer.topics[name], rest))
 
     async def opened(self) -> None:
-        if self.was_open:
-            # What was published while the broker was away is gone: a jump in the number says so.
-            body = frames.encode(frames.LOST)
-            for name, topic in self.topics.items():
-                topic.n += 1
-                self.spread(name, topic, body)
-        self.was_open = True
+        # What was published while the broker was away, or before the first subscription, is gone for those who
+        # watch already: a jump in the number says so.
+        body = frames.encode(frames.LOST)
+        for name, topic in self.topics.items():
+            topic.n += 1
+            self.spread(name, topic, body)
         self.fresh.update(self.topics)
         self.beat.set()
 
