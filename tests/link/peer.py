@@ -21,6 +21,7 @@ from scaleweb_sdk.protocol import (
     decode_down,
     encode,
 )
+from tests.support.wait import PATIENCE_SECONDS
 
 
 class Peer:
@@ -36,7 +37,7 @@ class Peer:
         await self.socket.send(frame if isinstance(frame, bytes) else encode(frame))
 
     async def receive(self):
-        frame = decode_down(await asyncio.wait_for(self.socket.recv(), 10))
+        frame = decode_down(await asyncio.wait_for(self.socket.recv(), PATIENCE_SECONDS))
         if isinstance(frame, Ack):
             assert frame.seq >= self.acked
             self.acked = frame.seq
@@ -83,14 +84,32 @@ def hello(source: str, **fields) -> Hello:
 @asynccontextmanager
 async def linked(site, token: str, first: Hello | bytes, welcome: bool = True):
     """A connected peer; with `welcome`, one that was let in."""
-    headers = {"Authorization": f"Bearer {token}"}
-    async with connect(
-        site.ws + LINK_PATH, additional_headers=headers, max_size=None, compression=None
-    ) as socket:
-        peer = Peer(socket, first)
-        await peer.send(first)
-        if welcome:
-            answer = await peer.expect(Welcome)
-            peer.welcome = answer
-            peer.seq = peer.acked = answer.last_seq
+    peer = await dial(site, token, first)
+    try:
+        while welcome:
+            answer = await peer.receive()
+            if isinstance(answer, Welcome):
+                peer.welcome = answer
+                peer.seq = peer.acked = answer.last_seq
+                break
+            # The place of one that hung up a moment ago may not be free yet: come again, as the SDK does.
+            if isinstance(answer, Refusal):
+                assert answer.code == "busy", answer
+                await peer.socket.close()
+                peer = await dial(site, token, first)
         yield peer
+    finally:
+        await peer.socket.close()
+
+
+async def dial(site, token: str, first: Hello | bytes) -> Peer:
+    socket = await connect(
+        site.ws + LINK_PATH,
+        additional_headers={"Authorization": f"Bearer {token}"},
+        open_timeout=PATIENCE_SECONDS,
+        max_size=None,
+        compression=None,
+    )
+    peer = Peer(socket, first)
+    await peer.send(first)
+    return peer

@@ -116,7 +116,7 @@ async def live_through(site, broker, run, token, actions):
                 broker.start()
     await process.hang_up()
     await process.connect()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(process.applied) < issued:
             await process.read()
         await process.say(step=step)

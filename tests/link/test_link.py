@@ -1,7 +1,9 @@
 """The server end of the link over a real socket, spoken to frame by frame."""
 
+import asyncio
 import math
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 import msgspec
@@ -27,9 +29,10 @@ from scaleweb_sdk.protocol import (
 )
 from tests.link.peer import column, hello, linked
 from tests.support.domain import a_run, a_run_token, a_user
-from tests.support.wait import db, until_async
+from tests.support.wait import PATIENCE_SECONDS, db, until_async
 from training import metrics
 from training.commands import issue
+from training.link import hub as link_hub
 from training.models import ApiToken, Run, RunEvent, TokenKind
 
 pytestmark = [
@@ -37,6 +40,12 @@ pytestmark = [
     pytest.mark.processes,
     pytest.mark.django_db(transaction=True, databases="__all__"),
 ]
+
+
+@pytest.fixture
+def no_poll(monkeypatch):
+    """Ask for it before the site: the poll that makes up for a lost wake-up does not come."""
+    monkeypatch.setattr(link_hub, "POLL_SECONDS", 3600)
 
 
 @pytest.fixture
@@ -66,7 +75,7 @@ async def test_a_batch_is_stored_then_acknowledged_and_the_run_tells_of_it(live_
     first = hello(run.source, process={"hostname": "h", "pid": 7}, clock=time.time())
     async with linked(live_site, token, first) as peer:
         assert (peer.welcome.last_seq, peer.welcome.branch) == (0, 0)
-        assert abs(peer.welcome.server_time - time.time()) < 5
+        assert first.clock <= peer.welcome.server_time <= time.time()
         await peer.batch(columns=[column("loss", (1, 0.5), (2, 0.25)), column("a/b 🙂 __c", (1, math.nan))])
         assert await db(stored, run.source) == [(1, 0.5), (2, 0.25)]
         found = await until_async(lambda: (r := fresh(run)).last_step is not None and r)
@@ -208,7 +217,9 @@ async def test_only_a_valid_token_of_this_run_opens_the_link(live_site, run, kin
 
     plain = await db(make)
     headers = {"Authorization": f"Bearer {plain}".encode("latin-1").decode("latin-1")} if plain else {}
-    async with connect(live_site.ws + LINK_PATH, additional_headers=headers) as socket:
+    async with connect(
+        live_site.ws + LINK_PATH, additional_headers=headers, open_timeout=PATIENCE_SECONDS
+    ) as socket:
         await socket.send(encode(hello(run.source)))
         refusal = decode_down(await socket.recv())
         await socket.wait_closed()
@@ -235,7 +246,8 @@ async def test_a_first_frame_that_is_no_hello_is_refused(live_site, token):
         assert "expected hello" in (await peer.refusal()).message
 
 
-async def test_two_processes_cannot_share_a_token_but_one_may_reconnect(live_site, run, token):
+async def test_two_processes_cannot_share_a_token_but_one_may_reconnect(live_site, run, token, monkeypatch):
+    monkeypatch.setattr(link_hub, "HEARD_SECONDS", 3600)  # however long this test is held up
     first = hello(run.source, process={"pid": 4711})
     async with linked(live_site, token, first) as peer:
         async with linked(live_site, token, hello(run.source), welcome=False) as second:
@@ -262,7 +274,9 @@ async def test_a_clock_an_hour_off_is_noted_once_and_its_points_kept(live_site, 
         async with linked(live_site, token, first) as peer:
             await peer.batch(columns=[column("loss", (turn, 1.0), at=ahead)])
     note = await db(RunEvent.objects.get, kind="note")
-    assert "3600 s ahead" in note.reason
+    # The way to the server counts too, and takes what it takes.
+    assert 3500 < note.data["clock_ahead_seconds"] <= 3600
+    assert "s ahead of the server's" in note.reason
     assert len(await db(stored, run.source)) == 2
 
 
@@ -272,15 +286,15 @@ async def test_silence_of_the_link_changes_no_state(live_site, run, token):
     assert (await db(fresh, run)).state == "running"
 
 
-async def test_orders_come_at_once_in_order_and_again_until_they_are_final(live_site, run, token):
+async def test_orders_come_by_the_wake_up_in_order_and_again_until_they_are_final(
+    no_poll, live_site, run, token
+):
     first = hello(run.source)
     async with linked(live_site, token, first) as peer:
-        began = time.monotonic()
         for verb in ("pause", "resume", "pause"):
             await db(issue, run, verb, asked_by="ada")
         while len(peer.orders) < 3:
             await peer.expect(Orders)
-        assert time.monotonic() - began < 1.5  # by the wake-up: the poll takes 2 s
         assert [(order.seq, order.verb) for order in peer.orders] == [
             (1, "pause"),
             (2, "resume"),
@@ -296,7 +310,7 @@ async def test_orders_come_at_once_in_order_and_again_until_they_are_final(live_
 
 
 async def test_without_a_broker_points_are_stored_and_commands_arrive_by_the_poll(
-    live_site, run, token, broker
+    live_site, run, token, broker, monkeypatch
 ):
     async with linked(live_site, token, hello(run.source)) as peer:
         await peer.batch(columns=[column("loss", (1, 1.0))])
@@ -304,19 +318,15 @@ async def test_without_a_broker_points_are_stored_and_commands_arrive_by_the_pol
         await peer.batch(columns=[column("loss", (2, 2.0))])
         await db(issue, run, "pause", asked_by="ada")
         await peer.expect(Orders)
+        # The poll goes round once more at most; what comes after that comes by the wake-up.
+        monkeypatch.setattr(link_hub, "POLL_SECONDS", 3600)
         broker.start()
-
-        async def quick():
-            began = time.monotonic()
-            await db(issue, run, "resume", asked_by="ada")
-            await peer.expect(Orders)
-            return time.monotonic() - began < 0.5
-
-        for _ in range(10):
-            if await quick():
-                break
-        else:
-            pytest.fail("the wake-up did not come back with the broker")
+        for turn in range(2, 5):
+            while len(peer.orders) < turn:
+                # A wake-up soon after an outage is not even tried: ask again until one is.
+                await db(issue, run, "resume", asked_by="ada")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(peer.expect(Orders), 0.5)
     assert [order.seq for order in peer.orders] == list(range(1, len(peer.orders) + 1))
     assert await db(stored, run.source) == [(1, 1.0), (2, 2.0)]
 

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from websockets.asyncio.client import connect
 
+from tests.support.wait import PATIENCE_SECONDS
+
 
 class Browser:
     def __init__(self, socket):
@@ -14,7 +16,7 @@ class Browser:
     async def send(self, frame) -> None:
         await self.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
 
-    async def receive(self, timeout: float = 10):
+    async def receive(self, timeout: float = PATIENCE_SECONDS):
         return json.loads(await asyncio.wait_for(self.socket.recv(), timeout))
 
     async def expect(self, kind: str):
@@ -30,6 +32,10 @@ class Browser:
 @asynccontextmanager
 async def browser(site, headers):
     async with connect(
-        site.ws + "/ws/live", additional_headers=headers, max_size=None, compression=None
+        site.ws + "/ws/live",
+        additional_headers=headers,
+        open_timeout=PATIENCE_SECONDS,
+        max_size=None,
+        compression=None,
     ) as socket:
         yield Browser(socket)

@@ -83,15 +83,19 @@ def test_config_that_json_cannot_hold_is_made_plain(tmp_path):
 
 def test_log_returns_at_once_whatever_the_server_does(tmp_path):
     run = scaleweb_sdk.init(url="http://127.0.0.1:9", token="sw_user_x", dir=tmp_path, capture=False)
-    slowest = 0.0
-    for step in range(2000):
-        start = time.perf_counter()
-        run.log({"a": 1.0, "b": 2.0}, step=step)
-        slowest = max(slowest, time.perf_counter() - start)
-    # A wait for the network would be seconds; the scheduler of a busy machine may take tens of milliseconds.
-    assert slowest < 0.5
+
+    def slowest(turn):
+        slow = 0.0
+        for step in range(1000 * turn, 1000 * (turn + 1)):
+            start = time.perf_counter()
+            run.log({"a": 1.0, "b": 2.0}, step=step)
+            slow = max(slow, time.perf_counter() - start)
+        return slow
+
+    # A wait for the network would be in every turn; a busy machine's scheduler holds up one or another.
+    assert min(slowest(turn) for turn in range(5)) < 0.1
     run.finish(timeout=0.1)
-    assert len(kept(run)["a"]) == 2000
+    assert len(kept(run)["a"]) == 5000
 
 
 def test_an_exception_ends_the_run_as_failed_and_is_raised(tmp_path):

@@ -5,6 +5,10 @@ import pytest
 from monitoring.live import publish
 from tests.support.broker import Broker
 from tests.support.site import Site
+from tests.support.wait import until
+
+# Of the link (wakes, watch) and of the live websockets.
+PATTERNS = 3
 
 
 @pytest.fixture
@@ -23,5 +27,10 @@ def broker(settings):
 def live_site(transactional_db, broker):
     """The running site: link, live websockets, pages and API over real sockets."""
     site = Site()
-    yield site
-    site.stop()
+    try:
+        # What is published before the site listens is lost: a test begins once nothing is.
+        client = broker.client()
+        until(lambda: client.pubsub_numpat() >= PATTERNS)
+        yield site
+    finally:
+        site.close()

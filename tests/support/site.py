@@ -15,10 +15,12 @@ class Site:
     """`url` and `ws` are its addresses; `stop` shuts it down in order, `start` brings it back there."""
 
     def __init__(self) -> None:
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.socket.close()
+        # Bound for the site's whole life, but never listening: nobody else is given the port meanwhile, and
+        # while the site is stopped a connection is refused.
+        self.reserved = socket.socket()
+        self.reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.reserved.bind(("127.0.0.1", 0))
+        self.port = self.reserved.getsockname()[1]
         self.start()
 
     @property
@@ -53,8 +55,12 @@ class Site:
 
     def stop(self) -> None:
         self.server.should_exit = True
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive(), "the site did not stop"
+
+    def close(self) -> None:
+        self.stop()
+        self.reserved.close()
 
     def login(self, user) -> dict[str, str]:
         """Headers of a browser in which this user is logged in."""

@@ -11,6 +11,8 @@ T = TypeVar("T")
 # A machine that does other work beside the tests is several times slower than an idle one, and a wait that ends well
 # costs nothing. Where "within so many seconds" is the promise itself, a test compares times that the site noted.
 PATIENCE = 4
+# The same for one frame that must come.
+PATIENCE_SECONDS = 10.0 * PATIENCE
 
 
 def until(condition: Callable[[], T], timeout: float = 10, every: float = 0.02) -> T:
