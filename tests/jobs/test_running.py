@@ -2,13 +2,15 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
 from monitoring.storage import logs, series
 from tests.support.wait import until
+from training.jobs import attempts, local, node_loop, spec, tasks
 from training.jobs import submit as jobs
-from training.jobs.processes import Process, read_json
+from training.jobs.processes import Process, read_json, write_json
 from training.models import Attempt, DeviceLease, RunEvent
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(databases="__all__", transaction=True)]
@@ -69,10 +71,39 @@ def test_a_command_that_does_not_exist_fails_in_words_and_is_not_tried_again(ben
     until(lambda: attempt.first_error_line in lines_of(job))
 
 
-def test_a_folder_that_does_not_exist_is_named(bench):
-    job = bench.until_over(bench.job(["true"], cwd="/proc/nowhere"))
-    assert job.state == "failed"
-    assert "/proc/nowhere" in bench.attempt(job).first_error_line
+@pytest.mark.parametrize(
+    ("cwd", "why"), [("/proc/nowhere", "No such file or directory"), ("/etc/passwd", "Not a directory")]
+)
+def test_a_folder_that_cannot_be_entered_is_named(bench, cwd, why):
+    job = bench.until_over(bench.job(["true"], cwd=cwd, max_retries=3))
+    attempt = bench.attempt(job)
+    assert (job.state, attempt.number) == ("failed", 1)
+    assert attempt.first_error_line == f"cannot start in {cwd!r} on this node: {why}"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "why"),
+    [
+        ("#!/bin/sh\n", 0o644, "Permission denied"),
+        ("#!/no/such/interpreter\n", 0o755, "the interpreter that its first line names is not on this node"),
+        ("\x7fELF of another machine", 0o755, "Exec format error"),
+    ],
+)
+def test_a_program_that_cannot_be_executed_fails_in_words(bench, tmp_path, text, mode, why):
+    script = tmp_path / "train.sh"
+    script.write_text(text)
+    script.chmod(mode)
+    job = bench.until_over(bench.job([str(script)], max_retries=3))
+    attempt = bench.attempt(job)
+    assert (job.state, attempt.number) == ("failed", 1)
+    assert attempt.first_error_line == f"cannot start '{script}': {why}"
+
+
+def test_an_argument_that_no_program_can_be_given_fails_in_words(bench):
+    job = bench.until_over(bench.job(["true", "\ud800"], max_retries=3))
+    attempt = bench.attempt(job)
+    assert (job.state, attempt.number) == ("failed", 1)
+    assert attempt.first_error_line.startswith("cannot start 'true': ")
 
 
 def test_the_line_of_the_exception_is_what_a_failed_attempt_shows(bench):
@@ -113,6 +144,34 @@ def test_the_job_gets_its_own_keys_and_none_of_the_sites(bench, monkeypatch):
     assert given["SCALEWEB_ATTEMPT"] == "1"
     assert given["SCALEWEB_TOKEN"].startswith("sw_run_")
     assert (given["MINE"], given["OMP_NUM_THREADS"], given["CUDA_VISIBLE_DEVICES"]) == ("yes", "2", "")
+
+
+def test_the_job_gets_no_open_file_of_the_worker(bench):
+    job = bench.python("import os; print('open', sorted(map(int, os.listdir('/proc/self/fd'))))")
+    bench.until_over(job)
+    # The fourth is the folder that is being listed.
+    until(lambda: "open [0, 1, 2, 3]" in lines_of(job))
+
+
+def test_a_script_without_the_sdk_is_running_as_soon_as_it_may_be_assumed(bench, monkeypatch):
+    monkeypatch.setattr(node_loop, "SPEAKS_WITHIN_SECONDS", 0.0)
+    job = bench.job(["sleep", "600"])
+    bench.until(lambda: bench.fresh(job).run.state == "running")
+    jobs.stop(bench.fresh(job), "ada")
+    assert bench.until_over(job).run.state == "stopped"
+
+
+def test_a_flood_of_output_is_bounded_on_disk_and_does_not_hold_up_the_end(bench):
+    job = bench.job(
+        ["/bin/sh", "-c", "yes a line of a flood | head -c 300000000; echo the reason >&2; exit 3"]
+    )
+    job = bench.until_over(job)
+    attempt = bench.attempt(job)
+    assert (job.state, attempt.exit_code, attempt.first_error_line) == ("failed", 3, "the reason")
+    log = bench.local(attempt).folder / "stdout.log"
+    assert log.stat().st_size == 300_000_000
+    until(lambda: log.stat().st_blocks * 512 < 40 * 2**20)
+    until(lambda: any("printed faster than they can be kept" in line for line in lines_of(job)), 20)
 
 
 def test_two_slots_run_two_jobs_and_the_third_waits_with_a_reason(bench):
@@ -159,6 +218,18 @@ def test_a_process_that_does_not_listen_is_signalled_then_killed_with_all_it_sta
     assert (job.state, bench.attempt(job).signal) == ("stopped", "SIGKILL")
     assert not training.alive()
     until(lambda: Process.of(child) is None or not Process.of(child).alive())
+
+
+def test_what_left_the_process_group_is_ended_with_the_job(bench):
+    job = bench.python("""
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        print("child", child.pid, flush=True)
+    """)
+    job = bench.until_over(job)
+    assert job.state == "done"
+    child = until(lambda: [int(line.split()[1]) for line in lines_of(job) if line.startswith("child ")])[0]
+    assert Process.of(child) is None or not Process.of(child).alive()
 
 
 def test_a_killed_training_process_is_tried_again_from_its_newest_whole_checkpoint(bench):
@@ -233,3 +304,71 @@ def test_a_supervisor_that_is_killed_is_replaced_and_the_training_lives_on(bench
 
 def state_of(bench, attempt):
     return read_json(bench.local(attempt).folder / "state.json")
+
+
+def test_a_job_stopped_before_its_process_exists_is_stopped(bench):
+    job = bench.python(WAITS)
+    assert tasks.place_tick() == 1
+    jobs.stop(bench.fresh(job), "ada")
+    job = bench.until_over(job)
+    assert (job.state, job.run.state, bench.attempt(job).outcome) == ("stopped", "stopped", "stopped")
+    assert not bench.local(bench.attempt(job)).folder.exists()
+
+
+def test_a_worker_that_died_before_it_started_the_process_costs_no_retry(bench):
+    job = bench.python(TRAINS.format(steps=5))
+    assert tasks.place_tick() == 1
+    assert attempts.claim(bench.attempt(job))
+    job = bench.until_over(job)
+    first, second = Attempt.objects.filter(job=job).order_by("number")
+    assert (first.outcome, second.outcome, job.state, job.retries_used) == ("lost", "finished", "done", 0)
+
+
+def test_a_checkpoint_that_takes_long_to_check_costs_no_other_attempt_its_lease(bench, monkeypatch):
+    other = bench.python(WAITS)
+    bench.until_process(other)
+    slow = threading.Event()
+    monkeypatch.setattr(local, "build", lambda attempt: slow.wait(60) and spec.build(attempt))
+    job = bench.python(TRAINS.format(steps=5))
+    bench.until(lambda: (found := bench.attempt(job)) and found.state == "running")
+    before = {
+        pk: end for pk, end in Attempt.objects.filter(ended_at=None).values_list("pk", "lease_expires_at")
+    }
+    assert len(before) == 2
+    bench.turn()
+    for attempt in Attempt.objects.filter(pk__in=before):
+        assert attempt.lease_expires_at > before[attempt.pk]
+    slow.set()
+    assert bench.until_over(job).state == "done"
+    jobs.stop(bench.fresh(other), "ada")
+    bench.until_over(other)
+
+
+def test_an_attempt_with_a_damaged_folder_is_lost_and_the_other_goes_on(bench):
+    damaged, well = bench.python(WAITS), bench.python(WAITS)
+    bench.until(lambda: {bench.fresh(job).run.state for job in (damaged, well)} == {"running"})
+    attempt = bench.attempt(damaged)
+    folder, training = bench.local(attempt).folder, bench.local(attempt).training()
+    # From then on its supervisor has nothing to note.
+    until(lambda: state_of(bench, attempt)["offsets"]["stdout"] > 0)
+    state = read_json(folder / "state.json")
+    for name in ("state.json", "supervisor.json"):
+        write_json(folder / name, {"pid": "unreadable", "supervisor_pid": None})
+    bench.until(lambda: bench.fresh(damaged).run.state == "lost")
+    assert bench.fresh(well).run.state == "running"
+    write_json(folder / "state.json", state)
+    # Its folder is whole again: it was given up without anything in its place, so it may go on.
+    bench.until(lambda: bench.fresh(damaged).run.state == "running")
+    assert training.alive()
+    for job in (damaged, well):
+        jobs.stop(bench.fresh(job), "ada")
+        assert bench.until_over(job).run.state == "stopped"
+
+
+def test_a_site_that_is_shut_down_queues_what_runs_and_leaves_what_has_just_finished(bench):
+    runs, ends = bench.python(WAITS), bench.python(WAITS.replace("run.finish()", "run.finish('finished')"))
+    bench.until(lambda: {bench.fresh(job).run.state for job in (runs, ends)} == {"running"})
+    bench.loop.close(stop_jobs=True)
+    assert {bench.fresh(runs).state, bench.fresh(runs).run.state} == {"queued"}
+    assert bench.attempt(runs).outcome == "stopped"
+    assert (bench.fresh(ends).state, bench.fresh(ends).run.state) == ("done", "finished")

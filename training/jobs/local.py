@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ LAUNCH_SECONDS = 10.0
 
 
 class Status(Enum):
+    ABSENT = "absent"  # nothing was ever written here: it was not started
     STARTING = "starting"  # its supervisor is on its way
     RUNNING = "running"
     ORPHANED = "orphaned"  # the training lives, its supervisor does not
@@ -57,10 +59,12 @@ class Local:
                 cls.over.add(path)
         return found
 
-    def launch(self, attempt: Attempt) -> None:
-        """Write the spec and start the supervisor. Raises OSError."""
-        write_json(self.folder / "spec.json", build(attempt))
-        self.supervise()
+    def launch(self, attempt: Attempt, unless: Callable[[], bool] = lambda: False) -> None:
+        """Write the spec and start the supervisor, unless the worker is to end by then. Raises OSError."""
+        spec = build(attempt)
+        if not unless():
+            write_json(self.folder / "spec.json", spec)
+            self.supervise()
 
     def supervise(self) -> None:
         """Start a supervisor: the first one, or one that goes on for one that died."""
@@ -81,6 +85,8 @@ class Local:
     def status(self) -> Status:
         if (self.folder / "exit.json").exists():
             return Status.ENDED
+        if not (self.folder / "spec.json").exists():
+            return Status.ABSENT
         state = read_json(self.folder / "state.json")
         supervised = self.supervisor_alive(state)
         if state is None:
@@ -88,8 +94,8 @@ class Local:
             return Status.STARTING if launching else Status.GONE
         if supervised:
             return Status.RUNNING
-        training = Process(int(state["pid"]), float(state["started"]))
-        if training.alive():
+        training = Process.told(state)
+        if training is not None and training.alive():
             return Status.ORPHANED
         # The supervisor's last act may have come between our two looks.
         return Status.ENDED if (self.folder / "exit.json").exists() else Status.GONE
@@ -106,19 +112,15 @@ class Local:
 
     def supervisor_alive(self, state: dict[str, Any] | None) -> bool:
         reap_children()
-        own = read_json(self.folder / "supervisor.json")
-        if own is not None and Process(int(own["pid"]), float(own["started"])).alive():
-            return True
-        return bool(
-            state and Process(int(state["supervisor_pid"]), float(state["supervisor_started"])).alive()
-        )
+        own = Process.told(read_json(self.folder / "supervisor.json"))
+        known = Process.told(state, "supervisor_")
+        return any(process is not None and process.alive() for process in (own, known))
 
     def exit(self) -> dict[str, Any]:
         return read_json(self.folder / "exit.json") or {}
 
     def training(self) -> Process | None:
-        state = read_json(self.folder / "state.json")
-        return Process(int(state["pid"]), float(state["started"])) if state else None
+        return Process.told(read_json(self.folder / "state.json"))
 
     def terminate(self) -> None:
         self.signal(signal.SIGTERM)

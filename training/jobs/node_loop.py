@@ -8,14 +8,17 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
+from django.utils import timezone
 
 from monitoring import nodes
 from monitoring.hardware.inventory import inventory
 from monitoring.models import Node
 from training.models import Attempt
+from training.states import RunState
 
 from . import attempts
 from .agent import AgentKeeper
@@ -25,6 +28,8 @@ from .spec import folder_of
 logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 1.0
 SEEN_EVERY_SECONDS = 3.0
+# A script that has not spoken over the link by now may well do without the SDK: it runs all the same.
+SPEAKS_WITHIN_SECONDS = 20.0
 Outcome = Attempt.Outcome
 
 
@@ -45,6 +50,7 @@ class NodeLoop:
     closing: threading.Event = field(default_factory=threading.Event)
     nudge: threading.Event = field(default_factory=threading.Event)
     stopping: dict[int, Stopping] = field(default_factory=dict)
+    launching: set[int] = field(default_factory=set)
     seen_at: float = float("-inf")
     node: Node | None = None
     # One starter or looker at a time: the task's thread and the loop's must not see each other's halves.
@@ -58,6 +64,9 @@ class NodeLoop:
                 self.look()
             except (DatabaseError, OSError) as error:
                 logger.warning("node %s: a look failed, the next is in a second: %s", self.name, error)
+            except Exception:
+                # A worker whose loop had ended would look alive and let every lease of its node run out.
+                logger.exception("node %s: a look failed, the next is in a second", self.name)
             self.nudge.wait(LOOK_EVERY_SECONDS)
             self.nudge.clear()
         connections.close_all()
@@ -71,7 +80,7 @@ class NodeLoop:
             self.agent.keep(node)
         with self.lock:
             mine = attempts.node_attempts(node)
-            alive = [attempt.pk for attempt in mine if self.look_after(attempt)]
+            alive = [attempt.pk for attempt in mine if self.lives(attempt)]
             attempts.renew(alive)
             self.stopping = {pk: stop for pk, stop in self.stopping.items() if pk in set(alive)}
             self.end_strangers({attempt.pk for attempt in mine})
@@ -97,19 +106,51 @@ class NodeLoop:
     def begin(self, attempt: Attempt) -> bool:
         if not attempts.claim(attempt):
             return False
-        try:
-            Local(folder_of(attempt)).launch(attempt)
-        except OSError as error:
-            attempts.end(attempt.pk, Outcome.FAILED, f"cannot start: {error}", first_error_line=str(error))
-            return False
+        # In a thread of its own: a checkpoint of many gigabytes is read and hashed before it is resumed from,
+        # which takes longer than the leases of everything else on this node would last.
+        self.launching.add(attempt.pk)
+        threading.Thread(
+            target=self.launch, args=(attempt,), name=f"launch-{attempt.job.code}", daemon=True
+        ).start()
         return True
+
+    def launch(self, attempt: Attempt) -> None:
+        try:
+            Local(folder_of(attempt)).launch(attempt, unless=self.closing.is_set)
+        except DatabaseError as error:
+            logger.warning("%s was not started, the database is away: %s", attempt, error)
+        except Exception as error:  # noqa: BLE001  unseen in this thread, it would be queued again without end
+            attempts.end(attempt.pk, Outcome.FAILED, f"cannot start: {error}", first_error_line=str(error))
+        finally:
+            connections.close_all()
+            self.launching.discard(attempt.pk)
+            self.nudge.set()
+
+    def lives(self, attempt: Attempt) -> bool:
+        try:
+            return self.look_after(attempt)
+        except (DatabaseError, OSError):
+            raise
+        except Exception:
+            # An attempt whose folder is damaged loses its own lease, and no other's.
+            logger.exception("%s cannot be looked after", attempt)
+            return False
 
     def look_after(self, attempt: Attempt) -> bool:
         """Bring one attempt up to date. True while it lives."""
+        if attempt.pk in self.launching:
+            return True
         if attempt.state == Attempt.State.ASSIGNED:
             return self.begin(attempt)
         local = Local(folder_of(attempt))
         status = local.status()
+        if status is Status.ABSENT:
+            # Stopped before it was started, or its worker ended in between: that is not the job's fault.
+            again = True if attempt.pid is None and attempt.state != Attempt.State.STOPPING else None
+            attempts.end(
+                attempt.pk, Outcome.LOST, "nothing of it is on this node: it was not started", again=again
+            )
+            return False
         if status is Status.ENDED:
             self.ended(attempt, local)
             return False
@@ -125,7 +166,18 @@ class NodeLoop:
             Attempt.objects.filter(pk=attempt.pk).update(pid=training.pid)
         if attempt.state == Attempt.State.STOPPING:
             self.press(attempt, local)
+        elif training is not None:
+            self.count_as_running(attempt)
         return True
+
+    def count_as_running(self, attempt: Attempt) -> None:
+        """Move on a run whose process lives, but never says so over the link."""
+        started = attempt.started_at
+        waited = started is not None and timezone.now() - started > timedelta(seconds=SPEAKS_WITHIN_SECONDS)
+        if waited and attempt.job.run.state == RunState.STARTING:
+            attempts.bring(
+                attempt.job.run, RunState.RUNNING, "its process runs, and has not used the SDK yet"
+            )
 
     def ended(self, attempt: Attempt, local: Local) -> None:
         exit = local.exit()
@@ -185,23 +237,31 @@ class NodeLoop:
             self.interrupt(seconds)
 
     def interrupt(self, seconds: float) -> None:
+        """End what runs on this node, and queue it again: it goes on from its checkpoints at the next start."""
         assert self.node is not None
         with self.lock:
-            mine = [attempt for attempt in attempts.node_attempts(self.node) if self.look_after(attempt)]
+            mine = [attempt for attempt in attempts.node_attempts(self.node) if self.lives(attempt)]
             locals_ = {attempt.pk: Local(folder_of(attempt)) for attempt in mine}
             for local in locals_.values():
                 local.terminate()
             end = time.monotonic() + seconds
-            left = dict(locals_)
+            left = {pk for pk, local in locals_.items() if local.status().living}
             while left and time.monotonic() < end:
-                left = {pk: local for pk, local in left.items() if local.status().living}
+                attempts.renew(left)  # else the reaper calls them lost while they save their last checkpoint
                 time.sleep(0.1)
-            for local in left.values():
-                local.kill()
+                left = {pk for pk in left if locals_[pk].status().living}
+            for pk in left:
+                locals_[pk].kill()
             for attempt in mine:
-                exit = locals_[attempt.pk].exit()
-                attempts.end(
-                    attempt.pk, Outcome.STOPPED, "the site was shut down; it goes on at the next start",
-                    exit_code=exit.get("exit_code"), signal=str(exit.get("signal") or ""),
-                    again=attempt.state != Attempt.State.STOPPING,
-                )  # fmt: skip
+                self.interrupted(attempt, locals_[attempt.pk])
+
+    def interrupted(self, attempt: Attempt, local: Local) -> None:
+        exit = local.exit()
+        code, signal = exit.get("exit_code"), str(exit.get("signal") or "")
+        if code == 0 and attempts.last_word_of(attempt) == Outcome.FINISHED:
+            self.ended(attempt, local)  # it came to its own end just then
+            return
+        attempts.end(
+            attempt.pk, Outcome.STOPPED, "the site was shut down; it goes on at the next start",
+            exit_code=code, signal=signal, again=attempt.state != Attempt.State.STOPPING,
+        )  # fmt: skip

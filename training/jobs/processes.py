@@ -25,6 +25,14 @@ class Process:
         except psutil.Error:
             return None
 
+    @classmethod
+    def told(cls, values: dict[str, Any] | None, prefix: str = "") -> "Process | None":
+        """The process that a file names; None when it names none."""
+        try:
+            return cls(int((values or {})[f"{prefix}pid"]), float((values or {})[f"{prefix}started"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
     def alive(self) -> bool:
         """Whether it runs: not ended, not a zombie, not another process with its number."""
         try:
@@ -36,7 +44,8 @@ class Process:
 
     def signal_group(self, number: int) -> bool:
         """Signal the process group that it leads. False when there is none any more."""
-        if not self.alive() and not group_alive(self.pid):
+        # A group keeps its leader's number from being used again; another process under it: the group is gone.
+        if not self.alive() and (taken_over(self) or not group_alive(self.pid)):
             return False
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
@@ -51,6 +60,27 @@ def group_alive(group: int) -> bool:
             if process.info["status"] != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group:
                 return True
     return False
+
+
+def taken_over(process: Process) -> bool:
+    """Whether another process has its number now."""
+    found = Process.of(process.pid)
+    return found is not None and abs(found.started - process.started) >= 2
+
+
+def members(group: int, name: str, value: str) -> set[int]:
+    """What is left of a process group, and of what it started: processes with name=value in their environment.
+
+    Those may have left the group. Zombies do not count, nor does the caller.
+    """
+    found = set()
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
+            if process.info["status"] == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                continue
+            if os.getpgid(process.pid) == group or process.environ().get(name) == value:
+                found.add(process.pid)
+    return found
 
 
 def signal_name(number: int) -> str:

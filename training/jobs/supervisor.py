@@ -24,7 +24,7 @@ from scaleweb_sdk.link import Link, Parcel
 from scaleweb_sdk.spool import SpoolInUse
 
 from .output import Follower, LastLines
-from .processes import Process, group_alive, read_json, signal_name, write_json
+from .processes import Process, members, read_json, signal_name, write_json
 
 logger = logging.getLogger("supervisor")
 LOOK_EVERY_SECONDS = 0.1
@@ -48,9 +48,7 @@ class Supervisor:
         ]
         self.last = LastLines()
         self.child: subprocess.Popen[bytes] | None = None
-        self.process: Process | None = None
-        if state.get("pid"):
-            self.process = Process(int(state["pid"]), float(state["started"]))
+        self.process = Process.told(state)
         self.asked_to_end = False
         self.link: Link | None = None
         self.written: dict[str, Any] = {}
@@ -67,7 +65,7 @@ class Supervisor:
         assert self.link is not None
         if started:
             code = self.wait()
-            self.clear_group()
+            self.clear_up()
             self.hand_in()
             self.write_exit(code)
         if not self.link.close(LAST_WORDS_SECONDS):
@@ -88,16 +86,20 @@ class Supervisor:
                     spec["argv"], cwd=spec["cwd"], env=spec["env"], stdin=subprocess.DEVNULL, stdout=out,
                     stderr=err, start_new_session=True, close_fds=True,
                 )  # fmt: skip
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: an argument that cannot be encoded
             code = NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_EXECUTE
-            said = f"cannot start {spec['argv'][0]!r}: {error.strerror or error}"
-            if isinstance(error, FileNotFoundError) and not Path(spec["cwd"]).is_dir():
-                said = f"cannot start in {spec['cwd']!r}: there is no such folder on this node"
-            (self.folder / "stderr.log").write_text(f"{said}\n")
+            said = why_not(spec["argv"][0], spec["cwd"], error)
+            with contextlib.suppress(OSError):
+                (self.folder / "stderr.log").write_text(f"{said}\n")
             self.write_exit(code, said, never_started=True)
             return False
         self.process = Process.of(self.child.pid) or Process(self.child.pid, time.time())
-        self.write_state()
+        try:
+            self.write_state()
+        except OSError:
+            # Nobody could find it again: better no process than one that nobody knows of.
+            self.child.kill()
+            raise
         return True
 
     def ship(self) -> None:
@@ -123,6 +125,9 @@ class Supervisor:
         # What the last call handed out is in the spool by now: only then it counts as shipped.
         if self.process is not None:
             self.write_state()
+        with self.reading:
+            for follower in self.followers:
+                follower.release()
         return self.read()
 
     def read(self, *, to_the_end: bool = False) -> list[Parcel]:
@@ -142,17 +147,21 @@ class Supervisor:
             time.sleep(LOOK_EVERY_SECONDS)
         return None
 
-    def clear_group(self) -> None:
-        """End what the process left behind: data loaders, servers it started."""
-        assert self.process is not None
+    def clear_up(self) -> None:
+        """End what the process left behind: data loaders, servers it started, in sessions of their own too."""
         for number, seconds in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 2.0)):
-            end = time.monotonic() + seconds
-            while group_alive(self.process.pid):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self.process.pid, number)
-                if time.monotonic() > end:
-                    break
+            end, told = time.monotonic() + seconds, set[int]()
+            while (left := self.left_behind()) and time.monotonic() < end:
+                for pid in left - told:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(pid, number)
+                told |= left
                 time.sleep(LOOK_EVERY_SECONDS)
+
+    def left_behind(self) -> set[int]:
+        assert self.process is not None
+        mark = self.spec["env"].get("SCALEWEB_SPOOL_DIR", "")
+        return members(self.process.pid, "SCALEWEB_SPOOL_DIR", mark)
 
     def hand_in(self) -> None:
         """Send what a process that was killed had on disk and not yet sent. What cannot be sent stays there."""
@@ -195,7 +204,7 @@ class Supervisor:
         error = said or ("" if code == 0 else self.last.first_error())
         if killed and not said:
             hint = "; the kernel ends processes so when memory runs out" if killed == "SIGKILL" else ""
-            error = error if self.last_is_traceback() else f"killed by {killed}{hint}"
+            error = error if self.last.traceback else f"killed by {killed}{hint}"
         write_json(
             self.folder / "exit.json",
             {
@@ -204,8 +213,15 @@ class Supervisor:
             },
         )  # fmt: skip
 
-    def last_is_traceback(self) -> bool:
-        return any(line.startswith("Traceback (most recent call last)") for line in self.last.lines)
+
+def why_not(program: str, cwd: str, error: Exception) -> str:
+    """Why a program cannot be started, in words."""
+    why = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "filename", None) == cwd:
+        return f"cannot start in {cwd!r} on this node: {why}"
+    if isinstance(error, FileNotFoundError) and os.sep in program and Path(cwd, program).exists():
+        why = "the interpreter that its first line names is not on this node"
+    return f"cannot start {program!r}: {why}"
 
 
 def main(arguments: list[str]) -> int:
