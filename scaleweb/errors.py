@@ -4,11 +4,12 @@ import logging
 import secrets
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.signals import got_request_exception
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions, status
 from rest_framework.renderers import JSONRenderer
@@ -33,7 +34,7 @@ def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Resp
         response.data = {"detail": sentence(fields), "fields": fields}
     else:
         detail = response.data.get("detail", "") if isinstance(response.data, dict) else response.data
-        if response.status_code == 404 and str(exception):
+        if response.status_code == 404 and isinstance(exception, Http404) and str(exception):
             detail = str(exception)
         fields = getattr(translated, "fields", {})
         response.data = {"detail": str(detail), "fields": fields}
@@ -64,8 +65,13 @@ def translate(exception: Exception) -> Exception:
         if field == "state":
             return Conflict(message, {"state": [message]})
         return exceptions.ValidationError({field: [message]})
+    # A relation that is not there (`run.job`) is an AttributeError too, and a mistake of ours.
+    if isinstance(exception, ObjectDoesNotExist) and not isinstance(exception, AttributeError):
+        # Found when the request began, and deleted by somebody since.
+        return exceptions.NotFound("it was deleted just now")
     if isinstance(exception, RequestDataTooBig):
-        error = exceptions.APIException(str(exception))
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        error = exceptions.APIException(f"The body is larger than {most} bytes; send less at a time.")
         error.status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
         return error
     if isinstance(exception, DjangoValidationError):

@@ -60,7 +60,6 @@ class Decisions(generics.ListAPIView):
     """What the controller decided on a run, newest first."""
 
     permission_classes = [ProjectRole]
-    filter_backends: list = []
     queryset = DECISIONS
     serializer_class = DecisionSerializer
 

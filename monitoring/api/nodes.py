@@ -5,13 +5,13 @@ from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers
 from rest_framework.exceptions import NotFound
-from rest_framework.pagination import CursorPagination
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from monitoring.live.publish import publish_change
 from monitoring.models import Device, Node
 
+from .pages import KeySetPages
 from .permissions import SiteAdmin
 from .strict import Nothing
 
@@ -56,11 +56,8 @@ class NodeSerializer(serializers.ModelSerializer):
         ]  # fmt: skip
 
 
-class ByName(CursorPagination):
+class ByName(KeySetPages):
     ordering = "name"
-    page_size = 100
-    page_size_query_param = "limit"
-    max_page_size = 1000
 
 
 class NodeFilter(django_filters.FilterSet):

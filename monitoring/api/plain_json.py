@@ -11,6 +11,7 @@ from rest_framework.parsers import JSONParser
 from scaleweb_sdk.protocol import MAX_STEP
 
 MAX_DEPTH = 32
+LONGEST_WHOLE = 300  # Python refuses to read whole numbers of more than 4,300 digits
 SHOWN_PATH = 200
 
 
@@ -41,7 +42,7 @@ class StrictJSONParser(JSONParser):
             raise TooLarge(f"the body is larger than {most} bytes; send less at a time")
         try:
             # RFC 8259: JSON between systems is UTF-8, whatever charset the header names.
-            value = json.loads(body.decode(), parse_constant=refuse_constant)
+            value = json.loads(body.decode(), parse_int=whole, parse_constant=float)
         except UnicodeDecodeError:
             raise ParseError("the body is not UTF-8 text; JSON is sent as UTF-8") from None
         except RecursionError:
@@ -52,12 +53,15 @@ class StrictJSONParser(JSONParser):
             check(value)
         except BadJson as error:
             field = error.path.split(".")[0].split("[")[0] or "non_field_errors"
-            raise ValidationError({field: [f"{error.path}: {error}"]}) from None
+            # The answer's sentence begins with the field; what is inside of it is named here.
+            words = str(error) if error.path == field else f"{error.path} {error}"
+            raise ValidationError({field: [words]}) from None
         return value
 
 
-def refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON; leave the value out, or send it as the string {name!r}")
+def whole(digits: str) -> int | float:
+    """Thousands of digits are refused as beyond 2^53 where they stand, like any other number too large."""
+    return int(digits) if len(digits) <= LONGEST_WHOLE else float(digits)
 
 
 def check(value: Any, path: str = "", depth: int = 0) -> None:
@@ -67,7 +71,10 @@ def check(value: Any, path: str = "", depth: int = 0) -> None:
         check_text(value, path)
     elif kind is float:
         if not math.isfinite(value):
-            raise BadJson(path, "is beyond what a float64 can hold; expected a finite number")
+            raise BadJson(
+                path,
+                f"is {spelt(value)}, which JSON has no number for; expected a finite number within float64",
+            )
     elif kind is int:
         if not -MAX_STEP <= value <= MAX_STEP:
             raise BadJson(path, "is beyond 2^53, where whole numbers stop being exact; send it as a string")
@@ -81,6 +88,10 @@ def check(value: Any, path: str = "", depth: int = 0) -> None:
         else:
             for place, item in enumerate(value):
                 check(item, f"{path}[{place}]", depth + 1)
+
+
+def spelt(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity or beyond" if value > 0 else "-Infinity or beyond"
 
 
 def check_text(text: str, path: str) -> None:

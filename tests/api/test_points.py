@@ -122,6 +122,27 @@ def test_what_is_exported_is_what_was_logged(operator, run):
     assert {row[0] for row in table[1:]} == {"a,b", 'q"uote'}
 
 
+ODD_KEYS = [
+    "a/b", "🎉", "__x", "=1+1", "a,b", 'q"', "a'b", "a;b", "a\\b", "-", "@", "../..", "<script>", "  lead", "trail ",
+    "\u2028line", "\u2029paragraph", "\u202eright to left", "\ufeff", "e\u0301", "é", "NULL", "x" * 300,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_key_of_any_letters_is_exported_as_it_was_logged(operator, run, form):
+    post(operator, run, [a_point(key=key, step=2**53, value=0.1, time=5.25) for key in ODD_KEYS])
+    answer = operator.get(f"/api/v1/runs/{run.code}/export", {"format": form})
+    text = b"".join(answer.streaming_content).decode()
+    if form == "csv":
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    else:
+        rows = [json.loads(line) for line in text.splitlines()]
+    assert sorted(row["key"] for row in rows) == sorted(ODD_KEYS)
+    assert {(int(row["step"]), float(row["time"]), float(row["value"])) for row in rows} == {
+        (2**53, 5.25, 0.1)
+    }
+
+
 @pytest.mark.parametrize("query", [{"format": "xml"}, {"keys": "nothing"}])
 def test_an_export_of_what_is_not_there_is_refused(operator, run, query):
     answer = operator.get(f"/api/v1/runs/{run.code}/export", query)

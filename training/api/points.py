@@ -62,7 +62,11 @@ class Points(APIView):
         series.append(
             run.source, f"http-{uuid.uuid4().hex}", [Batch(seq=1, branch=branch_of(run), columns=found)]
         )
-        note(run, found, request.user.get_username())
+        try:
+            note(run, found, request.user.get_username())
+        except Run.DoesNotExist:
+            series.delete(run.source)  # deleted meanwhile: nothing would ever find these points
+            raise
         return Response({"stored": len(points)}, status=status.HTTP_201_CREATED)
 
 

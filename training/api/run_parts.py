@@ -7,11 +7,10 @@ from rest_framework import generics, serializers, status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from monitoring.api.pages import whole
+from monitoring.api.pages import KeySetPages, whole
 from training import access, commands
 from training.models import Checkpoint, Command, Role, Run, RunEvent, Tunable
 
-from .pagination import KeySetPagination
 from .permissions import ProjectRole
 from .run_serializers import (
     CheckpointSerializer,
@@ -24,7 +23,7 @@ from .run_serializers import (
 MAX_MARKS = 2000
 
 
-class OldestFirst(KeySetPagination):
+class OldestFirst(KeySetPages):
     ordering = "id"
 
 
@@ -32,7 +31,6 @@ class RunPart(generics.ListAPIView):
     """A list of what belongs to one run; viewer on the run's project."""
 
     permission_classes = [ProjectRole]
-    filter_backends: list = []
 
     def get_queryset(self):
         if getattr(self, "swagger_fake_view", False):

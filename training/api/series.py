@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from monitoring.api import columns
+from monitoring.api.filters import known_query
 from monitoring.api.pages import whole
 from monitoring.api.strict import Number, StrictSerializer, Text, Whole
 from monitoring.models import Node
@@ -221,13 +222,7 @@ class Logs(APIView):
     @extend_schema(parameters=PAGE_OF_LOG, responses=LogPageSerializer)
     def get(self, request, code: str):
         source = viewed(request, code).source
-        wanted = LogQuery(
-            data={
-                name: request.query_params[name]
-                for name in ("start", "count", "search")
-                if name in request.query_params
-            }
-        )
+        wanted = LogQuery(data=known_query(request, "start", "count", "search"))
         wanted.is_valid(raise_exception=True)
         data = wanted.validated_data
         start = -data["count"] if data["start"] is None else data["start"]
@@ -262,10 +257,7 @@ class Export(APIView):
     )
     def get(self, request, code: str):
         run = viewed(request, code)
-        asked = {
-            name: request.query_params[name] for name in ("format", "keys") if name in request.query_params
-        }
-        wanted = ExportQuery(data=asked)
+        wanted = ExportQuery(data=known_query(request, "format", "keys"))
         wanted.is_valid(raise_exception=True)
         known = [info.key for info in series.keys(run.source)]
         keys = chosen_keys(wanted.validated_data["keys"], known)
@@ -304,7 +296,12 @@ def rows(source: str, keys: list[str]) -> Iterator[list[tuple]]:
 def jsonl_pieces(source: str, keys: list[str]) -> Iterator[str]:
     for piece in rows(source, keys):
         lines = [json.dumps(dict(zip(EXPORT_COLUMNS, row, strict=True)), ensure_ascii=False) for row in piece]
-        yield "\n".join(lines) + "\n"
+        yield one_line_each("\n".join(lines)) + "\n"
+
+
+def one_line_each(text: str) -> str:
+    """Escaped as JSON allows: these two end a line for Python, JavaScript and others that read by lines."""
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def csv_pieces(source: str, keys: list[str]) -> Iterator[str]:
