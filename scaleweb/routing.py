@@ -2,7 +2,6 @@
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import path
 
 from monitoring.live.consumers import LiveConsumer
@@ -10,6 +9,8 @@ from monitoring.live.hub import LiveHub
 from scaleweb_sdk.protocol import LINK_PATH
 from training.link import LinkApplication
 from training.watching import may_watch
+
+from . import door
 
 LIVE_PATH = "/ws/live"
 WEBSOCKET_PATHS = (LINK_PATH, LIVE_PATH)
@@ -20,9 +21,8 @@ def build(django_application):
     link = LinkApplication()
     hub = LiveHub()
     consumer = LiveConsumer.as_asgi(hub=hub, may_watch=may_watch)
-    live = AllowedHostsOriginValidator(
-        AuthMiddlewareStack(URLRouter([path(LIVE_PATH.lstrip("/"), consumer)]))
-    )
+    live = AuthMiddlewareStack(URLRouter([path(LIVE_PATH.lstrip("/"), consumer)]))
+    pages = door.bounded(django_application)
 
     sockets = dict(zip(WEBSOCKET_PATHS, (link, live), strict=True))
 
@@ -31,10 +31,13 @@ def build(django_application):
             socket = sockets.get(scope["path"])
             if socket is None:
                 return await send({"type": "websocket.close", "code": 4404})
+            # Programs speak on the link with a token; browsers, whose cookies come by themselves, only look on.
+            if not door.admitted(scope, browser=socket is live):
+                return await door.turn_away(send)
             return await socket(scope, receive, send)
         if scope["type"] == "lifespan":
             return await lifespan(receive, send, [link, hub])
-        return await django_application(scope, receive, send)
+        return await pages(scope, receive, send)
 
     return application
 

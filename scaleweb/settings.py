@@ -35,9 +35,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "scaleweb.security.ContentSecurityPolicy",
+    "django.middleware.common.CommonMiddleware",  # before static files: it checks the Host
     "scaleweb.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -53,6 +53,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "scaleweb.errors.locked_out"
+AXES_HANDLER = "scaleweb.lockout.Lockout"
 
 ROOT_URLCONF = "scaleweb.urls"
 ASGI_APPLICATION = "scaleweb.asgi.application"
@@ -116,8 +117,8 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PAGINATION_CLASS": "training.api.pagination.KeySetPagination",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "monitoring.api.pages.KeySetPages",
+    "DEFAULT_FILTER_BACKENDS": ["monitoring.api.filters.KnownFilters"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["monitoring.api.plain_json.StrictJSONParser"],
     "EXCEPTION_HANDLER": "scaleweb.errors.api_exception_handler",

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_GET, require_safe
 
 from training.models import ApiToken, TokenKind
 
@@ -25,9 +25,12 @@ class Login(LoginView):
 
 
 @never_cache
-@require_safe
+@require_GET
 def login_once(request: HttpRequest, token: str) -> HttpResponse:
-    """Log in with a link that works once; whoever comes second is told so."""
+    """Log in with a link that works once; whoever comes second is told so.
+
+    GET alone: chat programs and mail filters look at links with HEAD, and would use it up.
+    """
     found = ApiToken.find(token, TokenKind.LOGIN)
     # The update asks the database who was first: two clicks on one link open one session.
     won = found is not None and ApiToken.objects.filter(pk=found.pk, revoked_at=None).update(

@@ -21,6 +21,13 @@ READY_SECONDS = 60.0
 LOGIN_LINK_LIFE = timedelta(hours=1)
 
 
+def forwarded() -> list[str]:
+    """A proxy that ends TLS names its callers. Without one, anybody on this machine could name an address,
+    and guess passwords under a new one each time."""
+    behind_proxy = os.environ.get("SCALEWEB_URL", "").startswith("https://")
+    return ["--proxy-headers" if behind_proxy else "--no-proxy-headers"]
+
+
 class Stack:
     """host, port: where the web process listens. `asked` counts the requests to stop; the second one hurries."""
 
@@ -63,7 +70,7 @@ class Stack:
         web = [
             python, "-m", "uvicorn", "scaleweb.asgi:application", "--host", host, "--port", str(port),
             "--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--lifespan", "on", "--no-access-log",
-            "--log-level", "warning", "--timeout-graceful-shutdown", "5",
+            "--log-level", "warning", "--timeout-graceful-shutdown", "5", *forwarded(),
         ]  # fmt: skip
         children += [
             self.child("web", web, lambda _: healthy(self.url)),

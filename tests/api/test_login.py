@@ -50,6 +50,15 @@ def test_a_login_link_works_once():
     assert second.get("/api/v1/me").status_code == 401
 
 
+def test_a_program_that_looks_at_a_login_link_does_not_use_it_up():
+    address = link(a_user("ada"), expires_at=timezone.now() + timedelta(hours=1))
+    assert Client().head(address).status_code == 405
+    assert Client().options(address).status_code == 405
+    client = Client()
+    assert client.get(address).status_code == 302
+    assert client.get("/api/v1/me").status_code == 200
+
+
 @pytest.mark.parametrize("wrong", ["expired", "inactive", "unknown", "other kind"])
 def test_a_login_link_that_is_not_valid_says_so(wrong):
     user = a_user("ada", is_active=wrong != "inactive")
@@ -74,6 +83,54 @@ def test_too_many_wrong_passwords_lock_the_door_for_a_while(settings):
     assert answer.status_code == 429
     assert b"Too many attempts" in answer.content
     assert client.post("/login", {"username": "ada", "password": "x"}).status_code == 429
+
+
+@pytest.mark.parametrize("varied", ["name", "address"])
+def test_guessing_over_many_names_or_from_many_addresses_is_locked_too(settings, varied):
+    settings.AXES_ENABLED = True
+    settings.AXES_FAILURE_LIMIT = 2  # twenty for a name or an address alone
+    a_user("ada")
+    codes = [
+        Client()
+        .post(
+            "/login",
+            {"username": f"n{number}" if varied == "name" else "ada", "password": "wrong"},
+            REMOTE_ADDR=f"10.0.0.{number}" if varied == "address" else "10.0.0.1",
+        )
+        .status_code
+        for number in range(21)
+    ]
+    assert codes == [200] * 19 + [429] * 2
+    right = {"username": "ada", "password": "x"}
+    assert Client().post("/login", right, REMOTE_ADDR="10.0.0.1").status_code == 429
+    away = Client().post("/login", right, REMOTE_ADDR="10.0.9.9").status_code
+    assert away == (302 if varied == "name" else 429)
+
+
+def test_the_admins_own_login_is_locked_as_well(settings):
+    settings.AXES_ENABLED = True
+    settings.AXES_FAILURE_LIMIT = 2
+    for _ in range(2):
+        answer = Client().post("/admin/login/", {"username": "ada", "password": "wrong"})
+    assert answer.status_code == 429
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "x" * 100_000, "🎉" * 200, "'; DROP TABLE auth_user; --"])
+def test_an_odd_name_is_a_wrong_name(settings, name):
+    settings.AXES_ENABLED = True
+    assert Client().post("/login", {"username": name, "password": name}).status_code == 200
+
+
+def test_a_caller_does_not_choose_its_address(monkeypatch):
+    """Only where a proxy ends TLS is its word on addresses taken; else each guess could come from a new one."""
+    from scaleweb.stack.stack import forwarded
+
+    monkeypatch.delenv("SCALEWEB_URL", raising=False)
+    assert forwarded() == ["--no-proxy-headers"]
+    monkeypatch.setenv("SCALEWEB_URL", "http://127.0.0.1:8000")
+    assert forwarded() == ["--no-proxy-headers"]
+    monkeypatch.setenv("SCALEWEB_URL", "https://scaleweb.example.org")
+    assert forwarded() == ["--proxy-headers"]
 
 
 def test_logging_out_ends_the_session():

@@ -102,8 +102,23 @@ def test_every_answer_is_guarded_by_headers(ada, address):
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
     assert answer["Referrer-Policy"] == "same-origin"
-    if not address.startswith("/static"):
-        assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize("address", ["/", "/static/scaleweb/login.css", "/api/v1/me", "/healthz", "/nowhere"])
+def test_another_host_is_refused_under_the_same_headers(ada, address):
+    answer = ada.get(address, headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+    assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+
+
+def test_a_failure_is_guarded_by_headers_too(ada, monkeypatch):
+    monkeypatch.setattr(views, "page", lambda *_: 1 / 0)
+    ada.raise_request_exception = False
+    answer = ada.get("/")
+    assert answer.status_code == 500
+    assert "script-src 'self';" in answer["Content-Security-Policy"]
+    assert answer["X-Content-Type-Options"] == "nosniff"
 
 
 def test_pages_of_ours_have_nothing_inline(ada):

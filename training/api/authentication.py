@@ -1,6 +1,5 @@
 """Bearer tokens for scripts; browsers use their session."""
 
-from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 
@@ -24,7 +23,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed(
                 "the token is unknown, expired, revoked or not a user token"
             )
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
+        token.note_use()
         return token.user, token
 
     def authenticate_header(self, request) -> str:

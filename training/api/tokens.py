@@ -1,10 +1,11 @@
 """A person's own API tokens."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, status
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
 from monitoring.api.strict import Name, StrictSerializer, Whole
@@ -49,15 +50,32 @@ class Tokens(Own, generics.ListCreateAPIView):
     def post(self, request):
         wanted = NewTokenSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        days = wanted.validated_data.get("expires_in_days")
         token, plain = ApiToken.issue(
             TokenKind.USER,
             user=request.user,
             name=wanted.validated_data["name"],
-            expires_at=timezone.now() + timedelta(days=days) if days else None,
+            expires_at=expiry(wanted.validated_data.get("expires_in_days"), request.auth),
         )
         token.token = plain
         return Response(NewTokenAnswer(token).data, status=status.HTTP_201_CREATED)
+
+
+def expiry(days: int | None, maker: ApiToken | None) -> datetime | None:
+    """When the new token ends. Made with a token that ends, it ends no later: a leaked token must not live on."""
+    asked = timezone.now() + timedelta(days=days) if days else None
+    latest = maker.expires_at if isinstance(maker, ApiToken) else None
+    if asked is None or latest is None:
+        return asked or latest
+    if asked > latest:
+        raise ValidationError(
+            {
+                "expires_in_days": [
+                    f"{days} days are past the end of the token you use ({latest:%Y-%m-%d %H:%M} UTC); ask for fewer, "
+                    "leave it out, or log in with your password."
+                ]
+            }
+        )
+    return asked
 
 
 class TokenDetail(Own, generics.RetrieveDestroyAPIView):

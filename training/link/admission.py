@@ -3,7 +3,6 @@
 import logging
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -23,7 +22,6 @@ from .refusal import Refused
 logger = logging.getLogger(__name__)
 SKEW_SECONDS = 60
 MAX_PROCESS_BYTES = 256 * 1024
-USED_EVERY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,7 @@ def find_token(plain_token: str) -> ApiToken:
             "send Authorization: Bearer sw_run_…",
             final=True,
         )
-    now = timezone.now()
-    if token.last_used_at is None or now - token.last_used_at > USED_EVERY:
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    token.note_use()
     return token
 
 

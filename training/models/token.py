@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
@@ -22,6 +23,10 @@ class TokenKind(models.TextChoices):
 def digest(plain: str) -> str:
     # A plain hash is enough: the token is 256 random bits, so there is nothing to guess slowly.
     return hashlib.sha256(plain.encode()).hexdigest()
+
+
+# How fresh "last used" is: not each request is worth a write, which on SQLite would wait for other writers.
+USED_EVERY = timedelta(seconds=60)
 
 
 class ApiToken(models.Model):
@@ -60,3 +65,8 @@ class ApiToken(models.Model):
         if token is None or (token.expires_at and token.expires_at <= timezone.now()):
             return None
         return token
+
+    def note_use(self) -> None:
+        now = timezone.now()
+        if self.last_used_at is None or now - self.last_used_at > USED_EVERY:
+            ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)
