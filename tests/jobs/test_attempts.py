@@ -7,12 +7,12 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from monitoring import nodes
-from tests.support.domain import a_run, a_user
+from tests.support.domain import a_project, a_run, a_user
 from training import commands
 from training.jobs import attempts, tasks
 from training.jobs import submit as jobs
 from training.jobs.placement import Assignment
-from training.models import Attempt, Command, DeviceLease, Job, Run, RunEvent, Tunable
+from training.models import Attempt, Command, DeviceLease, Experiment, Job, Run, RunEvent, Tunable
 from training.states import IllegalMove, RunState, move
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(databases="__all__", transaction=True)]
@@ -194,6 +194,30 @@ def test_a_drained_or_lost_node_and_a_sick_device_take_nothing_new(node, submitt
     assert tasks.place_tick() == 0
     nodes.seen("n1")
     assert tasks.place_tick() == 1
+
+
+def test_a_gang_that_was_passed_by_for_long_gets_the_next_free_devices(node, submitted):
+    runs = [begun(submitted()), begun(submitted())]
+    gang = submitted(min_devices=2, max_devices=2)
+    small = submitted()
+    Job.objects.filter(pk=gang.pk).update(submitted_at=timezone.now() - timedelta(hours=1))
+    attempts.end(runs[0].pk, "finished", "exit code 0", exit_code=0)
+    assert tasks.place_tick() == 0
+    small.refresh_from_db()
+    assert "is kept for a job that has waited long for 2" in small.waiting_reason
+    attempts.end(runs[1].pk, "finished", "exit code 0", exit_code=0)
+    assert begun(gang).devices.count() == 2
+    small.refresh_from_db()
+    assert small.waiting_reason.startswith("waits for 1 CPU slot: at most 0 free")
+
+
+def test_many_jobs_of_one_project_do_not_hide_those_of_another(node, submitted, monkeypatch):
+    monkeypatch.setattr(tasks, "MAX_JOBS_A_TICK", 3)
+    mine = [submitted() for _ in range(5)]
+    other = Experiment.objects.create(project=a_project("speech"), name="words", slug="words")
+    theirs = jobs.submit(experiment=other, argv=["true"])
+    assert tasks.place_tick() == 2
+    assert {states(mine[0])[0], states(theirs)[0]} == {"active"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from datetime import timedelta
 from celery import current_app, shared_task
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Exists, F, OuterRef, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -40,12 +41,21 @@ def place_tick() -> int:
 
 
 def planned() -> Placement:
-    jobs = Job.objects.filter(state=JobState.QUEUED).order_by("-priority", "id")
+    project = F("run__experiment__project_id")
+    # The first of each project before the second of any: a thousand jobs of one do not hide another's.
+    place_in_project = Window(RowNumber(), partition_by=project, order_by=["-priority", "id"])
+    last_end = Attempt.objects.filter(job=OuterRef("pk")).order_by("-number").values("ended_at")[:1]
+    jobs = Job.objects.filter(state=JobState.QUEUED).annotate(
+        project=project, place=place_in_project, since=Coalesce(Subquery(last_end), "submitted_at")
+    )
+    now = timezone.now()
     waiting = [
-        Waiting(pk, project, kind, low, high, priority)
-        for pk, project, kind, low, high, priority in jobs.values_list(
-            "pk", "run__experiment__project_id", "device_kind", "min_devices", "max_devices", "priority"
-        )[:MAX_JOBS_A_TICK]
+        Waiting(pk, project, kind, low, high, priority, (now - since).total_seconds())
+        for pk, project, kind, low, high, priority, since in jobs.order_by(
+            "-priority", "place", "id"
+        ).values_list("pk", "project", "device_kind", "min_devices", "max_devices", "priority", "since")[
+            :MAX_JOBS_A_TICK
+        ]
     ]
     if not waiting:
         return Placement()
@@ -61,18 +71,18 @@ def planned() -> Placement:
         .annotate(Count("pk"))
         .order_by("attempt__job__run__experiment__project_id")
     )
-    capacity: dict[str, int] = {}
-    for kind, _, count in usable.values_list("kind", "node_id").annotate(Count("pk")).order_by("kind"):
-        capacity[kind] = max(capacity.get(kind, 0), count)
-    return place(waiting, free, held, capacity)
+    counts = usable.values_list("node_id", "kind").annotate(Count("pk")).order_by("node_id")
+    return place(waiting, free, held, {(node, kind): count for node, kind, count in counts})
 
 
 def apply(placement: Placement) -> Placement:
     """Write down why jobs wait, where it changed."""
-    for job in Job.objects.filter(pk__in=placement.waiting, state=JobState.QUEUED).select_related("run"):
-        reason = placement.waiting[job.pk][:500]
-        if job.waiting_reason != reason:
-            Job.objects.filter(pk=job.pk).update(waiting_reason=reason)
+    queued = Job.objects.filter(pk__in=placement.waiting, state=JobState.QUEUED)
+    noted = dict(queued.values_list("pk", "waiting_reason"))
+    changed = [pk for pk, reason in noted.items() if reason != placement.waiting[pk][:500]]
+    for job in queued.filter(pk__in=changed).select_related("run"):
+        # Asked again of the database: it may have been started or stopped meanwhile.
+        if queued.filter(pk=job.pk).update(waiting_reason=placement.waiting[job.pk][:500]):
             announce(job)
     return placement
 
