@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -314,7 +315,12 @@ class Link:
                 self._send_batches()
 
     def _handle(self, frame: Any) -> None:
-        message = protocol.decode_down(frame)
+        try:
+            message = protocol.decode_down(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+            # A newer server may say more than this SDK knows.
+            logger.debug("a frame of the server was not understood: %s", error)
+            return
         if isinstance(message, Ack):
             self.acknowledged = max(self.acknowledged, message.seq)
             self.spool.acknowledge(self.acknowledged)

@@ -7,6 +7,11 @@ Everything durable that a process says travels in a Batch: points, log lines and
 numbered 1, 2, 3… within a session (one process incarnation), kept in the spool until the server's Ack,
 and sent again after a reconnect. The server commits before it acknowledges and drops a number it has,
 so each batch takes effect once.
+
+Versions: `Hello.protocol` is a whole number, the major version of the wire. Within one, fields and frames are only
+added, fields with a default; either end leaves out what it does not know, so older and newer SDKs of a version talk
+to each other's servers. A change that breaks this raises PROTOCOL_VERSION by one, and the server still takes
+the version before it (OLDEST_PROTOCOL), so that sites are upgraded before their trainings.
 """
 
 from enum import StrEnum
@@ -15,6 +20,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 PROTOCOL_VERSION = 1
+OLDEST_PROTOCOL = 1  # what a server of PROTOCOL_VERSION still takes
 LINK_PATH = "/link/v1"
 MAX_FRAME_BYTES = 8 * 2**20
 MAX_KEY_LENGTH = 300

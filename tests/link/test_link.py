@@ -32,6 +32,7 @@ from tests.support.domain import a_run, a_run_token, a_user
 from tests.support.wait import PATIENCE_SECONDS, db, until_async
 from training import metrics
 from training.commands import issue
+from training.link import frames as link_frames
 from training.link import hub as link_hub
 from training.models import ApiToken, Run, RunEvent, TokenKind
 
@@ -89,10 +90,12 @@ async def test_a_batch_is_stored_then_acknowledged_and_the_run_tells_of_it(live_
 
 async def test_a_batch_sent_twice_is_stored_once_and_acknowledged_again(live_site, run, token):
     first = hello(run.source)
+    repeats = metrics.REPEATS._value.get()
     async with linked(live_site, token, first) as peer:
         await peer.batch(columns=[column("loss", (1, 1.0))])
         await peer.send(Batch(1, columns=[column("loss", (1, 1.0))]))
         assert (await peer.expect(Ack)).seq == 1
+        assert metrics.REPEATS._value.get() == repeats + 1
     async with linked(live_site, token, first) as peer:
         assert peer.welcome.last_seq == 1
         await peer.batch(columns=[column("loss", (2, 2.0))])
@@ -278,6 +281,63 @@ async def test_a_clock_an_hour_off_is_noted_once_and_its_points_kept(live_site, 
     assert 3500 < note.data["clock_ahead_seconds"] <= 3600
     assert "s ahead of the server's" in note.reason
     assert len(await db(stored, run.source)) == 2
+
+
+async def test_a_clock_that_runs_backwards_is_noted_once_and_counted_and_its_points_kept(
+    live_site, run, token
+):
+    before = metrics.CLOCKS_BACK._value.get()
+    async with linked(live_site, token, hello(run.source)) as peer:
+        for step, at in enumerate([1000.0, 1001.0, 1000.5, 400.0, 401.0, 300.0]):
+            await peer.batch(columns=[column("loss", (step, float(step)), at=at)])
+    assert metrics.CLOCKS_BACK._value.get() == before + 2
+    note = await db(RunEvent.objects.get, kind="note")
+    assert "ran 601 s backwards" in note.reason
+    assert len(await db(stored, run.source)) == 6
+
+
+async def test_a_gigabyte_announced_ends_the_link_with_a_reason_and_is_counted(live_site, run, token):
+    before = metrics.REFUSALS.labels("too_large")._value.get()
+    first = hello(run.source)
+    async with linked(live_site, token, first) as peer:
+        await peer.batch(columns=[column("loss", (1, 1.0))])
+        # A binary frame's head with a mask, as a client sends it; what it announces never comes.
+        peer.socket.transport.write(b"\x82\xff" + (2**30).to_bytes(8, "big") + bytes(4))
+        await peer.socket.wait_closed()
+        assert peer.socket.close_code == 1009
+        assert "1073741824" in peer.socket.close_reason
+    async with linked(live_site, token, first) as peer:
+        assert peer.welcome.last_seq == 1
+    assert metrics.REFUSALS.labels("too_large")._value.get() == before + 1
+
+
+async def test_a_frame_cut_short_by_a_lost_connection_is_not_stored_at_all(live_site, run, token):
+    first = hello(run.source)
+    async with linked(live_site, token, first) as peer:
+        await peer.batch(columns=[column("loss", (1, 1.0))])
+        body = encode(Batch(2, columns=[column("loss", (2, 2.0)), column("acc", (2, 2.0))]))
+        head = b"\x82" + bytes([0x80 | 126]) + len(body).to_bytes(2, "big") + bytes(4)
+        peer.socket.transport.write(head + body[:-1])
+        peer.socket.transport.write_eof()
+        await peer.socket.wait_closed()
+    async with linked(live_site, token, first) as peer:
+        assert peer.welcome.last_seq == 1
+        await peer.batch(columns=[column("loss", (3, 3.0))])
+    assert await db(stored, run.source) == [(1, 1.0), (3, 3.0)]
+    assert await db(stored, run.source, "acc") == []
+
+
+async def test_a_wrong_version_of_the_wire_is_told_what_to_do(live_site, run, token, monkeypatch):
+    monkeypatch.setattr(link_frames, "OLDEST_PROTOCOL", 2)
+    monkeypatch.setattr(link_frames, "PROTOCOL_VERSION", 3)
+    for spoken, remedy in ((1, "upgrade the SDK"), (4, "upgrade the server")):
+        async with linked(live_site, token, hello(run.source, protocol=spoken), welcome=False) as peer:
+            refusal = await peer.refusal()
+        assert (refusal.code, refusal.final) == ("protocol", True)
+        assert f"speaks protocol {spoken}, this server 2 to 3; {remedy}" in refusal.message
+    # An SDK that is one version older than its server still talks to it.
+    async with linked(live_site, token, hello(run.source, protocol=2)) as peer:
+        await peer.batch(columns=[column("loss", (1, 1.0))])
 
 
 async def test_silence_of_the_link_changes_no_state(live_site, run, token):

@@ -145,6 +145,19 @@ def note_skew(run: Run, hello: Hello, ahead: float) -> None:
     )
 
 
+def note_clock_back(run: int, session: str, back: float) -> None:
+    """Once a session: a clock that is put right again and again would fill the history."""
+    notes = RunEvent.objects.filter(run=run, kind="note", data__clock_back_of=session)
+    if notes.exists() or not Run.objects.filter(pk=run).exists():
+        return
+    RunEvent.objects.create(
+        run_id=run,
+        kind="note",
+        reason=f"the process's clock ran {back:.0f} s backwards; its times are kept as they came",
+        data={"clock_back_of": session, "clock_back_seconds": round(back, 1)},
+    )
+
+
 def tell_of_process(run: Run, hello: Hello) -> None:
     try:
         told = plain(hello.process, "process")

@@ -37,6 +37,9 @@ DRAIN_SECONDS = 30
 WATCHED_FLUSH_SECONDS = 0.05
 IDLE_FLUSH_SECONDS = 1.0
 NODE_SEEN_SECONDS = 2.0
+CLOCK_BACK_SECONDS = 1.0
+# Close codes of the websocket layer, which ended the link before a frame was whole.
+BROKEN_FRAMES = {1002: "bad_frame", 1007: "bad_frame", 1009: "too_large"}
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -68,6 +71,7 @@ class Connection:
         self.wake = asyncio.Event()
         self.sent_seq = 0
         self.node_seen_at = 0.0
+        self.latest_time = 0.0  # of the points so far, by the sender's clock
 
     @property
     def source(self) -> str:
@@ -152,6 +156,9 @@ class Connection:
     async def read_frame(self) -> bytes | None:
         message = await self.receive_message()
         if message["type"] == "websocket.disconnect":
+            code = BROKEN_FRAMES.get(message.get("code", 0))
+            if code is not None:
+                metrics.REFUSALS.labels(code).inc()
             raise Gone
         self.heard_at = time.monotonic()
         return message.get("bytes")
@@ -164,6 +171,7 @@ class Connection:
             points = frames.check_batch(batch, self.keys)
             assert isinstance(batch, Batch)
             if batch.seq <= self.last_taken:
+                metrics.REPEATS.inc()
                 if batch.seq <= self.last_acked:
                     await self.tell(Ack(self.last_acked))
                 continue
@@ -173,6 +181,7 @@ class Connection:
                 )
             if batch.events:
                 await self.apply_events(batch.seq, batch.events)
+            await self.look_at_clock(points)
             await self.sign_of_life()
             size = len(raw or b"")
             future = await self.submit(batch, points.count)
@@ -207,6 +216,20 @@ class Connection:
         if self.identity.node is not None and time.monotonic() - self.node_seen_at > NODE_SEEN_SECONDS:
             self.node_seen_at = time.monotonic()
             await self.hub.threads.run(node_seen, self.identity.node)
+
+    async def look_at_clock(self, points: frames.Points) -> None:
+        """A clock that ran backwards is told in the run's history; its times are kept as they came."""
+        if points.latest is None:
+            return
+        back = self.latest_time - points.latest
+        if back > CLOCK_BACK_SECONDS:
+            metrics.CLOCKS_BACK.inc()
+            if self.identity.run is not None:
+                await self.hub.threads.run(
+                    admission.note_clock_back, self.identity.run, self.hello.session, back
+                )
+        if back < 0 or back > CLOCK_BACK_SECONDS:
+            self.latest_time = points.latest
 
     async def acknowledge(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from scaleweb_sdk.protocol import (
     MAX_KEY_LENGTH,
     MAX_KEYS_PER_RUN,
     MAX_STEP,
+    OLDEST_PROTOCOL,
     PROTOCOL_VERSION,
     Batch,
     Hello,
@@ -37,6 +38,7 @@ class Points:
     lines: int
     last_step: int | None
     newest: dict[str, float]
+    latest: float | None  # the latest of its times
 
 
 def decode(raw: bytes | None) -> Hello | Batch:
@@ -58,11 +60,12 @@ def check_hello(frame: Hello | Batch) -> Hello:
     """The frame as a usable Hello. Raises Refused."""
     if not isinstance(frame, Hello):
         raise bad("the first frame is a batch; expected hello")
-    if frame.protocol != PROTOCOL_VERSION:
+    if not OLDEST_PROTOCOL <= frame.protocol <= PROTOCOL_VERSION:
+        remedy = "upgrade the server" if frame.protocol > PROTOCOL_VERSION else "upgrade the SDK"
         raise Refused(
             "protocol",
-            f"the SDK {frame.sdk:.40} speaks protocol {frame.protocol}, this server {PROTOCOL_VERSION}; "
-            "install the SDK of the server's version",
+            f"the SDK {frame.sdk:.40} speaks protocol {frame.protocol:.0f}, this server {spoken()}; "
+            f"{remedy}, or install the SDK of the server's version",
             final=True,
         )
     if not SESSION.fullmatch(frame.session):
@@ -74,6 +77,14 @@ def check_hello(frame: Hello | Batch) -> Hello:
     if not 0 <= frame.applied_seq < 2**63 or not 0 <= frame.attempt < 2**31:
         raise bad(f"applied_seq={frame.applied_seq} attempt={frame.attempt}; expected 0 or more")
     return frame
+
+
+def spoken() -> str:
+    return (
+        f"{OLDEST_PROTOCOL} to {PROTOCOL_VERSION}"
+        if OLDEST_PROTOCOL < PROTOCOL_VERSION
+        else f"{PROTOCOL_VERSION}"
+    )
 
 
 def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
@@ -88,13 +99,15 @@ def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
     if not 0 <= frame.branch < MAX_BRANCH:
         raise bad(f"branch={frame.branch}; expected 0 or more")
     count, last_step, newest = 0, None, {}
+    latest: float | None = None
     for column in frame.columns:
         steps = column.steps
         check_key(column.key)
         check_lengths(column.key, len(steps), len(column.times), len(column.values))
         if steps:
             highest = check_range(column.key, min(steps), max(steps))
-            check_times(column.key, sum(column.times), min(column.times), max(column.times))
+            time = check_times(column.key, sum(column.times), min(column.times), max(column.times))
+            latest = time if latest is None else max(latest, time)
             last_step = highest if last_step is None else max(last_step, highest)
             newest[column.key] = column.values[-1]
             count += len(steps)
@@ -108,7 +121,8 @@ def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
             times_array = np.frombuffer(packed.times, "<f8")
             highest = check_range(packed.key, int(steps_array.min()), int(steps_array.max()))
             low, high = float(times_array.min()), float(times_array.max())
-            check_times(packed.key, low + high, low, high)
+            time = check_times(packed.key, low + high, low, high)
+            latest = time if latest is None else max(latest, time)
             last_step = highest if last_step is None else max(last_step, highest)
             newest[packed.key] = float(np.frombuffer(packed.values[-8:], "<f8")[0])
             count += len(steps_array)
@@ -118,7 +132,7 @@ def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
                 f"a log line has time={line.time} stream={line.stream!r:.40}; expected stdout or stderr"
             )
     check_number_of_keys(keys, newest)
-    return Points(count, len(frame.lines), last_step, newest)
+    return Points(count, len(frame.lines), last_step, newest, latest)
 
 
 def check_key(key: str) -> None:
@@ -143,10 +157,11 @@ def check_range(key: str, low: int, high: int) -> int:
     return high
 
 
-def check_times(key: str, total: float, low: float, high: float) -> None:
+def check_times(key: str, total: float, low: float, high: float) -> float:
     # `total` is what finds a NaN, which no comparison would.
     if not math.isfinite(total) or low < 0 or high > MAX_TIME:
         raise bad(f"the key {key[:60]!r} has times {low}..{high}; expected seconds since the epoch")
+    return high
 
 
 def check_number_of_keys(keys: set[str], new: dict[str, float]) -> None:
