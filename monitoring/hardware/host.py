@@ -1,14 +1,19 @@
 """CPU, memory, disk and network of this host, from psutil."""
 
+import logging
 import os
 import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 from .readings import HostReading
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Host:
@@ -21,18 +26,20 @@ class Host:
         self.folder = folder
         self.clock = clock
         self.last: tuple[float, dict[str, int]] | None = None
-        psutil.cpu_percent()  # the first call has nothing to compare with and returns 0
+        asked(psutil.cpu_percent)  # the first call has nothing to compare with and returns 0
 
     def read(self) -> HostReading:
-        memory = psutil.virtual_memory()
-        disk = psutil.disk_usage(str(self.folder))
+        memory = asked(psutil.virtual_memory)
+        disk = asked(lambda: psutil.disk_usage(str(self.folder)))
+        percent = asked(psutil.cpu_percent)
+        load = asked(os.getloadavg)
         return HostReading(
-            cpu_utilisation_ratio=psutil.cpu_percent() / 100,
-            load_1m=os.getloadavg()[0],
-            memory_used_bytes=memory.total - memory.available,
-            memory_total_bytes=memory.total,
-            disk_used_bytes=disk.used,
-            disk_total_bytes=disk.total,
+            cpu_utilisation_ratio=None if percent is None else percent / 100,
+            load_1m=None if load is None else load[0],
+            memory_used_bytes=None if memory is None else memory.total - memory.available,
+            memory_total_bytes=None if memory is None else memory.total,
+            disk_used_bytes=None if disk is None else disk.used,
+            disk_total_bytes=None if disk is None else disk.total,
             **self.rates(),
         )
 
@@ -54,10 +61,10 @@ class Host:
 def read_counters() -> dict[str, int]:
     counters: dict[str, int] = {}
     # None in containers that hide the disks.
-    disk = psutil.disk_io_counters()
+    disk = asked(psutil.disk_io_counters)
     if disk is not None:
         counters |= {"disk_read": disk.read_bytes, "disk_write": disk.write_bytes}
-    interfaces = psutil.net_io_counters(pernic=True)
+    interfaces = asked(lambda: psutil.net_io_counters(pernic=True)) or {}
     outside = [value for name, value in interfaces.items() if name != "lo"]
     if outside:
         counters["network_receive"] = sum(each.bytes_recv for each in outside)
@@ -65,16 +72,26 @@ def read_counters() -> dict[str, int]:
     return counters
 
 
+def asked(question: Callable[[], T]) -> T | None:
+    """The answer, or None where this host does not give one: one sensor less, not an agent less."""
+    try:
+        return question()
+    except (psutil.Error, OSError, RuntimeError, ValueError) as error:
+        logger.debug("a sensor of the host does not answer: %s", error)
+        return None
+
+
 def describe() -> dict[str, object]:
     """What does not change while the host is up."""
+    memory = asked(psutil.virtual_memory)
     return {
         "hostname": platform.node(),
         "os": platform.platform(),
         "python": platform.python_version(),
         "cpu_name": cpu_name(),
         "cpu_count": available_cores(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "boot_time": psutil.boot_time(),
+        "memory_bytes": None if memory is None else memory.total,
+        "boot_time": asked(psutil.boot_time),
     }
 
 

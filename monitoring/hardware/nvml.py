@@ -50,21 +50,29 @@ class Gpus:
         self.faults: dict[int, str] = {}
         self.xids: dict[int, list[int]] = {}
         self.event_set: Any = None
+        self.watched: set[int] = set()
         if nvml is None:
             return
-        for index in range(nvml.nvmlDeviceGetCount()):
-            self.handles.append(nvml.nvmlDeviceGetHandleByIndex(index))
+        for index in range(self.ask(None, nvml.nvmlDeviceGetCount) or 0):
+            self.handles.append(self.ask(index, lambda index=index: nvml.nvmlDeviceGetHandleByIndex(index)))
             self.xids[index] = []
         self.watch_xids()
 
     @property
     def driver(self) -> str | None:
-        return None if self.nvml is None else text(self.nvml.nvmlSystemGetDriverVersion())
+        version = None if self.nvml is None else self.ask(None, self.nvml.nvmlSystemGetDriverVersion)
+        return None if version is None else text(version)
 
     def read(self, index: int) -> GpuReading:
         """One reading of GPU `index`; every call takes well under a millisecond a sensor."""
-        n, handle = self.nvml, self.handles[index]
+        n = self.nvml
         self.faults.pop(index, None)
+        if self.handles[index] is None:  # it could not be opened; it may be there again after a reset
+            self.handles[index] = self.ask(index, lambda: n.nvmlDeviceGetHandleByIndex(index))
+        handle = self.handles[index]
+        if handle is None:
+            self.faults.setdefault(index, "it cannot be opened")
+            return GpuReading()
 
         def ask(question: Any, factor: float = 1) -> float | None:
             return scaled(self.ask(index, question), factor)
@@ -85,7 +93,7 @@ class Gpus:
                     handle, n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, n.NVML_VOLATILE_ECC
                 )
             ),
-            xid_count=len(self.xids[index]) if self.event_set is not None else None,
+            xid_count=len(self.xids[index]) if index in self.watched and self.event_set is not None else None,
         )
 
     def describe(self, index: int, reading: GpuReading | None = None) -> DeviceInfo:
@@ -93,6 +101,8 @@ class Gpus:
         n, handle = self.nvml, self.handles[index]
         reading = reading or self.read(index)
         reason = self.trouble(index, reading)
+        if handle is None and (handle := self.handles[index]) is None:
+            return DeviceInfo(kind="gpu", index=index, healthy=False, health_reason=reason)
         total = reading.memory_total_bytes
         return DeviceInfo(
             kind="gpu",
@@ -133,7 +143,9 @@ class Gpus:
                 logger.warning("XID events are no longer watched: %s", error)
                 self.event_set = None
                 return
-            index = self.nvml.nvmlDeviceGetIndex(event.device)
+            # A card that fell off the bus (XID 79) has no index any more; its own sensors say that it is lost.
+            index = self.ask(None, lambda event=event: self.nvml.nvmlDeviceGetIndex(event.device))
+            logger.warning("GPU %s reported XID %s", index, int(event.eventData))
             if index in self.xids:
                 self.xids[index].append(int(event.eventData))
 
@@ -141,11 +153,16 @@ class Gpus:
         n = self.nvml
         try:
             self.event_set = n.nvmlEventSetCreate()
-            for handle in self.handles:
-                n.nvmlDeviceRegisterEvents(handle, n.nvmlEventTypeXidCriticalError, self.event_set)
-        except n.NVMLError as error:  # not supported on some cards and in some containers
+        except n.NVMLError as error:  # not supported in some containers
             logger.info("XID events cannot be watched here: %s", error)
-            self.event_set = None
+            return
+        for index, handle in enumerate(self.handles):
+            try:
+                if handle is not None:
+                    n.nvmlDeviceRegisterEvents(handle, n.nvmlEventTypeXidCriticalError, self.event_set)
+                    self.watched.add(index)
+            except n.NVMLError as error:  # not supported by this card
+                logger.info("XID events of GPU %s cannot be watched: %s", index, error)
 
     def throttled(self, index: int) -> float | None:
         n, handle = self.nvml, self.handles[index]
@@ -157,15 +174,21 @@ class Gpus:
             trouble |= getattr(n, name, 0)
         return 1.0 if mask & trouble else 0.0
 
-    def ask(self, index: int, question: Any) -> Any:
-        """The answer, or None when the card lacks the sensor or fails; a failure is kept as its fault."""
+    def ask(self, index: int | None, question: Any) -> Any:
+        """The answer, or None when the card lacks the sensor or fails; a failure is kept as its fault.
+
+        index: the card; None for a question to the driver.
+        """
         n = self.nvml
         try:
             return question()
         except (n.NVMLError_NotSupported, n.NVMLError_NoPermission, n.NVMLError_FunctionNotFound):
             return None
         except n.NVMLError as error:
-            self.faults[index] = str(error)
+            if index is None:
+                logger.warning("the NVIDIA driver does not answer: %s", error)
+            else:
+                self.faults[index] = str(error)
             return None
 
 

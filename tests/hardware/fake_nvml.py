@@ -27,6 +27,7 @@ class FakeNvml:
     def __init__(self, *cards: Card) -> None:
         self.cards = list(cards)
         self.events: list[Any] = []
+        self.silent = False  # the driver answers nothing
 
     def __getattr__(self, name: str) -> Any:
         # Constants and error classes are the real ones, so a misspelt name fails here as it would there.
@@ -43,16 +44,20 @@ class FakeNvml:
         return value
 
     def nvmlSystemGetDriverVersion(self):
+        if self.silent:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
         return "580.65.06"
 
     def nvmlDeviceGetCount(self):
+        if self.silent:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
         return len(self.cards)
 
     def nvmlDeviceGetHandleByIndex(self, index):
-        return self.cards[index]
+        return self.answer("handle", self.cards[index], self.cards[index])
 
     def nvmlDeviceGetIndex(self, card):
-        return card.index
+        return self.answer("index", card, card.index)
 
     def nvmlDeviceGetName(self, card):
         return self.answer("name", card, "NVIDIA H100 80GB HBM3")
@@ -87,13 +92,15 @@ class FakeNvml:
         return self.answer("ecc", card, card.ecc)
 
     def nvmlDeviceGetComputeRunningProcesses(self, card):
-        return [SimpleNamespace(pid=pid, usedGpuMemory=3 * 2**30) for pid in card.pids]
+        found = [SimpleNamespace(pid=pid, usedGpuMemory=3 * 2**30) for pid in card.pids]
+        return self.answer("processes", card, found)
 
     def nvmlEventSetCreate(self):
         return self.events
 
     def nvmlDeviceRegisterEvents(self, card, kinds, event_set):
         assert kinds == pynvml.nvmlEventTypeXidCriticalError
+        self.answer("events", card, None)
 
     def nvmlEventSetWait_v2(self, event_set, milliseconds):
         assert milliseconds == 0, "the agent must not wait for events"

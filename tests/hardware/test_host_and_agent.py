@@ -1,11 +1,13 @@
 from collections import namedtuple
+from dataclasses import fields
 
 import psutil
 import pytest
 
 from monitoring.hardware import nvml
 from monitoring.hardware.agent import Agent
-from monitoring.hardware.host import Host
+from monitoring.hardware.host import Host, describe
+from monitoring.hardware.readings import HostReading, present
 from tests.hardware.fake_nvml import Card, FakeNvml
 
 Io = namedtuple("Io", "read_bytes write_bytes")
@@ -54,6 +56,35 @@ def test_a_host_without_disk_counters_reads_the_rest(tmp_path, counters):
     reading = machine.read()
     assert reading.disk_read_bytes_per_second is None
     assert reading.disk_total_bytes > 0
+
+
+@pytest.mark.parametrize(
+    ("broken", "absent"),
+    [
+        ("virtual_memory", {"memory_used_bytes", "memory_total_bytes"}),
+        ("disk_usage", {"disk_used_bytes", "disk_total_bytes"}),
+        ("disk_io_counters", {"disk_read_bytes_per_second", "disk_write_bytes_per_second"}),
+        ("net_io_counters", {"network_receive_bytes_per_second", "network_send_bytes_per_second"}),
+        ("cpu_percent", {"cpu_utilisation_ratio"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "error", [psutil.AccessDenied(), FileNotFoundError(2, "gone"), RuntimeError("no /proc")]
+)
+def test_a_sensor_of_the_host_that_fails_is_absent_and_the_others_read_on(
+    tmp_path, counters, monkeypatch, broken, absent, error
+):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(psutil, broken, fails)
+    now = [0.0]
+    machine = Host(tmp_path, clock=lambda: now[0])
+    machine.read()
+    now[0] = 1.0
+    figures = present(machine.read())
+    assert {each.name for each in fields(HostReading)} - set(figures) == absent
+    assert describe()["hostname"]
 
 
 class RecordingLink:

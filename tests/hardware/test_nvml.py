@@ -70,6 +70,58 @@ def test_an_xid_counts_and_a_fatal_one_takes_the_card_out(xid, healthy):
     assert gpus.describe(0).healthy
 
 
+def test_a_card_that_falls_off_the_bus_costs_neither_the_agent_nor_the_other_card():
+    """XID 79: the event's card has no index any more, and cannot be opened."""
+    fake = FakeNvml(Card(0), Card(1))
+    gpus = nvml.Gpus(fake)
+    fake.report_xid(1, 79)
+    fake.report_xid(0, 13)
+    fake.cards[1].broken = {"index", "memory", "utilisation", "power", "name", "uuid"}
+    gpus.poll_xids()
+    assert gpus.read(0).xid_count == 1
+    assert gpus.describe(0).healthy
+    assert "lost" in gpus.describe(1).health_reason.lower()
+
+
+def test_a_card_that_cannot_be_opened_is_listed_as_unhealthy_and_taken_in_when_it_can():
+    fake = FakeNvml(Card(0, broken={"handle"}), Card(1))
+    gpus = nvml.Gpus(fake)
+    _, devices = inventory(gpus, slots=1)
+    assert [(d["kind"], d["index"], d["healthy"]) for d in devices] == [
+        ("gpu", 0, False), ("gpu", 1, True), ("cpu", 0, True),
+    ]  # fmt: skip
+    assert "lost" in devices[0]["health_reason"].lower()
+    assert present(gpus.read(0)) == {}
+    fake.cards[0].broken.clear()
+    assert gpus.describe(0).healthy
+    assert gpus.read(0).utilisation_ratio == 0.87
+
+
+def test_a_card_that_reports_no_xids_leaves_those_of_the_others_watched():
+    fake = FakeNvml(Card(0, missing={"events"}), Card(1))
+    gpus = nvml.Gpus(fake)
+    fake.report_xid(1, 48)
+    gpus.poll_xids()
+    assert (gpus.read(0).xid_count, gpus.read(1).xid_count) == (None, 1)
+    assert not gpus.describe(1).healthy
+
+
+def test_a_card_in_mig_mode_lacks_some_sensors_and_is_well():
+    mig = {"utilisation", "processes", "events"}
+    gpus = nvml.Gpus(FakeNvml(Card(0, missing=mig, pids=[1])))
+    figures = present(gpus.read(0))
+    assert not {"utilisation_ratio", "xid_count"} & set(figures)
+    assert figures["memory_used_bytes"] == 12 * 2**30
+    assert (gpus.describe(0).healthy, gpus.describe(0).processes) == (True, ())
+
+
+def test_a_driver_that_answers_nothing_is_a_node_without_gpus():
+    fake = FakeNvml(Card(0))
+    fake.silent = True
+    system, devices = inventory(nvml.Gpus(fake), slots=1)
+    assert (system["gpu_count"], system["gpu_driver"], len(devices)) == (0, None, 1)
+
+
 def test_uncorrected_ecc_errors_take_the_card_out():
     gpus = nvml.Gpus(FakeNvml(Card(0, ecc=2)))
     assert gpus.describe(0).health_reason == "2 uncorrected ECC errors since the driver was loaded"
