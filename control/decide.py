@@ -5,12 +5,16 @@ Pure, and the only way from observation to decision: the tick, the replay and th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
+
+from monitoring.plain import text
 
 from .base import Policy
 from .guards import Limits, Refusal, already_said, check
 from .proposals import ACTED_STATES, Observation, Proposal
 from .verify import Forecast, forecast
+from .wellformed import proposals_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +48,20 @@ def consider(
     """
     asked: list[Proposal] = []
     problems: list[Problem] = []
+    # A plug-in that writes into what it sees must not change what the others and the guards see.
+    shown = replace(
+        observation,
+        windows=MappingProxyType(dict(observation.windows)),
+        tunables=MappingProxyType(dict(observation.tunables)),
+    )
     for policy in policies:
         parameters = {**policy.defaults, **settings.get(policy.name, {})}
         if not parameters.get("enabled", True):
             continue
         try:
-            proposals = policy.propose(replace(observation, parameters=parameters))
-            asked += [_checked(proposal) for proposal in proposals]
-        except Exception as error:  # noqa: BLE001  a plug-in may raise anything; the others must still be heard
-            problems.append(Problem(policy.name, f"{type(error).__name__}: {error}"))
+            asked += proposals_of(policy.name, policy.propose(replace(shown, parameters=parameters)))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a plug-in may raise anything; the others must still be heard
+            problems.append(Problem(policy.name, text(f"{type(error).__name__}: {error}", 500)))
     asked.sort(key=lambda proposal: not proposal.urgency)
     taken: set[str] = set()
     considered: list[Considered] = []
@@ -82,11 +91,3 @@ def no_action(observation: Observation, proposal: Proposal) -> Forecast | None:
         observation.direction_of(proposal.metric),
         proposal.broken,
     )
-
-
-def _checked(proposal: object) -> Proposal:
-    if not isinstance(proposal, Proposal):
-        raise TypeError(f"propose must return Proposal objects, not {type(proposal).__name__}")
-    if proposal.judge_after_steps < 1:
-        raise ValueError(f"judge_after_steps must be 1 or more, got {proposal.judge_after_steps}")
-    return proposal

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from training.values import BadValue, check_value
+
 from .proposals import ACTED_STATES, Change, Observation, PastDecision, Proposal, TunableView
 
 
@@ -111,23 +113,10 @@ def _check_change(change: Change, observation: Observation, limits: Limits) -> R
 def _check_value(tunable: TunableView, value: Any) -> Refusal | None:
     if value == tunable.value:
         return Refusal(Rule.NO_CHANGE, f"{tunable.name} is {value!r} already")
-    if tunable.kind == "choice":
-        if value in tunable.choices:
-            return None
-        return Refusal(Rule.BOUNDS, f"{tunable.name}={value!r} is none of {list(tunable.choices)!r}")
-    if tunable.kind == "bool":
-        return (
-            None if isinstance(value, bool) else Refusal(Rule.BOUNDS, f"{tunable.name} takes true or false")
-        )
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return Refusal(Rule.BOUNDS, f"{tunable.name} takes a number, not {value!r}")
-    if tunable.kind == "int" and value != int(value):
-        return Refusal(Rule.BOUNDS, f"{tunable.name} takes a whole number, not {value!r}")
-    low = float("-inf") if tunable.low is None else tunable.low
-    high = float("inf") if tunable.high is None else tunable.high
-    # Written so that NaN, which compares false to everything, is refused.
-    if not (low <= value <= high and abs(value) < float("inf")):
-        return Refusal(Rule.BOUNDS, f"{tunable.name}={value!r} is outside its bounds {low:g}..{high:g}")
+    try:
+        check_value(tunable, value)
+    except BadValue as error:
+        return Refusal(Rule.BOUNDS, str(error))
     return None
 
 
@@ -156,7 +145,10 @@ def _check_size(tunable: TunableView, value: Any, limits: Limits) -> Refusal | N
             f"the largest allowed is {limits.max_factor:g}",
         )
     if tunable.low is None or tunable.high is None:
-        return None
+        return Refusal(
+            Rule.STEP,
+            f"from {old:g} to {new:g} there is no factor, and {tunable.name} declares no range to measure the step by",
+        )
     # Zero or a change of sign has no factor: at most half of the declared range at once.
     half = (tunable.high - tunable.low) / 2
     if abs(new - old) <= half:
@@ -168,12 +160,14 @@ def _check_open(proposal: Proposal, observation: Observation) -> Refusal | None:
     touched = {change.tunable for change in proposal.changes if change.verb == "set"}
     rolls_back = any(change.verb == "rollback" for change in proposal.changes)
     for past in observation.past:
-        if not past.is_open or not (past.tunable in touched or rolls_back or past.verb == "rollback"):
+        if not past.is_open or not (
+            rolls_back or past.verb == "rollback" or any(past.sets(name) for name in touched)
+        ):
             continue
         # A rescue need not wait for a person's answer to something smaller.
         if proposal.urgency and past.state == "proposed" and not past.urgent:
             continue
-        if proposal.urgency and past.tunable not in touched and past.verb != "rollback":
+        if proposal.urgency and past.verb != "rollback" and not any(map(past.sets, touched)):
             continue
         what = past.tunable or past.verb
         return Refusal(Rule.OPEN, f"decision {past.id} of {past.policy} on {what} is not yet judged")
@@ -181,7 +175,7 @@ def _check_open(proposal: Proposal, observation: Observation) -> Refusal | None:
 
 
 def _check_pace(proposal: Proposal, observation: Observation, limits: Limits) -> Refusal | None:
-    spent = sum(past.state in ACTED_STATES for past in observation.past)
+    spent = max(observation.changes_made, sum(past.state in ACTED_STATES for past in observation.past))
     if spent >= limits.max_changes:
         return Refusal(Rule.BUDGET, f"the run's budget of {limits.max_changes} changes is spent")
     if proposal.urgency:
@@ -205,7 +199,7 @@ def last_touched(change: Change, tunable: TunableView | None, observation: Obser
         for past in observation.past
         if past.state in ACTED_STATES
         and observation.on_this_branch(past)
-        and (past.tunable == change.tunable or past.verb == "rollback")
+        and (past.sets(change.tunable) or past.verb == "rollback")
     ]
     if tunable is not None and tunable.changed_step is not None and tunable.changed_step <= observation.step:
         steps.append(tunable.changed_step)

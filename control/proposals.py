@@ -50,7 +50,11 @@ class Window:
             step_array, time_array, value_array = (
                 step_array[last_of_step], time_array[last_of_step], value_array[last_of_step],
             )  # fmt: skip
-        return cls(step_array, time_array, value_array)
+        # Views that cannot be written to: all policies and the guards look at the same points.
+        views = step_array.view(), time_array.view(), value_array.view()
+        for view in views:
+            view.flags.writeable = False
+        return cls(*views)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -122,6 +126,11 @@ class PastDecision:
     blocked_rule: str = ""
     # The figures it was based on, as its policy wrote them.
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    # All tunables it sets, where there are more than `tunable`.
+    tunables: tuple[str, ...] = ()
+
+    def sets(self, name: str) -> bool:
+        return name == self.tunable or name in self.tunables
 
     @property
     def at_step(self) -> int:
@@ -163,7 +172,8 @@ class Observation:
     windows: Mapping[str, Window] = field(default_factory=dict)
     tunables: Mapping[str, TunableView] = field(default_factory=dict)
     checkpoints: tuple[CheckpointView, ...] = ()
-    past: tuple[PastDecision, ...] = ()  # oldest first
+    past: tuple[PastDecision, ...] = ()  # oldest first; the newest 200 and all open ones
+    changes_made: int = 0  # by the controller in this run, those that `past` no longer holds too
     parameters: Mapping[str, Any] = field(default_factory=dict)  # of the policy that is asked
 
     def with_role(self, role: str) -> TunableView | None:
@@ -177,12 +187,10 @@ class Observation:
     def loss_metric(self, preferred: str = "") -> str:
         """The key that serves as training loss: `preferred`, else a usual name, else a goal to minimise.
 
-        "" when the run logs none of them.
+        "" when the run logs none of them. A metric that is to grow is no loss, whatever its name.
         """
-        if preferred:
-            return preferred if preferred in self.windows else ""
-        usual = (*LOSS_NAMES, self.goal.metric) if self.goal.direction == "min" else LOSS_NAMES
-        return next((key for key in usual if key in self.windows), "")
+        wanted = (preferred,) if preferred else (*LOSS_NAMES, self.goal.metric)
+        return next((key for key in wanted if key in self.windows and self.direction_of(key) == "min"), "")
 
     def on_this_branch(self, past: PastDecision) -> bool:
         """False for a decision whose step was left behind by a later roll back."""

@@ -47,7 +47,7 @@ def build(plug_ins: tuple[EntryPoint, ...]) -> Registry:
         try:
             policy = point.load()()
             problem = fault(policy, {known.name for known in policies})
-        except Exception as error:  # noqa: BLE001  importing somebody else's package may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  importing somebody else's package may raise anything
             problem = f"could not be loaded from {point.value}: {type(error).__name__}: {error}"
         if problem:
             problems[point.name] = problem

@@ -13,12 +13,18 @@ class BadValue(ValueError):
 class Bounded(Protocol):
     """What a tunable says of its values; `training.models.Tunable` and `protocol.TunableSpec` both do."""
 
-    name: Any
-    kind: Any
-    low: Any
-    high: Any
-    scale: Any
-    choices: Any
+    @property
+    def name(self) -> Any: ...
+    @property
+    def kind(self) -> Any: ...
+    @property
+    def low(self) -> Any: ...
+    @property
+    def high(self) -> Any: ...
+    @property
+    def scale(self) -> Any: ...
+    @property
+    def choices(self) -> Any: ...
 
 
 def check_value(tunable: Bounded, value: Any) -> Any:

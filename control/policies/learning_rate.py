@@ -57,7 +57,7 @@ class LearningRate:
         rate = observation.with_role("learning_rate")
         if not metric or rate is None or not isinstance(rate.value, int | float) or not rate.value > 0:
             return []
-        if any(past.is_open and past.tunable in {rate.name, ""} for past in observation.past):
+        if any(past.is_open and (past.sets(rate.name) or not past.tunable) for past in observation.past):
             return []
         window = observation.windows[metric]
         since = window.after(last_change(observation, rate))
@@ -276,7 +276,7 @@ def last_change(observation: Observation, rate: TunableView) -> int:
     if rate.changed_step is not None and rate.changed_step <= observation.step:
         steps.append(rate.changed_step)
     for past in observation.past:
-        touches = past.tunable == rate.name or past.verb == "rollback"
+        touches = past.sets(rate.name) or past.verb == "rollback"
         if touches and past.state in ACTED_STATES and observation.on_this_branch(past):
             steps.append(past.at_step)
     return max(steps)

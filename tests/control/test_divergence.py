@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from control.policies.divergence import Divergence
+from control.proposals import Goal
 from tests.control.make import a_checkpoint, a_past, a_rate, a_window, noisy, seen
 
 POLICY = Divergence()
@@ -131,6 +132,16 @@ def test_a_rescue_that_did_not_help_is_followed_by_one_further_back():
     loss = np.concatenate([FALLING[:201], 5 + np.zeros(40)])
     (proposal,) = ask(loss, past=(failed,))
     assert proposal.changes[0].value["step"] == 100
+
+
+@pytest.mark.parametrize("parameters", [{}, {"metric": "reward"}])
+def test_a_reward_that_shoots_up_is_no_trouble(parameters):
+    """What is to grow is never read as a loss, not even where it is named as the metric or called one."""
+    up = np.concatenate([noisy(np.ones(300), 0.05), noisy(50 * np.ones(60), 0.05)])
+    goal = Goal("reward", "max")
+    fields = {"goal": goal, "windows": {"reward": a_window(up)}, "parameters": parameters}
+    assert ask(noisy(np.ones(360), 0.05), **fields) == []
+    assert ask(up, goal=Goal("loss", "max"), parameters={"gradient_metric": ""}) == []
 
 
 def test_it_waits_while_its_own_last_decision_is_open():

@@ -37,6 +37,7 @@ def test_a_modest_change_of_a_running_run_passes():
 INT = TunableView("batch", "int", 32, low=1, high=512)
 FLAG = TunableView("flag", "bool", False)
 MENU = TunableView("menu", "choice", "a", choices=("a", "b"))
+FREE = TunableView("free", "float", 0.0)
 SIGNED = TunableView("shift", "float", 0.0, low=-1.0, high=1.0)
 
 
@@ -52,6 +53,15 @@ SIGNED = TunableView("shift", "float", 0.0, low=-1.0, high=1.0)
         (Change("set", "lr", 0.001), {}, Rule.STEP, "factor of 100"),
         (Change("set", "other", 1.0), {}, Rule.NO_TUNABLE, "it has: lr"),
         (Change("set", "batch", 32.5), {"rate": INT}, Rule.BOUNDS, "whole"),
+        (Change("set", "batch", float("inf")), {"rate": INT}, Rule.BOUNDS, "inf"),
+        (Change("set", "batch", float("nan")), {"rate": INT}, Rule.BOUNDS, "nan"),
+        (Change("set", "batch", 10**40), {"rate": replace(INT, high=None)}, Rule.BOUNDS, "too large"),
+        (Change("set", "lr", [0.05]), {}, Rule.BOUNDS, "number"),
+        (Change("set", "lr", -0.1), {"rate": a_rate(low=None)}, Rule.BOUNDS, "log scale"),
+        (Change("set", "free", 1e9), {"rate": FREE}, Rule.STEP, "no range"),
+        (Change("set", "free", -1.0), {"rate": replace(FREE, value=1.0)}, Rule.STEP, "no range"),
+        (Change("set", "free", 2.0), {"rate": replace(FREE, value=1.0)}, None, ""),
+        (Change("set", "menu", True), {"rate": replace(MENU, choices=("a", 1))}, Rule.BOUNDS, "menu"),
         (Change("set", "flag", 1), {"rate": FLAG}, Rule.BOUNDS, "true or false"),
         (Change("set", "menu", "c"), {"rate": MENU}, Rule.BOUNDS, "'a', 'b'"),
         (Change("set", "shift", -1.0), {"rate": SIGNED}, None, ""),
@@ -95,6 +105,18 @@ def test_one_open_change_a_tunable_and_a_cool_down_that_only_a_rescue_overrides(
     assert (refusal and refusal.rule) == rule
 
 
+@pytest.mark.parametrize("name", ["lr", "clip"])
+def test_every_setting_of_a_decision_is_open_and_cools_down_not_its_first_alone(name):
+    both = {"tunable": "clip" if name == "lr" else "lr", "tunables": ("clip", "lr")}
+    clip = TunableView("clip", "float", 1.0, low=0.01, high=100.0)
+    fields = {"tunables": {"lr": a_rate(), "clip": clip}}
+    wanted = proposal(Change("set", name, 0.5))
+    for urgency in (False, True):
+        past = (a_past(state="applied", applied_step=100, **both),)
+        assert check(replace(wanted, urgency=urgency), at(past=past, **fields), LIMITS).rule == Rule.OPEN
+    assert check(wanted, at(past=(a_past(applied_step=990, **both),), **fields), LIMITS).rule == Rule.COOLDOWN
+
+
 def test_a_change_by_the_script_or_an_undoing_starts_the_cool_down_too():
     assert check(proposal(), at(rate=a_rate(changed_step=990)), LIMITS).rule == Rule.COOLDOWN
 
@@ -102,6 +124,8 @@ def test_a_change_by_the_script_or_an_undoing_starts_the_cool_down_too():
 def test_the_budget_counts_what_reached_the_run_and_holds_for_rescues():
     spent = tuple(a_past(id=i, applied_step=i) for i in range(5))
     assert check(proposal(urgency=True), at(past=spent), LIMITS).rule == Rule.BUDGET
+    # The newest of a long history is all that is seen of it; the number is known nevertheless.
+    assert check(proposal(), at(changes_made=5), LIMITS).rule == Rule.BUDGET
     blocked = tuple(a_past(id=i, state="blocked") for i in range(9))
     assert check(proposal(), at(past=blocked), LIMITS) is None
 

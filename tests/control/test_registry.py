@@ -1,15 +1,19 @@
 """Policies of other packages: found by entry point, and never able to end a tick."""
 
+import itertools
+import sys
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 
 from control.decide import consider
 from control.guards import InvalidSetting, Limits
 from control.parameters import check_policies
 from control.policies.divergence import Divergence
+from control.proposals import Change, Expected, Proposal
 from control.registry import BUILT_IN, GROUP, build
-from tests.control.make import seen
+from tests.control.make import a_rate, seen
 
 
 class Good:
@@ -38,6 +42,11 @@ class Talks(Good):
 class FailsToStart(Good):
     def __init__(self):
         raise RuntimeError("no licence")
+
+
+class EndsTheProcess(Good):
+    def __init__(self):
+        sys.exit("no licence")
 
 
 class Nameless(Good):
@@ -128,3 +137,93 @@ def test_parameters_of_the_defaults_types_are_taken():
         "good": {"share": 1, "times": 4.0, "metric": "", "strict": True, "list": [1], "enabled": False}
     }
     assert check_policies(settings, build((point("Good"),))) == settings
+
+
+def answer(**fields):
+    fields = {
+        "policy": "odd", "changes": (Change("set", "lr", 0.05),), "reason": "r", "evidence": {},
+        "expected": Expected(-0.1, -0.2, 0.0), "metric": "loss", "judge_after_steps": 100,
+    } | fields  # fmt: skip
+    return Proposal(**fields)
+
+
+def odd(made):
+    class Odd(Good):
+        name = "odd"
+
+        def propose(self, observation):
+            return made(observation) if callable(made) else made
+
+    return Odd()
+
+
+def leave(observation):
+    sys.exit(3)
+
+
+def spoil_points(observation):
+    observation.windows["loss"].values[:] = 0.0
+
+
+def spoil_bounds(observation):
+    observation.tunables["lr"] = a_rate(high=1e9)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (None, "NoneType"),
+        (lambda _: 7, "int"),
+        (leave, "SystemExit"),
+        (spoil_points, "read-only"),
+        (spoil_bounds, "item assignment"),
+        (lambda _: itertools.repeat(answer()), "at most 20"),
+        ([answer(policy="divergence")], "its own policy"),
+        ([answer(changes=None)], "changes must be a tuple"),
+        ([answer(changes=("lr",))], "Change objects"),
+        ([answer(changes=(Change("set", "lr", 0.1), Change("set", "lr", 0.2)))], "sets a tunable once"),
+        ([answer(changes=(Change("set", "lr", object()),))], "value is object"),
+        ([answer(changes=(Change("set", "l" * 201, 1),))], "201 characters"),
+        ([answer(changes=(Change("an unheard-of verb"),))], "18 characters"),
+        ([answer(changes=(Change("set", 7, 1),))], "tunable must be a text"),
+        ([answer(reason=None)], "reason must be a text"),
+        ([answer(evidence={"why": object()})], "evidence.why is object"),
+        ([answer(evidence=[1])], "map of figures"),
+        ([answer(expected=None)], "Expected"),
+        ([answer(expected=Expected(float("nan"), 0, 0))], "finite"),
+        ([answer(expected=Expected("half", 0, 0))], "finite"),
+        ([answer(metric=None)], "metric must be a text"),
+        ([answer(judge_after_steps=10**30)], "judge_after_steps"),
+        ([answer(judge_after_steps=0.5)], "judge_after_steps"),
+        ([answer(judge_after_steps=True)], "judge_after_steps"),
+    ],
+)
+def test_rubbish_is_named_and_costs_nobody_else_anything(made, words):
+    """Each of these would otherwise end the whole run's turn, or be stored where nothing can read it."""
+    observation = seen([2.3] * 300 + [float("nan")] * 20)
+    considered, problems = consider(observation, [odd(made), Divergence()], {}, Limits())
+    assert [item.proposal.policy for item in considered] == ["divergence"]
+    assert [p.policy for p in problems] == ["odd"]
+    assert words in problems[0].message
+    assert len(problems[0].message) <= 500
+
+
+def test_a_policy_may_answer_in_numpys_own_numbers():
+    made = answer(
+        changes=[Change("set", "lr", np.float64(0.05))],
+        evidence={"window": [np.int64(3), 4], "slopes": np.array([0.5, np.nan]), 7: (1, 2)},
+        expected=Expected(np.float32(-0.5), np.int64(-1), 0),
+        judge_after_steps=np.int64(50),
+        trial=np.bool_(True),
+    )
+    (item,), problems = consider(seen([1.0] * 300), [odd([made])], {}, Limits())
+    assert problems == []
+    proposal = item.proposal
+    assert proposal.evidence == {"window": [3, 4], "slopes": [0.5, "NaN"], "7": [1, 2]}
+    kinds = proposal.changes[0].value, proposal.judge_after_steps, proposal.trial, proposal.expected.low
+    assert [type(kind) for kind in kinds] == [float, int, bool, float]
+
+
+def test_a_package_that_ends_the_process_while_it_is_imported_is_reported_too():
+    registry = build((point("odd", "EndsTheProcess"),))
+    assert "SystemExit" in registry.problems["odd"]
