@@ -4,22 +4,27 @@ Every step names the state it starts from in its update: of two ticks, or a tick
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from training.commands import CommandRefused, issue
-from training.models import Command, CommandState
+from training.models import Command, CommandState, Run
 from training.states import IllegalMove
 
 from .describe import announce
-from .models import Decision, DecisionState, Verdict
-from .proposals import Change
+from .guards import Limits, Rule
+from .models import ControllerSettings, Decision, DecisionState, Mode, Verdict
+from .proposals import ACTED_STATES, Change
 from .verify import Judgement
 
 S = DecisionState
+IN_FLIGHT = (CommandState.PENDING, CommandState.SENT)
+# An advised change rests on figures that grow old.
+ADVICE_LASTS = timedelta(minutes=10)
 
 
 class TooLate(IllegalMove):
@@ -46,8 +51,12 @@ def issue_all(decision: Decision, changes: Sequence[Change], **fields: Any) -> l
     ]
 
 
-def act(decision: Decision) -> bool:
-    """Send a stored decision that is in state SENT and has no command yet. False when the run refused it."""
+def act(decision: Decision, since: int) -> bool:
+    """Send a stored decision that is in state SENT and has no command yet. False when it may not, or the run refused.
+
+    since: the number of the run's last command that was known when it was decided; what a person asked for after
+    it wins.
+    """
     try:
         with transaction.atomic():
             commands = issue_all(
@@ -58,12 +67,14 @@ def act(decision: Decision) -> bool:
                 by_person=False,
                 reason=decision.reason,
                 origin=f"decision:{decision.pk}",
+                unless_person_since=since,
             )
             decision.command, *more = commands
             decision.more_commands = [command.pk for command in more]
             decision.save(update_fields=["command", "more_commands"])
     except CommandRefused as error:
-        move(decision, S.SENT, S.REJECTED, blocked_by=f"run: {error.message}"[:500])
+        state, who = (S.BLOCKED, Rule.PERSON) if error.field == "person" else (S.REJECTED, "run")
+        move(decision, S.SENT, state, blocked_by=f"{who}: {error.message}"[:500])
         return False
     announce(decision)
     return True
@@ -72,14 +83,33 @@ def act(decision: Decision) -> bool:
 def approve(decision: Decision, user: Any) -> Decision:
     """A person lets an advised change go ahead. Raises TooLate."""
     with transaction.atomic():
+        if current(decision) == S.PROPOSED:
+            check_current(decision)
         for change in decision.changes:
             if change["verb"] == "set":
                 check_unchanged(decision, change["tunable"], change["old_value"])
         if not move(decision, S.PROPOSED, S.SENT, decided_by=user):
             raise TooLate(f"the decision is {current(decision)}; only a proposed one can be approved")
-        if not act(decision):
-            raise TooLate(f"the run refused it: {decision.blocked_by}")
+        known = decision.run.commands.filter(created_at__lte=decision.created_at)
+        if not act(decision, since=known.aggregate(last=Max("seq"))["last"] or 0):
+            raise TooLate(f"it cannot be done any more: {decision.blocked_by}")
     return decision
+
+
+def check_current(decision: Decision) -> None:
+    """Raise TooLate where a proposal has outlived what it was made for, although no tick has closed it yet."""
+    if timezone.now() - decision.created_at > ADVICE_LASTS:
+        minutes = ADVICE_LASTS.total_seconds() / 60
+        raise TooLate(f"it was proposed more than {minutes:.0f} minutes ago; wait for a new proposal")
+    settings = ControllerSettings.objects.filter(experiment=decision.run.experiment_id).first()
+    if settings is None or settings.mode == Mode.OFF:
+        raise TooLate("the controller was switched off meanwhile")
+    budget = Limits.of(settings.guards).max_changes
+    made = Decision.objects.filter(run=decision.run_id, state__in=ACTED_STATES).count()
+    if made >= budget:
+        raise TooLate(
+            f"the run's budget of {budget} changes is spent; raise max_changes or set the value by hand"
+        )
 
 
 def check_unchanged(decision: Decision, name: str, expected: Any) -> None:
@@ -100,7 +130,10 @@ def reject(decision: Decision, user: Any) -> Decision:
 
 
 def undo(decision: Decision, user: Any) -> Decision:
-    """A person takes a change back: its settings return to their old values. Raises TooLate."""
+    """A person takes a change back: its settings return to their old values. Raises TooLate.
+
+    Only what still stands as this decision left it: to take back what somebody set since is another decision.
+    """
     state = current(decision)
     if state not in {S.APPLIED, S.JUDGED}:
         raise TooLate(f"the decision is {state}; only a change in force can be taken back")
@@ -117,6 +150,7 @@ def undo(decision: Decision, user: Any) -> Decision:
         with transaction.atomic():
             if not move(decision, state, S.UNDONE, **fields):
                 raise TooLate(f"the decision is {current(decision)} by now")
+            check_in_force(decision)
             commands = issue_all(
                 decision,
                 back,
@@ -135,13 +169,36 @@ def undo(decision: Decision, user: Any) -> Decision:
     return decision
 
 
+def check_in_force(decision: Decision) -> None:
+    """Raise TooLate unless each setting is what the decision made it, and nothing else is on its way to it."""
+    run = Run.objects.select_for_update().get(pk=decision.run_id)
+    for change in decision.changes:
+        if change["verb"] != "set":
+            continue
+        name, value = change["tunable"], change["value"]
+        tunable = run.tunables.filter(name=name).first()
+        if tunable is None or tunable.value != value:
+            now = "not declared any more" if tunable is None else f"{tunable.value} now"
+            raise TooLate(f"{name} is {now} and not the {value} of this decision; set it by hand")
+        newer = run.commands.filter(verb="set", tunable=name, state__in=IN_FLIGHT).order_by("-seq").first()
+        if newer is not None:
+            raise TooLate(
+                f"{name} is about to be {newer.value} (#{newer.seq}, {newer.asked_by}); set it by hand"
+            )
+
+
 def current(decision: Decision) -> str:
     decision.refresh_from_db(fields=["state"])
     return str(decision.state)
 
 
-def settle(decision: Decision, judgement: Judgement, back: Sequence[Change], why: str, now: datetime) -> bool:
-    """Write a verdict down and take the change back where `back` says so. False if somebody was faster."""
+def settle(
+    decision: Decision, judgement: Judgement, back: Sequence[Change], why: str, now: datetime, since: int
+) -> bool:
+    """Write a verdict down and take the change back where `back` says so. False if somebody was faster.
+
+    since: as in `act`: a person's word that came meanwhile is not taken back.
+    """
     measured = judgement.as_json()
     if why:
         measured["undo"] = why
@@ -159,6 +216,7 @@ def settle(decision: Decision, judgement: Judgement, back: Sequence[Change], why
                 by_person=False,
                 reason=why,
                 origin=f"undo:{decision.pk}",
+                unless_person_since=since,
             )
             # The last one sets the value: when it is final, the undoing is.
             decision.undo_command = commands[-1]
@@ -177,7 +235,7 @@ def fate(commands: Sequence[Command]) -> tuple[str, int | None, str]:
     state: "open" while any is on its way, "applied" when at least one was, else "refused". For a roll back
     the step is the checkpoint's: that is where the run trains on from.
     """
-    if any(command.state in {CommandState.PENDING, CommandState.SENT} for command in commands):
+    if any(command.state in IN_FLIGHT for command in commands):
         return "open", None, ""
     applied = [command for command in commands if command.state == CommandState.APPLIED]
     messages = "; ".join(

@@ -6,16 +6,21 @@ A fixed number of queries, however many runs there are.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Count, F, Q
+from django.db.models import Window as WindowOf
+from django.db.models.functions import RowNumber
 
-from training.models import Checkpoint, Command, CommandState, Run, Tunable
+from training.commands import VOID
+from training.models import Checkpoint, Command, CommandState, Experiment, Run, Tunable
 from training.states import RunState
 
 from .base import Policy
 from .models import ControllerSettings, Decision, DecisionState, Mode
 from .proposals import (
+    ACTED_STATES,
     LOSS_NAMES,
     CheckpointView,
     Goal,
@@ -27,9 +32,8 @@ from .proposals import (
 
 TAIL_STEPS = 1000
 PAST_DECISIONS = 200
+IN_FLIGHT = (CommandState.PENDING, CommandState.SENT)
 OPEN = (DecisionState.PROPOSED, DecisionState.SENT, DecisionState.APPLIED)
-# A person's command in one of these states had no effect and shows no intent that still stands.
-VOID = (CommandState.REJECTED, CommandState.EXPIRED, CommandState.SUPERSEDED)
 
 
 @dataclass
@@ -38,10 +42,15 @@ class Watched:
 
     run: Run
     settings: ControllerSettings | None
-    decisions: list[Decision] = field(default_factory=list)  # oldest first
+    decisions: list[Decision] = field(default_factory=list)  # open or being undone, oldest first
+    closed: list[PastDecision] = field(default_factory=list)  # the newest others, oldest first
+    changes_made: int = 0  # decisions that reached the run, those too old for `closed` too
     tunables: list[Tunable] = field(default_factory=list)
-    checkpoints: list[Checkpoint] = field(default_factory=list)
+    checkpoints: list[CheckpointView] = field(default_factory=list)  # those the run's present state grew from
+    more_commands: Mapping[int, Command] = field(default_factory=dict)  # of decisions on their way
     person_set: dict[str, datetime] = field(default_factory=dict)  # tunable: when a person last asked
+    person_rolled_back: datetime | None = None
+    last_seq: int = 0  # the newest command that was there when all this was read
     before: dict[str, Any] = field(default_factory=dict)  # tunable: its value before the last change
     windows: dict[str, Window] = field(default_factory=dict)
 
@@ -49,10 +58,14 @@ class Watched:
     def mode(self) -> str:
         return Mode.OFF if self.settings is None else self.settings.mode
 
-    @property
+    @cached_property
     def step(self) -> int:
         newest = [int(window.steps[-1]) for window in self.windows.values() if len(window)]
         return max(newest, default=self.run.last_step or 0)
+
+    def past(self) -> list[PastDecision]:
+        """All that is known of earlier decisions, oldest first."""
+        return sorted([*self.closed, *map(past_decision, self.decisions)], key=lambda past: past.id)
 
 
 def watch(policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) -> list[Watched]:
@@ -67,29 +80,83 @@ def watch(policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) -> list[Watc
 
 def load(runs: Any, policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) -> list[Watched]:
     """The given runs (a queryset of Run) with their rows and the newest points of the keys policies read."""
-    found = {
-        run.pk: Watched(run, getattr(run.experiment, "controller", None))
-        for run in runs.select_related("experiment__controller")
-    }
+    # What people wrote and what the script told of itself is not looked at: it may be large.
+    rows = list(runs.defer("config", "tags", "notes", "summary", "process", "actions"))
+    experiments = Experiment.objects.select_related("controller").in_bulk({run.experiment_id for run in rows})
+    found: dict[int, Watched] = {}
+    for run in rows:
+        run.experiment = experiments[run.experiment_id]
+        found[run.pk] = Watched(run, getattr(run.experiment, "controller", None))
     if not found:
         return []
-    for decision in (
-        Decision.objects.filter(run__in=found).select_related("command", "undo_command").order_by("id")
-    ):
-        found[decision.run_id].decisions.append(decision)
+    add_decisions(found)
     for tunable in Tunable.objects.filter(run__in=found):
         found[tunable.run_id].tunables.append(tunable)
-    for checkpoint in Checkpoint.objects.filter(run__in=found, available=True).order_by("id"):
-        found[checkpoint.run_id].checkpoints.append(checkpoint)
-    asked = Command.objects.filter(run__in=found, verb="set").exclude(state__in=VOID).order_by("run", "seq")
-    fields = ("run", "tunable", "created_at", "by_person", "state", "old_value")
-    for run, name, at, by_person, state, old in asked.values_list(*fields):
+    add_checkpoints(found)
+    add_commands(found)
+    add_windows(found, policies, tail_steps)
+    return list(found.values())
+
+
+def add_decisions(found: Mapping[int, Watched]) -> None:
+    mine = Decision.objects.filter(run__in=found)
+    undoing = Q(state=DecisionState.UNDONE, undo_command__state__in=IN_FLIGHT)
+    current = (
+        mine.filter(Q(state__in=OPEN) | undoing).select_related("command", "undo_command").order_by("id")
+    )
+    more: dict[int, Command] = {}
+    for decision in current:
+        watched = found[decision.run_id]
+        # Without this, each would fetch its run again.
+        decision.run = watched.run
+        watched.decisions.append(decision)
+        watched.more_commands = more
+    ids = [
+        pk
+        for w in found.values()
+        for d in w.decisions
+        if d.state == DecisionState.SENT
+        for pk in d.more_commands
+    ]
+    more.update(Command.objects.in_bulk(ids))
+    place = WindowOf(RowNumber(), partition_by=[F("run")], order_by=F("id").desc())
+    known = {decision.pk for watched in found.values() for decision in watched.decisions}
+    ended = (
+        mine.exclude(state__in=OPEN).annotate(place=place).filter(place__lte=PAST_DECISIONS).order_by("id")
+    )
+    for row in ended.values(*PAST_FIELDS):
+        if row["id"] not in known:
+            found[row["run"]].closed.append(past_of_row(row))
+    made = mine.filter(state__in=ACTED_STATES).order_by().values_list("run").annotate(Count("id"))
+    for run, count in made:
+        found[run].changes_made = count
+
+
+def add_checkpoints(found: Mapping[int, Watched]) -> None:
+    fields = ("run", "id", "step", "branch", "metrics", "path")
+    rows = Checkpoint.objects.filter(run__in=found, available=True).order_by("id").values_list(*fields)
+    forks = {pk: forks_of(watched.run) for pk, watched in found.items()}
+    for run, pk, step, branch, metrics, path in rows:
+        if is_on_line(step, branch, forks[run]):
+            found[run].checkpoints.append(CheckpointView(pk, step, branch, metrics, path))
+
+
+def add_commands(found: Mapping[int, Watched]) -> None:
+    asked = Command.objects.filter(run__in=found, verb__in=("set", "rollback")).exclude(state__in=VOID)
+    fields = ("run", "seq", "verb", "tunable", "created_at", "by_person", "state", "old_value")
+    for run, seq, verb, name, at, by_person, state, old in asked.order_by("run", "seq").values_list(*fields):
+        watched = found[run]
+        watched.last_seq = seq
+        if verb == "rollback":
+            watched.person_rolled_back = at if by_person else watched.person_rolled_back
+            continue
         if by_person:
-            found[run].person_set[name] = at
+            watched.person_set[name] = at
         if state == CommandState.APPLIED:
-            found[run].before[name] = old
-    for watched in found.values():
-        del watched.decisions[:-PAST_DECISIONS]
+            watched.before[name] = old
+
+
+def add_windows(found: Mapping[int, Watched], policies: Sequence[Policy], tail_steps: int) -> None:
     from monitoring.storage import series
 
     keys = wanted_keys(policies, found.values())
@@ -97,7 +164,16 @@ def load(runs: Any, policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) ->
     for watched in found.values():
         columns = tails.get(watched.run.source, {})
         watched.windows = {key: Window.of(*column) for key, column in columns.items() if len(column[0])}
-    return list(found.values())
+
+
+def forks_of(run: Run) -> list[tuple[int, int]]:
+    """(branch, the step it begins after) of each branch of the run."""
+    return [(int(branch["index"]), int(branch["from_step"])) for branch in run.branches]
+
+
+def is_on_line(step: int, branch: int, forks: Iterable[tuple[int, int]]) -> bool:
+    """Whether the newest branch grew from this state, and did not leave it behind by a later roll back."""
+    return all(step <= from_step for index, from_step in forks if index > branch)
 
 
 def wanted_keys(policies: Sequence[Policy], watched: Iterable[Watched]) -> list[str]:
@@ -132,8 +208,9 @@ def observation(watched: Watched, now: datetime) -> Observation:
             t.name: tunable_view(t, watched.person_set.get(t.name), now, watched.before.get(t.name))
             for t in watched.tunables
         },
-        checkpoints=tuple(checkpoint_view(c) for c in watched.checkpoints),
-        past=tuple(past_decision(d) for d in watched.decisions),
+        checkpoints=tuple(watched.checkpoints),
+        past=tuple(watched.past()),
+        changes_made=watched.changes_made,
     )
 
 
@@ -162,21 +239,32 @@ def checkpoint_view(checkpoint: Checkpoint) -> CheckpointView:
     )
 
 
+PAST_FIELDS = (
+    "id", "run", "policy", "state", "verb", "tunable", "old_value", "new_value", "decided_step",
+    "judge_at_step", "applied_step", "verdict", "measured", "urgent", "blocked_by", "evidence", "changes",
+)  # fmt: skip
+
+
 def past_decision(decision: Decision) -> PastDecision:
+    return past_of_row({name: getattr(decision, name) for name in PAST_FIELDS})
+
+
+def past_of_row(row: Mapping[str, Any]) -> PastDecision:
     return PastDecision(
-        id=decision.pk,
-        policy=decision.policy,
-        state=decision.state,
-        verb=decision.verb,
-        tunable=decision.tunable,
-        old_value=decision.old_value,
-        new_value=decision.new_value,
-        decided_step=decision.decided_step,
-        judge_at_step=decision.judge_at_step,
-        applied_step=decision.applied_step,
-        verdict=decision.verdict,
-        effect=decision.measured.get("difference"),
-        urgent=decision.urgent,
-        blocked_rule=decision.blocked_by.partition(":")[0],
-        evidence=decision.evidence,
+        id=row["id"],
+        policy=row["policy"],
+        state=row["state"],
+        verb=row["verb"],
+        tunable=row["tunable"],
+        old_value=row["old_value"],
+        new_value=row["new_value"],
+        decided_step=row["decided_step"],
+        judge_at_step=row["judge_at_step"],
+        applied_step=row["applied_step"],
+        verdict=row["verdict"],
+        effect=row["measured"].get("difference"),
+        urgent=row["urgent"],
+        blocked_rule=row["blocked_by"].partition(":")[0],
+        evidence=row["evidence"],
+        tunables=tuple(change["tunable"] for change in row["changes"] if change["verb"] == "set"),
     )

@@ -8,6 +8,7 @@ should that fail, every change of a decision's state names the state it starts f
 
 import logging
 import math
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from monitoring.plain import plain
-from training.models import Command, CommandState
+from training.commands import VOID, withdraw
+from training.models import Command
 from training.states import ENDED, RunState
 
 from . import actions, history
@@ -29,13 +31,12 @@ from .guards import InvalidSetting, Limits
 from .models import ControllerSettings, Decision, DecisionState, Mode, TickLease, Verdict
 from .proposals import Observation
 from .registry import Registry, available
-from .verify import Forecast, Judgement, forecast, undo, verdict_now
+from .verify import Forecast, Judgement, Setting, forecast, undo, verdict_now
 
 logger = logging.getLogger(__name__)
 S = DecisionState
 LEASE_SECONDS = 60
-# An advised change rests on figures that grow old.
-ADVICE_LASTS = timedelta(minutes=10)
+RENEW_SECONDS = 5
 
 
 @dataclass
@@ -62,9 +63,16 @@ def tick(now: datetime | None = None, registry: Registry | None = None) -> TickR
     if not take_lease(holder, now):
         report.skipped = True
         return report
+    renewed = time.monotonic()
     try:
         problems: dict[int, dict[str, str]] = {}
         for watched in history.watch(registry.policies):
+            if time.monotonic() - renewed > RENEW_SECONDS:
+                if not renew_lease(holder):
+                    # What was read is old by now, and another tick is at work on the same runs.
+                    logger.warning("controller: the tick took so long that another one took over")
+                    break
+                renewed = time.monotonic()
             report.runs += 1
             try:
                 found = round_of(watched, registry.policies, now, report)
@@ -76,6 +84,7 @@ def tick(now: datetime | None = None, registry: Registry | None = None) -> TickR
                 noted = problems.setdefault(watched.settings.pk, {})
                 noted.update({problem.policy: problem.message for problem in found})
         write_problems(problems, report)
+        note_failed_undoings()
     finally:
         TickLease.objects.filter(holder=holder).update(holder="")
     return report
@@ -90,6 +99,22 @@ def take_lease(holder: str, now: datetime) -> bool:
         free.filter(holder="").update(holder=holder, until=until)
         or free.filter(until__lt=now).update(holder=holder, until=until)
     )
+
+
+def renew_lease(holder: str) -> bool:
+    until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
+    return bool(TickLease.objects.filter(name="tick", holder=holder).update(until=until))
+
+
+def note_failed_undoings() -> None:
+    """UNDONE -> JUDGED where the command that was to take a change back never took effect: the change stands."""
+    failed = Decision.objects.filter(state=S.UNDONE, undo_command__state__in=VOID)
+    for decision in failed.select_related("run", "command", "undo_command", "decided_by"):
+        command = decision.undo_command
+        assert command is not None
+        told = f"It could not be taken back: {command.message or f'its command was {command.state}'}."
+        measured = {**decision.measured, "undo": told}
+        actions.move(decision, S.UNDONE, S.JUDGED, measured=measured)
 
 
 def write_problems(problems: Mapping[int, dict[str, str]], report: TickReport) -> None:
@@ -110,6 +135,9 @@ def round_of(
     for decision in watched.decisions:
         if decision.state == S.SENT:
             follow(decision, watched, now, report)
+        if decision.state == S.APPLIED and watched.run.state in ENDED and not persons_hand(decision, watched):
+            # It may have reached its horizon since the last tick.
+            judge(decision, watched, now, report)
         if decision.state in history.OPEN and close_if_over(decision, watched, now):
             report.expired += 1
         if decision.state == S.APPLIED:
@@ -140,8 +168,7 @@ def follow(decision: Decision, watched: history.Watched, now: datetime, report: 
         # A tick died between claiming and sending, or the command was deleted: nothing reached the run.
         actions.move(decision, S.SENT, S.REJECTED, blocked_by="run: its command was never sent")
         return
-    more = Command.objects.filter(pk__in=decision.more_commands).order_by("seq")
-    state, step, message = actions.fate([decision.command, *more])
+    state, step, message = actions.fate(commands_of(decision, watched))
     if state == "refused":
         actions.move(decision, S.SENT, S.REJECTED, blocked_by=f"run: {message}"[:500])
     elif state == "applied":
@@ -156,6 +183,12 @@ def follow(decision: Decision, watched: history.Watched, now: datetime, report: 
             judge_at_step=step + decision.judge_after_steps,
             blocked_by=f"run: {message}"[:500] if message else "",
         )
+
+
+def commands_of(decision: Decision, watched: history.Watched) -> list[Command]:
+    """The decision's commands in order, as they were when the tick began."""
+    more = (watched.more_commands.get(pk) for pk in decision.more_commands)
+    return [command for command in (decision.command, *more) if command is not None]
 
 
 def renew_forecast(decision: Decision, watched: history.Watched, applied_step: int) -> None:
@@ -173,7 +206,7 @@ def renew_forecast(decision: Decision, watched: history.Watched, applied_step: i
 
 def last_changed(watched: history.Watched, decision: Decision) -> int:
     """The step of the last change of the run before this decision came into force, -1 for none."""
-    earlier = [d.applied_step for d in watched.decisions if d.pk < decision.pk and d.applied_step is not None]
+    earlier = [p.applied_step for p in watched.past() if p.id < decision.pk and p.applied_step is not None]
     return max((step for step in earlier if step <= watched.step), default=-1)
 
 
@@ -181,6 +214,8 @@ def close_if_over(decision: Decision, watched: history.Watched, now: datetime) -
     """End an open decision that nothing can come of any more. Says why."""
     why, state = "", S.EXPIRED
     hand = persons_hand(decision, watched)
+    if watched.mode == Mode.OFF and decision.state == S.SENT and not called_back(decision, watched):
+        return False
     if watched.run.state in ENDED:
         why = f"the run ended ({watched.run.state})"
     elif watched.mode == Mode.OFF:
@@ -189,8 +224,8 @@ def close_if_over(decision: Decision, watched: history.Watched, now: datetime) -
         why, state = hand, S.JUDGED
     elif decision.state == S.PROPOSED and hand:
         why = hand
-    elif decision.state == S.PROPOSED and now - decision.created_at > ADVICE_LASTS:
-        why = f"nobody answered within {ADVICE_LASTS.total_seconds() / 60:.0f} minutes"
+    elif decision.state == S.PROPOSED and now - decision.created_at > actions.ADVICE_LASTS:
+        why = f"nobody answered within {actions.ADVICE_LASTS.total_seconds() / 60:.0f} minutes"
     if not why:
         return False
     fields: dict[str, Any] = {"blocked_by": f"closed: {why}"[:500]}
@@ -200,12 +235,22 @@ def close_if_over(decision: Decision, watched: history.Watched, now: datetime) -
     return actions.move(decision, decision.state, state, **fields)
 
 
+def called_back(decision: Decision, watched: history.Watched) -> bool:
+    """Whether nothing of a decision on its way can reach the run any more. What a process has, it will answer."""
+    ids = [command.pk for command in commands_of(decision, watched)]
+    withdraw(watched.run, ids, "the controller was switched off")
+    return not Command.objects.filter(pk__in=ids).exclude(state__in=VOID).exists()
+
+
 def persons_hand(decision: Decision, watched: history.Watched) -> str:
-    """What a person did to the decision's settings since it was made, "" for nothing."""
+    """What a person did to the decision's settings or the run since it was made, "" for nothing."""
     for change in decision.changes:
         at = watched.person_set.get(change.get("tunable") or "")
         if change["verb"] == "set" and at is not None and at > decision.created_at:
             return f"a person set {change['tunable']} meanwhile"
+    at = watched.person_rolled_back
+    if at is not None and at > decision.created_at:
+        return "a person rolled the run back meanwhile"
     return ""
 
 
@@ -217,13 +262,17 @@ def judge(decision: Decision, watched: history.Watched, now: datetime, report: T
     applied_step = decision.decided_step if decision.applied_step is None else decision.applied_step
     horizon = decision.judge_after_steps
     effect = decision.expected.get("effect")
-    judgement = verdict_now(fixed, window, applied_step, horizon, effect if is_number(effect) else 0.0)
+    judgement = verdict_now(
+        fixed, window, applied_step, horizon, effect if is_number(effect) else 0.0, watched.step
+    )
     if judgement is None:
         return
     back, why = taking_back(decision, judgement, watched, applied_step)
+    if watched.run.state in ENDED:
+        back, why = (), ""
     if back and watched.mode != Mode.ACT:
         back, why = (), f"{why} In mode {watched.mode} that is a person's to do."
-    if actions.settle(decision, judgement, back, why, now):
+    if actions.settle(decision, judgement, back, why, now, watched.last_seq):
         report.judged += 1
         report.undone += decision.state == S.UNDONE
 
@@ -231,16 +280,18 @@ def judge(decision: Decision, watched: history.Watched, now: datetime, report: T
 def taking_back(
     decision: Decision, judgement: Judgement, watched: history.Watched, applied_step: int
 ) -> tuple[Sequence[Any], str]:
-    tunable = next((t for t in watched.tunables if t.name == decision.tunable), None)
+    declared = {t.name: history.tunable_view(t, None, timezone.now()) for t in watched.tunables}
     found = undo(
         judgement,
         trial=decision.trial,
         verb=decision.verb,
-        tunable=None if tunable is None else history.tunable_view(tunable, None, timezone.now()),
-        old_value=decision.old_value,
-        new_value=decision.new_value,
+        settings=[
+            Setting(declared.get(change["tunable"]), change["old_value"], change["value"])
+            for change in decision.changes
+            if change["verb"] == "set"
+        ],
         broken=judgement.is_ruin,
-        checkpoints=[history.checkpoint_view(c) for c in watched.checkpoints],
+        checkpoints=watched.checkpoints,
         before_step=applied_step,
     )
     return ((), "") if found is None else (found.changes, found.reason)
@@ -249,9 +300,7 @@ def taking_back(
 def is_being_undone(watched: history.Watched) -> bool:
     """Whether an undoing is still on its way: the run does not stand as it will."""
     return any(
-        d.state == S.UNDONE
-        and d.undo_command is not None
-        and d.undo_command.state in {CommandState.PENDING, CommandState.SENT}
+        d.state == S.UNDONE and d.undo_command is not None and d.undo_command.state in history.IN_FLIGHT
         for d in watched.decisions
     )
 
@@ -279,9 +328,11 @@ def store(
         decision.blocked_by = f"{refusal.rule}: {refusal.sentence}"[:500]
     try:
         with transaction.atomic():
+            if state == S.SENT and not is_still_acting(watched):
+                return None
             decision.save(force_insert=True)
             if state == S.SENT:
-                actions.act(decision)
+                actions.act(decision, since=watched.last_seq)
             else:
                 announce(decision)
     except IntegrityError:
@@ -289,6 +340,12 @@ def store(
         return None
     watched.decisions.append(decision)
     return decision
+
+
+def is_still_acting(watched: history.Watched) -> bool:
+    """Whether nobody has changed the mode since the tick read it: a switch that is turned off is off at once."""
+    settings = watched.settings
+    return settings is not None and ControllerSettings.objects.filter(pk=settings.pk, mode=Mode.ACT).exists()
 
 
 def as_decision(item: Considered, observed: Observation, mode: str, state: str, now: datetime) -> Decision:

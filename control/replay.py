@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from training.commands import VOID
 from training.models import Command, CommandState, Run, RunEvent
 from training.states import RunState
 
@@ -109,7 +110,7 @@ class Past:
         self.run = run
         watched = history.Watched(run, getattr(run.experiment, "controller", None))
         self.tracks = read_tracks(run, history.wanted_keys(policies, [watched]))
-        self.forks = {int(b["index"]): int(b["from_step"]) for b in run.branches}
+        self.forks = dict(history.forks_of(run))
         self.tunables = list(run.tunables.all())
         self.checkpoints = list(run.checkpoints.order_by("id"))
         self.commands = list(run.commands.filter(verb="set").order_by("seq"))
@@ -134,9 +135,11 @@ class Past:
 
     def observation(self, at: datetime, made: Sequence[PastDecision]) -> Observation | None:
         """The run as it was known at `at`; None before its first point."""
-        windows = self.windows(at.timestamp())
+        branch = self.branch(at.timestamp())
+        windows = self.windows(at.timestamp(), branch)
         if not windows:
             return None
+        forks = [(index, step) for index, step in self.forks.items() if index <= branch]
         goal = self.run.experiment
         earlier = [self.as_known(d, at) for d in self.decisions if d.created_at < at]
         return Observation(
@@ -146,15 +149,21 @@ class Past:
             goal=Goal(goal.goal_metric, goal.goal_direction, goal.goal_target),
             windows=windows,
             tunables={tunable.name: self.tunable(tunable, at) for tunable in self.tunables},
-            checkpoints=tuple(history.checkpoint_view(c) for c in self.checkpoints if c.created_at <= at),
+            checkpoints=tuple(
+                history.checkpoint_view(c)
+                for c in self.checkpoints
+                if c.created_at <= at and history.is_on_line(c.step, c.branch, forks)
+            ),
             past=(*earlier, *made),
         )
 
-    def windows(self, at: float) -> dict[str, Window]:
+    def branch(self, at: float) -> int:
+        """The newest branch that had points by then."""
+        known = (t.branches[: np.searchsorted(t.times, at, side="right")] for t in self.tracks.values())
+        return max((int(branches.max()) for branches in known if len(branches)), default=0)
+
+    def windows(self, at: float, branch: int) -> dict[str, Window]:
         counts = {key: int(np.searchsorted(t.times, at, side="right")) for key, t in self.tracks.items()}
-        branch = max(
-            (int(t.branches[: counts[key]].max()) for key, t in self.tracks.items() if counts[key]), default=0
-        )
         found = {}
         for key, track in self.tracks.items():
             # More than the tail, because the newest points may lie on a branch that was left.
@@ -172,9 +181,7 @@ class Past:
 
     def tunable(self, tunable: Any, at: datetime) -> TunableView:
         mine = [c for c in self.commands if c.tunable == tunable.name]
-        asked = [
-            c.created_at for c in mine if c.by_person and c.created_at < at and c.state not in history.VOID
-        ]
+        asked = [c.created_at for c in mine if c.by_person and c.created_at < at and c.state not in VOID]
         view = history.tunable_view(tunable, max(asked, default=None), at)
         applied = [
             c

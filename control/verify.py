@@ -19,6 +19,8 @@ from .proposals import Change, CheckpointView, Floats, TunableView, Window
 FORECAST_POINTS = 150
 JUDGE_POINTS = 20
 EARLY_POINTS = 60
+# A metric that is silent for so many horizons will not be logged any more.
+SILENT_HORIZONS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,12 +180,20 @@ def verdict_now(
     applied_step: int,
     horizon_steps: int,
     expected_effect: float = 0.0,
+    run_step: int | None = None,
 ) -> Judgement | None:
     """The judgement once the horizon is reached, earlier if the metric is ruined; None while it is too early.
 
-    A decision without a window to judge by, or whose metric is no longer logged, waits too.
+    run_step: where the run is by its other metrics. A metric that is not logged while it goes on three horizons
+    further is not waited for: an open decision keeps its tunable from every other change.
     """
-    if window is None or len(window) == 0:
+    last = None if window is None or len(window) == 0 else int(window.steps[-1])
+    gone_on = run_step is not None and run_step >= applied_step + SILENT_HORIZONS * horizon_steps
+    if gone_on and (last is None or last < applied_step + horizon_steps):
+        metric = "its metric" if fixed is None else fixed.metric
+        since = "" if last is None else f" since step {last}"
+        return Judgement("unclear", f"The run has not logged {metric}{since}.")
+    if window is None or last is None:
         return None
     after = window.after(applied_step)
     if fixed is not None and len(after) and looks_broken(after, fixed):
@@ -197,7 +207,7 @@ def verdict_now(
         early = judge(fixed, window, applied_step, reached, expected_effect)
         if early.verdict == "worse" and early.is_far(2.0):
             return early
-    if int(window.steps[-1]) < applied_step + horizon_steps:
+    if last < applied_step + horizon_steps:
         return None
     return judge(fixed, window, applied_step, horizon_steps, expected_effect)
 
@@ -303,6 +313,15 @@ def _compare(
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A tunable that a decision set: as it stands now (None: no longer declared), and its values before and after."""
+
+    tunable: TunableView | None
+    old_value: Any
+    new_value: Any
+
+
+@dataclass(frozen=True)
 class Undo:
     """What takes a decision back, and why in a sentence. No changes: nothing is to be undone."""
 
@@ -315,9 +334,7 @@ def undo(
     *,
     trial: bool,
     verb: str,
-    tunable: TunableView | None,
-    old_value: Any,
-    new_value: Any,
+    settings: Sequence[Setting],
     broken: bool,
     checkpoints: Sequence[CheckpointView],
     before_step: int,
@@ -325,16 +342,22 @@ def undo(
     """What to take back after a verdict; None when the change stays.
 
     Worse is undone, and a trial that is not better. A rescue is never undone: what it left was broken.
-    A setting that somebody changed since is left as it is. broken: the loss is in ruins, so the setting alone
-    does not help: roll back to the newest of `checkpoints` saved before `before_step`.
+    A setting that somebody changed since is left as it is. broken: the loss is in ruins, so settings alone
+    do not help: roll back to the newest of `checkpoints` saved before `before_step`.
     """
     if verb == "rollback":
         return None
     if judgement.verdict != "worse" and not (trial and judgement.verdict != "better"):
         return None
-    if tunable is None or tunable.value != new_value:
+    back = [
+        Change("set", each.tunable.name, each.old_value)
+        for each in reversed(settings)
+        if each.tunable is not None and each.tunable.value == each.new_value
+    ]
+    if not back:
         return None
     changes: list[Change] = []
+    also = ""
     if broken:
         earlier = [c for c in checkpoints if c.step <= before_step]
         if earlier:
@@ -342,7 +365,7 @@ def undo(
             changes.append(
                 Change("rollback", value={"checkpoint": best.id, "step": best.step, "path": best.path})
             )
-    changes.append(Change("set", tunable.name, old_value))
+            also = f", and the run goes back to step {best.step}"
     word = "worse" if judgement.verdict == "worse" else "not better"
-    also = f", and the run goes back to step {changes[0].value['step']}" if len(changes) > 1 else ""
-    return Undo(tuple(changes), f"The change was {word}; {tunable.name} goes back to {old_value}{also}.")
+    told = " and ".join(f"{change.tunable} goes back to {change.value}" for change in back)
+    return Undo((*changes, *back), f"The change was {word}; {told}{also}.")

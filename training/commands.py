@@ -5,6 +5,7 @@ number, is handed out or superseded, so numbers become visible in their order an
 after it was superseded.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,10 +20,12 @@ from scaleweb_sdk.protocol import Order
 from .models import Checkpoint, Command, CommandState, Run, Tunable
 from .models.command import Verb
 from .states import ENDED, RunState
-from .values import BadValue, check_value
+from .values import BadValue, check_value, shown
 
 S = CommandState
 OPEN = (S.PENDING, S.SENT)
+# In one of these states a command had no effect and shows no intent that still stands.
+VOID = (S.REJECTED, S.EXPIRED, S.SUPERSEDED)
 LATER = {Verb.RESCALE, Verb.PRUNE, Verb.QUANTISE, Verb.COMPILE}
 LONGEST_EXPIRY_SECONDS = 30 * 24 * 3600
 
@@ -49,10 +52,13 @@ def issue(
     reason: str = "",
     origin: str = "",
     expires_in_seconds: float | None = None,
+    unless_person_since: int | None = None,
 ) -> Command:
     """Store a command for a run and wake the process that executes it.
 
-    An earlier `set` of the same tunable that no process has seen yet is superseded. Raises CommandRefused.
+    An earlier `set` of the same tunable that no process has seen yet is superseded. unless_person_since: the
+    number of the last command known to who decided; where a person has asked for the same since, the command is
+    refused with the field "person". Raises CommandRefused.
     """
     if verb not in Verb.values:
         known = ", ".join(item for item in Verb.values if item not in LATER)
@@ -63,6 +69,8 @@ def issue(
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=run.pk)
         check_state(run, verb)
+        if unless_person_since is not None:
+            check_hand(run, verb, tunable, unless_person_since)
         tunable, value = check_arguments(run, verb, tunable, value)
         command = Command.objects.create(
             run=run,
@@ -94,6 +102,15 @@ def check_state(run: Run, verb: str) -> None:
         )
     if run.state == RunState.STOPPING:
         raise CommandRefused("state", f"the run is stopping; {verb} would come too late")
+
+
+def check_hand(run: Run, verb: str, tunable: str, since: int) -> None:
+    """A person's word that came while somebody else was still deciding wins, sent already or not."""
+    asked = run.commands.filter(verb=verb, tunable=tunable, by_person=True, seq__gt=since)
+    newest = asked.exclude(state__in=VOID).order_by("-seq").first()
+    if newest is not None:
+        what = f"set {tunable} to {shown(newest.value)}" if verb == Verb.SET else f"asked for {verb}"
+        raise CommandRefused("person", f"{newest.asked_by} {what} meanwhile (#{newest.seq})")
 
 
 def check_arguments(run: Run, verb: str, name: str, value: Any) -> tuple[str, Any]:
@@ -249,6 +266,13 @@ def expire_open(run: Run, why: str) -> int:
     with transaction.atomic():
         Run.objects.select_for_update().filter(pk=run.pk).first()
         return close(Command.objects.filter(run_id=run.pk, state__in=OPEN), S.EXPIRED, why)
+
+
+def withdraw(run: Run, ids: Sequence[int], why: str) -> int:
+    """Take back those of these commands that no process has seen yet. Returns how many."""
+    with transaction.atomic():
+        Run.objects.select_for_update().filter(pk=run.pk).first()
+        return close(Command.objects.filter(run_id=run.pk, pk__in=ids, state=S.PENDING), S.EXPIRED, why)
 
 
 def expire_due() -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from control.verify import Forecast, Judgement, forecast, judge, undo, verdict_now
+from control.verify import Forecast, Judgement, Setting, forecast, judge, undo, verdict_now
 from tests.control.make import a_checkpoint, a_rate, a_window, noisy
 
 STEPS = np.arange(400)
@@ -92,6 +92,19 @@ def test_with_too_few_points_before_or_after_it_is_unclear():
     assert judge(FIXED, sparse, 199, 100).verdict == "unclear"
 
 
+@pytest.mark.parametrize(
+    ("run_step", "judged"), [(None, False), (299, False), (498, False), (499, True), (9000, True)]
+)
+def test_a_metric_that_is_not_logged_any_more_is_waited_for_three_horizons(run_step, judged):
+    for window in (None, then(1.0, steps=50)):
+        result = verdict_now(FIXED, window, 199, 100, run_step=run_step)
+        assert (result is not None) == judged
+        if result:
+            assert result.verdict == "unclear"
+            assert "has not logged loss" in result.sentence
+    assert verdict_now(FIXED, then(0.5), 199, 100, run_step=9000).verdict == "better"
+
+
 def test_not_acting_on_a_nan_would_leave_a_nan_so_any_number_is_better():
     nan = forecast("loss", a_window(np.append(CURVE[:50], [np.nan] * 5)), 100, broken=True)
     assert len(nan.mean) == 0
@@ -131,11 +144,12 @@ def test_a_forecast_survives_storage():
 )
 def test_what_is_taken_back(verdict, fields, changes):
     fields = {
-        "trial": False, "verb": "set", "tunable": a_rate(0.3), "old_value": 0.1, "new_value": 0.3,
+        "trial": False, "verb": "set", "tunable": a_rate(0.3),
         "broken": False, "checkpoints": [a_checkpoint(0), a_checkpoint(100), a_checkpoint(300)],
         "before_step": 200,
     } | fields  # fmt: skip
-    result = undo(Judgement(verdict, "."), **fields)
+    settings = [Setting(fields.pop("tunable"), 0.1, 0.3)]
+    result = undo(Judgement(verdict, "."), settings=settings, **fields)
     told = result and [
         f"{c.verb} {c.value['step'] if c.verb == 'rollback' else c.value}" for c in result.changes
     ]

@@ -16,7 +16,7 @@ from control.guards import Limits
 from control.policies.divergence import Divergence
 from control.policies.learning_rate import LearningRate
 from control.proposals import CheckpointView, Goal, Observation, PastDecision, TunableView, Window
-from control.verify import undo, verdict_now
+from control.verify import Setting, undo, verdict_now
 
 TAIL = 1000
 
@@ -166,8 +166,8 @@ class Steered:
                 continue
             self.open.remove(item)
             back = undo(
-                verdict, trial=item.trial, verb=item.past.verb, tunable=seen.tunables["lr"],
-                old_value=item.past.old_value, new_value=item.past.new_value,
+                verdict, trial=item.trial, verb=item.past.verb,
+                settings=[Setting(seen.tunables["lr"], item.past.old_value, item.past.new_value)],
                 broken=verdict.is_ruin,
                 checkpoints=seen.checkpoints, before_step=item.past.at_step,
             )  # fmt: skip
