@@ -43,6 +43,14 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def origin(name: str, address: str) -> str:
+    """The scheme, host and port of an address that a setting gives. Raises BadSetting."""
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise BadSetting(f"{name}={address!r} is no address; expected such as https://scaleweb.example.org")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def home() -> Path:
     """The data folder: databases, secret key, sockets, attempts, checkpoints."""
     folder = Path(text("SCALEWEB_HOME", str(BASE_DIR / ".scaleweb"))).absolute()

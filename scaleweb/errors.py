@@ -1,6 +1,7 @@
 """One shape for the API's errors: {"detail": sentence, "fields": {field: [sentences]}}; a page for people."""
 
 import logging
+import re
 import secrets
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.signals import got_request_exception
+from django.db import OperationalError
 from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -21,6 +23,8 @@ from training.states import IllegalMove
 
 logger = logging.getLogger(__name__)
 GENERAL = "non_field_errors"
+# SQLite's words, and those of the system that PostgreSQL hands on.
+SPEAKS_OF_SPACE = re.compile(r"disk is full|No space left on device")
 
 
 def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
@@ -56,8 +60,20 @@ class Conflict(exceptions.APIException):
         self.fields = fields or {}
 
 
+class DiskFull(exceptions.APIException):
+    status_code = status.HTTP_507_INSUFFICIENT_STORAGE
+    default_code = "disk_full"
+    default_detail = (
+        "The server's disk is full, so nothing was changed. Make room there (docs/store.md says what takes it); what "
+        "trainings send waits at their senders until then."
+    )
+
+
 def translate(exception: Exception) -> Exception:
     """The domain's own refusals as HTTP's."""
+    if isinstance(exception, OperationalError | OSError) and SPEAKS_OF_SPACE.search(str(exception)):
+        logger.error("the disk is full: %s", exception)
+        return DiskFull()
     if isinstance(exception, IllegalMove):
         return Conflict(str(exception))
     if isinstance(exception, CommandRefused) or refused_job(exception):

@@ -1,6 +1,7 @@
 """`/healthz`: whether this server can do its work, for load balancers and `make run`. No login."""
 
 import logging
+import shutil
 from collections.abc import Callable
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
+NEEDED_FREE_BYTES = 20 * 2**20
 
 
 def database() -> str:
@@ -41,7 +43,21 @@ def writer() -> str:
     return "" if series.writer().alive else "the series writer has stopped: points wait at their senders"
 
 
-CHECKS: dict[str, Callable[[], str]] = {"database": database, "broker": broker, "writer": writer}
+def disk() -> str:
+    free = shutil.disk_usage(settings.HOME).free
+    if free >= NEEDED_FREE_BYTES:
+        return ""
+    return (
+        f"the disk of the data folder is full ({free / 2**20:.0f} MiB are free): points wait at their senders"
+    )
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "database": database,
+    "broker": broker,
+    "writer": writer,
+    "disk": disk,
+}
 
 
 @never_cache

@@ -11,8 +11,9 @@ VERSION = "0.1.0"
 SECRET_KEY = env.secret_key(HOME)
 DEBUG = env.flag("SCALEWEB_DEBUG")
 ALLOWED_HOSTS = env.words("SCALEWEB_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
-CSRF_TRUSTED_ORIGINS = env.words("SCALEWEB_TRUSTED_ORIGINS")
 PUBLIC_URL = env.text("SCALEWEB_URL", "http://127.0.0.1:8000")
+# Behind a proxy that ends TLS, forms come from https://… to a server that itself speaks http.
+CSRF_TRUSTED_ORIGINS = [env.origin("SCALEWEB_URL", PUBLIC_URL), *env.words("SCALEWEB_TRUSTED_ORIGINS")]
 BEHIND_TLS = PUBLIC_URL.startswith("https://")
 
 INSTALLED_APPS = [
@@ -188,6 +189,8 @@ SILENT_SECONDS = env.number("SCALEWEB_SILENT_SECONDS", 10, 2, 3600)
 LOST_SECONDS = env.number("SCALEWEB_LOST_SECONDS", 60, 5, 86_400)
 STOP_GRACE_SECONDS = env.number("SCALEWEB_STOP_GRACE_SECONDS", 15, 1, 3600)
 CPU_SLOTS = int(env.number("SCALEWEB_CPU_SLOTS", 0, 0, 1024))  # 0: one slot a core
+# Whether a node's worker that ends in order takes what it runs along, to be queued again.
+STOP_JOBS = env.flag("SCALEWEB_STOP_JOBS")
 CHECKPOINT_DIR = HOME / "checkpoints"
 ATTEMPT_DIR = HOME / "attempts"
 

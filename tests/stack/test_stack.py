@@ -117,6 +117,9 @@ def test_what_is_in_the_way_is_said_in_a_sentence(stack, tmp_path):
     assert "use a number from 1 to 65535" in refused(SCALEWEB_HOME=str(tmp_path / "b"), PORT="http")
     (tmp_path / "file").write_text("")
     assert "cannot be written" in refused(SCALEWEB_HOME=str(tmp_path / "file" / "below"))
+    assert "expected such as https://" in refused(
+        SCALEWEB_HOME=str(tmp_path / "c"), SCALEWEB_URL="example.org"
+    )
     assert "expected postgresql://" in refused(SCALEWEB_HOME=str(tmp_path / "c"), DATABASE_URL="mysql://x")
     assert "The database cannot be used" in refused(
         SCALEWEB_HOME=str(tmp_path / "d"), DATABASE_URL="postgresql://u:p@127.0.0.1:9/x"

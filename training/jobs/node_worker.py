@@ -1,11 +1,11 @@
 """Turns a Celery worker that consumes `node.<name>` into that node: the loop begins and ends with it."""
 
 import logging
-import os
 import threading
 from typing import Any
 
 from celery.signals import worker_ready, worker_shutting_down
+from django.conf import settings
 
 from .agent import AgentKeeper
 from .node_loop import NodeLoop
@@ -37,6 +37,6 @@ def on_ready(sender: Any, **_: Any) -> None:
 
 @worker_shutting_down.connect
 def on_shutting_down(**_: Any) -> None:
-    """SCALEWEB_STOP_JOBS=1 (the one-machine stack): what runs ends too, and goes on at the next start."""
+    """SCALEWEB_STOP_JOBS=1 (the one-machine stack, containers): what runs ends too, and goes on at the next start."""
     if loop is not None:
-        loop.close(stop_jobs=os.environ.get("SCALEWEB_STOP_JOBS") == "1")
+        loop.close(stop_jobs=settings.STOP_JOBS)
