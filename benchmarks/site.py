@@ -1,5 +1,6 @@
 """A site to measure: a private folder, a broker, and uvicorn in a process of its own."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -79,6 +80,7 @@ def prepare(origin: str) -> tuple[dict[str, str], str, str, str]:
     import django
 
     django.setup()
+    logging.disable(logging.INFO)  # each request's line costs what is measured, and hides the result
     from django.conf import settings
     from django.contrib.auth import get_user_model
     from django.core.management import call_command

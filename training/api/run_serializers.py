@@ -140,6 +140,16 @@ class RunSerializer(StrictModelSerializer):
             "parent_step",
         ]  # fmt: skip
 
+    def get_fields(self) -> dict[str, Any]:
+        chosen = self.context.get("chosen")
+        fields = super().get_fields()
+        return fields if chosen is None else {name: fields[name] for name in fields if name in chosen.fields}
+
+    def to_representation(self, run: Run) -> Any:
+        written = super().to_representation(run)
+        chosen = self.context.get("chosen")
+        return written if chosen is None else chosen.narrowed(written)
+
     def get_silent(self, run: Run) -> bool:
         if run.state not in LIVE or run.last_seen_at is None:
             return False

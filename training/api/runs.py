@@ -7,7 +7,7 @@ import django_filters
 from django.db import transaction
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,7 +20,26 @@ from training.models import ApiToken, Role, Run, TokenKind
 from training.states import RunState
 
 from .permissions import ProjectRole, ProjectScoped
+from .run_columns import Choice, choice, where
 from .run_serializers import RUNS, NewRunAnswer, NewRunSerializer, RunSerializer
+from .sorting import RunPagination
+
+# What a list of many runs need not read when it shows other columns.
+HEAVY_FIELDS = {"summary", "config", "process", "branches", "actions", "notes", "tags"}
+COLUMN = "name, state, last_step, created_at, started_at, ended_at, last_seen_at, metric:KEY or config:PATH"
+LIST_PARAMETERS = [
+    OpenApiParameter("sort", str, description=f"A column to sort by: {COLUMN}. With a minus, greatest first."),
+    OpenApiParameter(
+        "where", str, many=True, explode=True,
+        description="`COLUMN OPERATOR VALUE`, such as `metric:loss < 0.5` or `config:optimizer = adam`. "
+        "Operators: = != < <= > >=. May be given several times: all must hold.",
+    ),
+    OpenApiParameter(
+        "column", str, many=True, explode=True,
+        description="Answer with the code and these alone: a field, `metric:KEY` (in `summary`) or "
+        "`config:PATH` (in `config`, under its dotted path). May be given several times.",
+    ),
+]  # fmt: skip
 
 
 class RunFilter(django_filters.FilterSet):
@@ -55,6 +74,30 @@ class Runs(ProjectScoped, generics.ListCreateAPIView):
     queryset = RUNS
     serializer_class = RunSerializer
     filterset_class = RunFilter
+    pagination_class = RunPagination
+
+    @extend_schema(parameters=LIST_PARAMETERS)
+    def get(self, request, *args, **kwargs):
+        """Runs, newest first or in the order of any column, narrowed by conditions on any."""
+        return super().get(request, *args, **kwargs)
+
+    def filter_queryset(self, queryset):
+        queryset = super().filter_queryset(queryset)
+        conditions = self.request.query_params.getlist("where")
+        if conditions:
+            queryset = queryset.filter(where(conditions))
+        chosen = self.chosen()
+        if chosen is not None:
+            queryset = queryset.defer(*(HEAVY_FIELDS - chosen.fields))
+        return queryset
+
+    def chosen(self) -> Choice | None:
+        return choice(self.request.query_params.getlist("column"), RunSerializer.Meta.fields)
+
+    def get_serializer(self, *args, **kwargs):
+        if self.request.method == "GET":
+            kwargs["context"] = self.get_serializer_context() | {"chosen": self.chosen()}
+        return super().get_serializer(*args, **kwargs)
 
     @extend_schema(request=NewRunSerializer, responses={201: NewRunAnswer})
     def post(self, request):
