@@ -1,12 +1,13 @@
 """Orders from the server, applied exactly once, in order, at a step boundary, each with an answer."""
 
 import logging
-import threading
+import queue
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .plain import plain
 from .protocol import Event, EventKind, Order
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class Desk:
         self.actions: dict[str, Callable[[], Any]] = {}
         self.save: Callable[[], Any] | None = None
         self.restore: Callable[[dict[str, Any]], Any] | None = None
-        self._arrived = threading.Event()
+        # Not an Event: a signal's handler that sets one can find its lock held by the thread it interrupted.
+        self._arrived: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._verbs: dict[str, Callable[[Order], tuple[Any, Any]]] = {
             "set": self._set,
             "pause": self._pause,
@@ -49,7 +51,7 @@ class Desk:
             if order.seq > max(self.received_seq, self.applied_seq):
                 self.received_seq = order.seq
                 self.inbox.append(order)
-        self._arrived.set()
+                self._arrived.put(None)
 
     def serve(self, step: int) -> None:
         """Apply all that has arrived; while paused, stay here for more."""
@@ -61,14 +63,16 @@ class Desk:
                     self._apply(order, step)
             if not self.paused or self.should_stop:
                 return
-            self._arrived.wait(0.5)
-            self._arrived.clear()
+            try:
+                self._arrived.get(timeout=0.5)
+            except queue.Empty:
+                continue
 
     def stop(self, reason: str) -> None:
         """Ask the script to leave its loop, as a signal does."""
         if not self.should_stop:
             self.should_stop = True
-            self._arrived.set()
+            self._arrived.put(None)
             self.run.event(EventKind.STATE, {"state": "stopping", "reason": reason})
 
     def _apply(self, order: Order, step: int) -> None:
@@ -81,10 +85,8 @@ class Desk:
                 raise Refused(f"this process cannot {order.verb}; it knows {', '.join(self._verbs)}")
             old, new = verb(order)
         except Exception as error:  # noqa: BLE001  a user's handler must not end the training
-            ok, message = False, str(error) or type(error).__name__
+            ok, message = False, plain(error) or type(error).__name__
             logger.warning("scaleweb: %s was refused: %s", order.verb, message)
-        from .run import plain
-
         data = {
             "seq": order.seq,
             "ok": ok,

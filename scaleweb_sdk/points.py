@@ -1,21 +1,109 @@
-"""From what a script logs to columns of numbers; runs in the link's thread, off the training path."""
+"""From what a script logs to packed columns; all but `freeze` runs in the link's thread, off the training path."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
+import operator
+import re
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
-from .protocol import MAX_KEY_LENGTH, MAX_STEP, Column
+from .protocol import MAX_KEY_LENGTH, MAX_KEYS_PER_RUN, MAX_STEP, PackedColumn
 
 FAST = frozenset({float, int, bool})
+# What no key may hold: control characters, and halves of UTF-16 pairs, which UTF-8 cannot write.
+UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+DEEPEST = 8
+# The run has keys that are not this process's: other ranks', and the site's own.
+MAX_KEYS = MAX_KEYS_PER_RUN - 1000
+
+
+class Odd(NamedTuple):
+    """In place of a value that cannot be logged: what it was."""
+
+    what: str
+
+
+class OnDevice(NamedTuple):
+    """A copy of a GPU's number, and the event after which it is there."""
+
+    copy: Any
+    ready: Any
 
 
 def freeze(value: Any) -> Any:
-    """The value as it is now. A tensor is copied without waiting for its device; a later change is not seen."""
-    detach = getattr(value, "detach", None)
-    if detach is not None:
-        return detach().clone()
-    copy = getattr(value, "copy", None)
-    return copy() if copy is not None and hasattr(value, "dtype") else value
+    """The value as it is now: a later change is not seen, and no device is waited for. Never raises."""
+    try:
+        if isinstance(value, float | int):
+            return value
+        if isinstance(value, Mapping):
+            return {key: each if type(each) in FAST else freeze(each) for key, each in value.items()}
+        count = getattr(value, "numel", None) or getattr(value, "size", 1)
+        size = count() if callable(count) else count
+        if isinstance(size, int) and size != 1:
+            return Odd(f"{type(value).__name__} of {size} elements")
+        if hasattr(value, "detach"):
+            return frozen_tensor(value.detach().clone())
+        return value.copy() if hasattr(value, "dtype") else value
+    except Exception as error:  # noqa: BLE001  whatever a user's type does when it is looked at must not end the training
+        return Odd(f"{type(value).__name__} ({type(error).__name__} as it was copied)")
+
+
+def frozen_tensor(copy: Any) -> Any:
+    if not getattr(copy, "is_cuda", False):
+        return copy
+    # The copy is only queued, on a stream that the link's thread does not wait for by itself.
+    cuda = sys.modules["torch"].cuda
+    ready = cuda.Event()
+    ready.record(cuda.current_stream(copy.device))
+    return OnDevice(copy, ready)
+
+
+def as_number(value: Any) -> float | None:
+    """A float from a number, a numpy scalar or a one-element tensor; None for anything else. Never raises."""
+    if type(value) is float:
+        return value
+    try:
+        if isinstance(value, int):
+            return int_as_float(int(value))
+        if isinstance(value, OnDevice):
+            value.ready.synchronize()
+            return float(value.copy.item())
+        if isinstance(value, str | bytes | bytearray | Odd):
+            return None
+        item = getattr(value, "item", None)
+        if item is not None:
+            value = item()
+            return int_as_float(value) if isinstance(value, int) else float(value)
+        return float(value) if hasattr(value, "__float__") else None
+    except Exception:  # noqa: BLE001  a user's __float__ may raise anything; the link's thread must live
+        return None
+
+
+def int_as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # beyond the largest float
+        return math.inf if value > 0 else -math.inf
+
+
+def as_step(step: Any) -> int | None:
+    """The step as an int, for numpy's and torch's integers and for 3.0 too; None for what is no step."""
+    try:
+        if isinstance(step, float) and step.is_integer():
+            step = int(step)
+        whole = operator.index(step)
+    except Exception:  # noqa: BLE001  as above
+        return None
+    return whole if 0 <= whole <= MAX_STEP else None
+
+
+def shown(value: Any) -> str:
+    """A short text of anything for a message. Never raises."""
+    try:
+        return f"{value!r:.80}"
+    except Exception:  # noqa: BLE001  as above
+        return type(value).__name__
 
 
 class Complaints:
@@ -35,63 +123,102 @@ class Complaints:
         return fresh
 
 
-def columns(records: Iterable[tuple[int, float, Any]], complaints: Complaints) -> list[Column]:
-    """Columns of the records (step, time, items); a bad value costs itself alone and a complaint."""
-    by_key: dict[str, Column] = {}
-    for step, at, items in records:
-        if type(step) is not int or not 0 <= step <= MAX_STEP:
-            complaints.add("step", f"step {step!r} was not logged: expected a whole number from 0 to 2^53")
-            continue
-        for key, value in flat(items, complaints):
-            column = by_key.get(key)
-            if column is None:
-                by_key[key] = column = Column(key, [], [], [])
-            column.steps.append(step)
-            column.times.append(at)
-            column.values.append(value)
-    return list(by_key.values())
+class Points:
+    """Points of one key as they are gathered."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.steps, self.times, self.values = array("q"), array("d"), array("d")
+
+    def packed(self) -> PackedColumn:
+        return PackedColumn(self.key, little(self.steps), little(self.times), little(self.values))
 
 
-def flat(
-    items: Iterable[tuple[Any, Any]], complaints: Complaints, prefix: str = ""
-) -> list[tuple[str, float]]:
-    found: list[tuple[str, float]] = []
-    for key, value in items:
+def little(numbers: "array[Any]") -> bytes:
+    """The array's bytes as the wire has them."""
+    if sys.byteorder != "little":
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+Add = Callable[[Any], None]
+
+
+class Table:
+    """Turns records (step, time, items) into packed columns; a bad value costs itself alone and a complaint."""
+
+    def __init__(self, complaints: Complaints) -> None:
+        self.complaints = complaints
+        self._names: set[str] = set()  # keys that were found fit
+        self._open: dict[str, Points] = {}
+        self._add: dict[str, tuple[Add, Add, Add]] = {}
+
+    def columns(self, records: Iterable[tuple[Any, float, Any]]) -> list[PackedColumn]:
+        add = self._add
+        for step, at, items in records:
+            if type(step) is not int or not 0 <= step <= MAX_STEP:
+                whole = as_step(step)
+                if whole is None:
+                    self.complaints.add(
+                        "step", f"step {shown(step)} was not logged: expected a whole number from 0 to 2^53"
+                    )
+                    continue
+                step = whole
+            for key, value in items:
+                if type(value) is float and key in add:
+                    to_steps, to_times, to_values = add[key]
+                    to_steps(step)
+                    to_times(at)
+                    to_values(value)
+                else:
+                    self._take(step, at, key, value, 0)
+        found = [points.packed() for points in self._open.values()]
+        self._open, self._add = {}, {}
+        return found
+
+    def _take(self, step: int, at: float, key: Any, value: Any, depth: int) -> None:
         if not isinstance(key, str) or not key:
-            complaints.add("key", f"key {key!r:.80} was not logged: expected text")
-            continue
-        name = prefix + key
-        if isinstance(value, dict):
-            if prefix.count("/") < 8:
-                found += flat(value.items(), complaints, f"{name}/")
-            else:
-                complaints.add("depth", f"{name[:80]!r} was not logged: nested deeper than 8 levels")
-            continue
-        if len(name) > MAX_KEY_LENGTH or not name.isprintable():
-            complaints.add(
-                "name",
-                f"key {name[:80]!r}… was not logged: expected 1 to {MAX_KEY_LENGTH} printable characters",
-            )
-            continue
+            self.complaints.add("key", f"key {shown(key)} was not logged: expected text")
+            return
+        key = str.__str__(key)  # out of an enumeration's member: its text
+        if isinstance(value, Mapping):
+            if depth >= DEEPEST:
+                self.complaints.add(
+                    "depth", f"{key[:80]!r} was not logged: nested deeper than {DEEPEST} levels"
+                )
+                return
+            for name, each in value.items():
+                self._take(step, at, f"{key}/{name}" if isinstance(name, str) else name, each, depth + 1)
+            return
+        if not self._fit(key):
+            return
         number = as_number(value)
         if number is None:
-            complaints.add("value", f"{name[:80]!r} was not logged: {type(value).__name__} is not a number")
-        else:
-            found.append((name, number))
-    return found
+            what = value.what if isinstance(value, Odd) else type(value).__name__
+            self.complaints.add("value", f"{key[:80]!r} was not logged: {what} is not a number")
+            return
+        points = self._open.get(key)
+        if points is None:
+            points = self._open[key] = Points(key)
+            self._add[key] = (points.steps.append, points.times.append, points.values.append)
+        points.steps.append(step)
+        points.times.append(at)
+        points.values.append(number)
 
-
-def as_number(value: Any) -> float | None:
-    """A float from a number, a numpy scalar or a one-element tensor; None for anything else."""
-    if type(value) in FAST:
-        try:
-            return float(value)
-        except OverflowError:  # an int beyond the largest float
-            return math.inf if value > 0 else -math.inf
-    item = getattr(value, "item", None)
-    if isinstance(value, str | bytes) or (item is None and not hasattr(value, "__float__")):
-        return None
-    try:
-        return float(item()) if item is not None else float(value)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return None
+    def _fit(self, key: str) -> bool:
+        if key in self._names:
+            return True
+        if len(key) > MAX_KEY_LENGTH or UNFIT.search(key):
+            self.complaints.add(
+                "name",
+                f"key {key[:80]!r}… was not logged: expected 1 to {MAX_KEY_LENGTH} characters, none of control",
+            )
+            return False
+        if len(self._names) >= MAX_KEYS:
+            self.complaints.add(
+                "keys", f"key {key[:80]!r} was not logged: a process may log {MAX_KEYS} different keys"
+            )
+            return False
+        self._names.add(key)
+        return True

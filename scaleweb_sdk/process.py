@@ -16,10 +16,13 @@ def describe() -> dict[str, Any]:
         "argv": [argument[:1000] for argument in sys.argv[:200]],
         "python": platform.python_version(),
         "os": platform.platform(),
-        "cwd": os.getcwd(),
         "started_at": time.time(),
     }
-    revision = git_revision(Path.cwd())
+    try:
+        facts["cwd"] = os.getcwd()
+    except OSError:  # a folder that was deleted under the process
+        return facts
+    revision = git_revision(Path(facts["cwd"]))
     if revision:
         facts["git"] = revision
     return facts
@@ -44,7 +47,7 @@ def git_revision(folder: Path) -> str:
         for line in (git / "packed-refs").read_text().splitlines():
             if line.endswith(f" {name}"):
                 return line.split(" ")[0]
-    except OSError:
+    except (OSError, ValueError):
         pass
     return ""
 

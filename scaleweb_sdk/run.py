@@ -6,7 +6,6 @@ link's thread does the rest.
 
 import hashlib
 import logging
-import math
 import threading
 import time
 import traceback
@@ -20,12 +19,19 @@ from . import points, process
 from .capture import Capture
 from .link import Link, Parcel
 from .orders import Desk
-from .protocol import ActionSpec, Event, EventKind, LogLine, Order
+from .plain import plain
+from .plain import text as legible
+from .protocol import ActionSpec, Event, EventKind, Order
 from .tunables import BadValue, Tunable, declare
 
 logger = logging.getLogger("scaleweb")
 FAST = points.FAST
 USAGE_EVERY_SECONDS = 2.0
+# Calls of `log` that wait for the link's thread: from the first number on it is woken, beyond the second the oldest
+# are thinned. It comes to that only when the thread gets no turn for long.
+CROWDED = 20_000
+MOST_RECORDS = 300_000
+THINNED_AT_ONCE = 2_000
 
 
 class Run:
@@ -47,14 +53,18 @@ class Run:
         self.tunables: dict[str, Tunable] = {}
         self.finished = False
         self._inbox = self.desk.inbox
-        self._records: deque[tuple[int, int, float, Any]] = deque()  # branch, step, time, items
-        self._lines: deque[LogLine] = deque()
+        self._records: deque[tuple[int, Any, float, Any]] = deque()  # branch, step, time, items
         self._events: deque[tuple[int, Event]] = deque()
+        # What the link's thread empties; the names above lead elsewhere once the run is over.
+        self._given_records, self._given_events = self._records, self._events
         self._complaints = points.Complaints()
+        self._table = points.Table(self._complaints)
+        self._thinned = 0
         self._usage = process.Usage()
         self._usage_at = time.monotonic()
         self._stepped_at: float | None = None
         self._capture: Capture | None = None
+        self._hashing: list[threading.Thread] = []
 
     # -- measuring ----------------------------------------------------------------------------------
 
@@ -62,16 +72,26 @@ class Run:
         """Record values at a step (the current one when not given). Returns at once; nested maps become "a/b"."""
         try:
             items = tuple(metrics.items())
-        except AttributeError:
+            for _, value in items:
+                if type(value) not in FAST:
+                    items = tuple(
+                        (key, each if type(each) in FAST else points.freeze(each)) for key, each in items
+                    )
+                    break
+        except Exception:  # noqa: BLE001  no map at all, or one that another thread changes: not worth a training
             self._complaints.add(
-                "metrics", f"log() takes a map of names to numbers; got {type(metrics).__name__}"
+                "metrics", f"log() takes a map of names to numbers; got {points.shown(metrics)}"
             )
             return
-        for _, value in items:
-            if type(value) not in FAST:
-                items = tuple((key, each if type(each) in FAST else freeze(each)) for key, each in items)
-                break
-        self._records.append((self.branch, self.current_step if step is None else step, time.time(), items))
+        if step is None:
+            step = self.current_step
+        elif type(step) is not int:
+            whole = points.as_step(step)
+            step = points.freeze(step) if whole is None else whole
+        records = self._records
+        records.append((self.branch, step, time.time(), items))
+        if len(records) > CROWDED:
+            self._crowded()
 
     def step(self, metrics: dict[str, Any] | None = None, step: int | None = None) -> None:
         """Log, and apply what was ordered since the last step. This is the boundary where changes take effect.
@@ -83,8 +103,10 @@ class Run:
             self.log(metrics, at)
         if self.rank:
             self._time_step(at)
-        if type(at) is int:
-            self.current_step = at
+        if type(at) is not int:
+            whole = points.as_step(at)
+            at = self.current_step if whole is None else whole
+        self.current_step = at
         if self._inbox:
             self.desk.serve(at)
         if step is None:
@@ -120,9 +142,13 @@ class Run:
         """Declare a setting that can be changed while the run goes on; `.value` is always the current one.
 
         Raises BadValue for a declaration that cannot be (low above high, a default out of bounds): that is a
-        fault of the script, found at its first line.
+        fault of the script, found at its first line. Declared again in the same words it is the same one, and
+        keeps the value that it has.
         """
         spec = declare(name, default, low, high, scale, kind, choices, role, description)
+        known = self.tunables.get(spec.name)
+        if known is not None and known.declared_as(spec) and known.on_change is on_change:
+            return known
         tunable = Tunable(spec, on_change, self._report_tunable)
         self.tunables[name] = tunable
         self._report_tunable(tunable)
@@ -181,8 +207,14 @@ class Run:
         }
         if size_bytes is not None and sha256:
             self.event(EventKind.CHECKPOINT, data, at)
+            return
+        thread = threading.Thread(target=self._measure_file, args=(data, at), name="scaleweb-hash")
+        try:
+            thread.start()
+        except RuntimeError:  # no thread is to be had, as while the interpreter ends
+            self._measure_file(data, at)
         else:
-            threading.Thread(target=self._measure_file, args=(data, at), name="scaleweb-hash").start()
+            self._hashing = [each for each in self._hashing if each.is_alive()] + [thread]
 
     def checkpoint_gone(self, path: str | Path, reason: str = "") -> None:
         """A registered checkpoint no longer exists, or was found broken."""
@@ -198,13 +230,14 @@ class Run:
 
     def reflex(self, name: str, reason: str, **figures: Any) -> None:
         """Report what the process did by itself, such as skipping a step with a NaN loss."""
-        self.event(EventKind.REFLEX, {"name": name, "reason": reason, **plain(figures)})
+        self.event(EventKind.REFLEX, {"name": name, "reason": plain(reason), **plain(figures)})
 
     def note(self, message: str) -> None:
         """A remark on the run's record."""
-        self.event(EventKind.NOTE, {"message": str(message)[:10_000]})
+        self.event(EventKind.NOTE, {"message": plain(message)})
 
     def event(self, kind: str, data: dict[str, Any], step: int | None = None) -> None:
+        """Send an event to the run's record at once; see protocol.EventKind."""
         at = self.current_step if step is None else step
         self._events.append((self.branch, Event(kind, time.time(), at, data)))
         if self.link is not None:
@@ -215,20 +248,30 @@ class Run:
     def finish(self, state: str = "", reason: str = "", timeout: float = 10.0) -> bool:
         """End the run: finished, failed or stopped. Waits up to `timeout` seconds for the server.
 
-        True when the server has everything; else the rest stays in the spool for `scaleweb sync`.
+        True when the server has everything; else the rest stays in the spool for `scaleweb sync`. A second call
+        changes nothing, and says how far it is now.
         """
         if self.finished:
-            return True
+            return self.link is None or self.link.complete
+        end = time.monotonic() + timeout
+        for thread in self._hashing:
+            thread.join(max(0.0, end - time.monotonic()))
         self.finished = True
         if self._capture is not None:
             self._capture.stop()
         if not state:
             state = "stopped" if self.should_stop else "finished"
         if self.rank == 0:
-            self.event(EventKind.FINISH, {"state": state, "reason": reason})
+            self.event(EventKind.FINISH, {"state": state, "reason": plain(reason)})
+        self.mute("the run is finished")
         if self.link is None:
             return True
-        return self.link.close(timeout)
+        return self.link.close(max(0.1, end - time.monotonic()))
+
+    def mute(self, why: str) -> None:
+        """Take nothing more: a run that is over, that is disabled, or the parent's in a forked child. Said once."""
+        self.finished = True
+        self._records, self._events = Nowhere(why), Nowhere("")
 
     def __enter__(self) -> Self:
         return self
@@ -243,24 +286,42 @@ class Run:
         else:
             self.fail(error)
 
-    def fail(self, error: BaseException) -> None:
+    def __reduce__(self) -> Any:
+        # In another process, as in a spawned loader worker, it is a run that records nothing.
+        return muted, (self.code, self.rank, self.world_size)
+
+    def fail(self, error: BaseException, timeout: float = 10.0) -> None:
         """End the run as failed, with the error's last lines on its record."""
-        text = "".join(traceback.format_exception(error))
-        message = "".join(traceback.format_exception_only(error)).strip()
-        self.event(EventKind.ERROR, {"message": message[:2000], "traceback": text[-20_000:]})
-        self.finish("failed", message[:2000])
+        try:
+            text = "".join(traceback.format_exception(error))
+            message = "".join(traceback.format_exception_only(error)).strip()
+        except Exception:  # noqa: BLE001  an error whose text cannot be made is still an error
+            text = message = type(error).__name__
+        self.event(
+            EventKind.ERROR, {"message": legible(message[:2000]), "traceback": legible(text[-10_000:])}
+        )
+        self.finish("failed", message[:2000], timeout)
 
     # -- inside -------------------------------------------------------------------------------------
 
     def attach(self, link: Link) -> None:
         self.link = link
 
+    def forget(self) -> None:
+        """In a forked child (a loader worker), where the threads are gone: record nothing, and wait for nothing."""
+        self.mute("")
+        if self._capture is not None:
+            self._capture.stop()
+        link, self.link = self.link, None
+        if link is not None:
+            link.forget()
+
     def receive(self, orders: list[Order]) -> None:
         """From the link's thread: orders wait for the next step boundary."""
         self.desk.receive(orders)
 
     def capture(self) -> None:
-        self._capture = Capture(self._lines.append)
+        self._capture = Capture()
         self._capture.start()
 
     def fill(self) -> list[Parcel]:
@@ -268,27 +329,49 @@ class Run:
         now = time.monotonic()
         if self.rank == 0 and now - self._usage_at >= USAGE_EVERY_SECONDS and not self.finished:
             self._usage_at = now
-            self._records.append(
+            self._given_records.append(
                 (self.branch, self.current_step, time.time(), tuple(self._usage.read().items()))
             )
-        records: dict[int, list[tuple[int, float, Any]]] = {}
-        for branch, step, at, items in drain(self._records):
-            records.setdefault(branch, []).append((step, at, items))
+        # Events before points: all that was logged before FINISH then goes up no later than it.
+        lines = self._capture.take() if self._capture is not None else []
         events: dict[int, list[Event]] = {}
-        for branch, event in drain(self._events):
+        for branch, event in drain(self._given_events):
             events.setdefault(branch, []).append(event)
-        lines = list(drain(self._lines))
+        records: dict[int, list[tuple[Any, float, Any]]] = {}
+        for branch, step, at, items in drain(self._given_records):
+            records.setdefault(branch, []).append((step, at, items))
         parcels = []
         for branch in sorted(records.keys() | events.keys() | ({self.branch} if lines else set())):
-            made = points.columns(records.get(branch, []), self._complaints)
+            made = self._table.columns(records.get(branch, []))
             parcels.append(Parcel(branch, made, lines, events.get(branch, [])))
             lines = []
+        if self._thinned:
+            self._complaints.add(
+                "thinned",
+                "log() was called faster than its points could be taken: of the oldest that waited, every second "
+                "was left out",
+            )
         for message in self._complaints.take():
             logger.warning("scaleweb: %s", message)
-            parcels.append(
-                Parcel(self.branch, events=[Event(EventKind.NOTE, time.time(), None, {"message": message})])
-            )
+            note = Event(EventKind.NOTE, time.time(), None, {"message": message})
+            # Before the events of the last parcel, of which FINISH is to stay the last.
+            last = parcels.pop() if parcels else Parcel(self.branch)
+            parcels.append(last._replace(events=[note, *last.events]))
         return parcels
+
+    def _crowded(self) -> None:
+        if self.link is not None:
+            self.link.flush()
+        waiting = self._records
+        if self.link is None or len(waiting) <= MOST_RECORDS:
+            return
+        try:
+            oldest = [waiting.popleft() for _ in range(THINNED_AT_ONCE)]
+        except IndexError:  # the link's thread took them meanwhile
+            return
+        kept = oldest[1::2]
+        waiting.extendleft(reversed(kept))
+        self._thinned += len(oldest) - len(kept)
 
     def _time_step(self, at: int) -> None:
         now = time.perf_counter()
@@ -330,34 +413,47 @@ class Config(dict[str, Any]):
         if new:
             self._run.event(EventKind.CONFIG, {"config": plain(new)})
 
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def __reduce__(self) -> Any:
+        # A checkpoint that holds it loads with weights_only, and without the run.
+        return dict, (dict(self),)
+
+
+class Nowhere(deque[Any]):
+    """Takes what comes too late. why: said once, for what a script might not expect."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__((), 0)
+        self._why = why
+
+    def append(self, item: Any) -> None:
+        if self._why:
+            logger.warning("scaleweb: what is logged now is not recorded: %s", self._why)
+            self._why = ""
+
+
+def muted(code: str = "", rank: int = 0, world_size: int = 1) -> Run:
+    """A run that takes everything and records nothing."""
+    run = Run(code, rank, world_size)
+    run.mute("")
+    return run
+
 
 def drain(queue: deque[Any]) -> Iterator[Any]:
-    """What is in the queue now; another thread may append meanwhile."""
+    """What is in the queue now; another thread may append or take meanwhile."""
     for _ in range(len(queue)):
-        yield queue.popleft()
-
-
-def freeze(value: Any) -> Any:
-    try:
-        return points.freeze(value)
-    except Exception:  # noqa: BLE001  whatever a user's type does when copied must not end the training
-        return None
-
-
-def plain(value: Any, depth: int = 0) -> Any:
-    """JSON-like data out of anything: unknown types become their text, too deep nesting too."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        # JSON has no such numbers; a config that holds one keeps it as a word.
-        return value if math.isfinite(value) else str(value)
-    if depth < 16:
-        if isinstance(value, dict):
-            return {str(key): plain(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, list | tuple | set):
-            return [plain(item, depth + 1) for item in value]
-    number = points.as_number(value)
-    return str(value)[:10_000] if number is None else number
+        try:
+            yield queue.popleft()
+        except IndexError:
+            return
 
 
 __all__ = ["BadValue", "Run"]

@@ -12,8 +12,8 @@ def config_path() -> Path:
 
 def stored() -> dict[str, str]:
     try:
-        return dict(json.loads(config_path().read_text()))
-    except (OSError, ValueError):
+        return {str(name): str(value) for name, value in json.loads(config_path().read_text()).items()}
+    except (OSError, ValueError, AttributeError, RuntimeError):  # RuntimeError: a user without a home
         return {}
 
 

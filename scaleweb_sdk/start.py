@@ -1,33 +1,44 @@
 """`init`: from arguments and environment to a run whose link is being made in the background."""
 
 import atexit
+import http.client
 import json
 import logging
 import os
 import signal
+import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from . import process
 from .link import Link
+from .plain import mapping, plain
+from .points import shown
 from .protocol import Welcome
 from .ranks import rank_and_world
-from .run import Run, plain
+from .run import Run, muted
+from .settings import credentials
+from .spool import Spool
 
 logger = logging.getLogger("scaleweb")
 MODES = ("online", "offline", "disabled")
 live: list[Run] = []
+uncaught: list[BaseException] = []
+watching = False
 
 
 def init(
     experiment: str = "",
     project: str = "",
     name: str = "",
-    config: dict[str, Any] | None = None,
+    config: Any = None,
     tags: list[str] | None = None,
     mode: str = "",
     dir: str | Path | None = None,
@@ -40,18 +51,24 @@ def init(
     mode: online; offline (kept in `dir` for `scaleweb sync`); disabled (does nothing). By default online where
     an address and a token are known (arguments, SCALEWEB_URL and SCALEWEB_TOKEN, or `scaleweb login`), else
     offline. capture: copy stdout and stderr to the run's log; by default on, and off inside a job, whose
-    supervisor does it. Raises ValueError for an unknown mode.
+    supervisor does it. A job has one run: a second `init` in it gives the one that is under way. Raises
+    ValueError for an unknown mode, and nothing else: without a server, or a disk to write to, training goes on.
     """
     mode = mode or os.environ.get("SCALEWEB_MODE", "")
     if mode and mode not in MODES:
         raise ValueError(f"mode={mode!r}; expected online, offline or disabled")
     rank, world_size = rank_and_world()
     code = os.environ.get("SCALEWEB_RUN", "")
-    run = Run(code, rank, world_size)
     if mode == "disabled":
-        return run
-    from .settings import credentials
-
+        return muted(code, rank, world_size)
+    begun = next((run for run in live if code and run.code == code and not run.finished), None)
+    if begun is not None:
+        logger.warning(
+            "scaleweb: this job's run %s is under way already; init() gives the same one again", code
+        )
+        tell_config(begun, config)
+        return begun
+    run = Run(code, rank, world_size)
     url, token = credentials(url, token)
     folder = Path(dir or os.environ.get("SCALEWEB_SPOOL_DIR") or "scaleweb-spool")
     online = mode != "offline" and bool(url and token)
@@ -60,32 +77,41 @@ def init(
             "scaleweb: no address or token, so the run is kept in %s; see `scaleweb login`", folder
         )
     wanted = {
-        "experiment_name": experiment or Path(os.environ.get("PWD", ".")).name or "default",
-        "config": plain(config or {}),
+        "experiment_name": experiment or folder_name() or "default",
+        "config": plain(mapping(config) or {}),
     }
-    wanted |= {key: value for key, value in (("project", project), ("name", name), ("tags", tags)) if value}
+    wanted |= {
+        key: plain(value) for key, value in (("project", project), ("name", name), ("tags", tags)) if value
+    }
     session = uuid.uuid4().hex
+    described = plain(process.describe() | {"world_size": world_size})
+    attempt = number_in("SCALEWEB_ATTEMPT")
+    about = {"source": f"run:{code}" if code else "", "session": session, "role": "process", "rank": rank}
+    about |= {"world_size": world_size, "process": described, "attempt": attempt}
+    about |= {"wanted": wanted, "started": described["started_at"]}
+    if online and code:
+        about |= {"url": url, "token": token}  # so that `scaleweb sync` can send what is left
+    spool = open_spool(folder, session, about)
+    if spool is None:
+        run.mute("there is no folder that it could be kept in")
+        return run
     link = Link(
         url if online else "",
         token if online and (code or rank) else "",
         f"run:{code}" if code else "",
         session=session,
-        spool_dir=folder,
+        spool=spool,
         rank=rank,
         world_size=world_size,
-        attempt=int(os.environ.get("SCALEWEB_ATTEMPT") or 0),
-        process=process.describe() | {"world_size": world_size},
+        attempt=attempt,
+        process=described,
         on_orders=run.receive,
         on_welcome=lambda welcome: welcomed(run, welcome),
         applied_seq=lambda: run.applied_seq,
         fill=run.fill,
     )
-    link.spool.describe(wanted=wanted, started=process.describe()["started_at"], attempt=link.attempt)
-    if link.source and link.token:
-        link.spool.describe(url=url, token=link.token)  # so that `scaleweb sync` can send what is left
     run.attach(link)
-    if config:
-        run.config.update(config)
+    tell_config(run, config)
     if online and not link.token:
         # No run yet: it is created in the background while points go to the spool.
         threading.Thread(
@@ -99,12 +125,48 @@ def init(
     return run
 
 
+def tell_config(run: Run, config: Any) -> None:
+    found = mapping(config) if config else {}
+    if found is None:
+        logger.warning(
+            "scaleweb: config=%s was not kept: expected a map, a dataclass or a namespace", shown(config)
+        )
+    elif found:
+        run.config.update(found)
+
+
+def folder_name() -> str:
+    return Path(os.environ.get("PWD", ".")).name
+
+
+def number_in(name: str) -> int:
+    """The whole number in a variable of the environment; 0 for what is none."""
+    try:
+        return int(os.environ.get(name) or 0)
+    except ValueError:
+        logger.warning("scaleweb: %s=%r is not a number", name, os.environ[name])
+        return 0
+
+
+def open_spool(folder: Path, session: str, about: dict[str, Any]) -> Spool | None:
+    """The session's spool in `folder`, else in the system's folder for temporary files; None if neither can be."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    for place in (folder, Path(tempfile.gettempdir()) / f"scaleweb-spool-{user}"):
+        try:
+            return Spool(place.absolute() / session, about)
+        except OSError as error:
+            logger.warning("scaleweb: nothing can be kept in %s: %s", place, error)
+    logger.warning("scaleweb: the run is not recorded; training goes on")
+    return None
+
+
 def create(run: Run, link: Link, url: str, token: str, wanted: dict[str, Any]) -> None:
     """Ask the server for a run until it answers; then the link may go up."""
     waits = iter([1, 2, 5])
     while not run.finished:
         try:
             made = request(url, "runs", token, wanted)
+            code, run_token = str(made["code"]), str(made["token"])
         except Unreachable as error:
             logger.debug("no run yet: %s", error)
             threading.Event().wait(next(waits, 10))
@@ -114,12 +176,20 @@ def create(run: Run, link: Link, url: str, token: str, wanted: dict[str, Any]) -
                 "scaleweb: %s. The run is kept in %s for `scaleweb sync`", error, link.spool.folder
             )
             return
-        run.code = made["code"]
+        except (KeyError, TypeError):
+            logger.warning(
+                "scaleweb: %s answers, but not as ScaleWeb does. The run is kept in %s for `scaleweb sync`",
+                url, link.spool.folder,
+            )  # fmt: skip
+            return
+        run.code = code
         run.address = f"{url.rstrip('/')}/runs/{run.code}"
-        link.spool.describe(source=f"run:{run.code}", token=made["token"], url=url)
-        link.source, link.token = f"run:{run.code}", made["token"]
+        link.spool.describe(source=f"run:{run.code}", token=run_token, url=url)
+        link.source, link.token = f"run:{run.code}", run_token
         link.flush()
-        print(f"scaleweb: {run.address}")
+        if not run.finished:
+            # On the error stream: what the script prints may be read by another program.
+            print(f"scaleweb: {run.address}", file=sys.stderr)
         return
 
 
@@ -134,17 +204,21 @@ class Declined(Exception):
 def request(url: str, path: str, token: str, body: Any = None, method: str = "", timeout: float = 10) -> Any:
     """One call of the REST API. Raises Unreachable or Declined."""
     data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(  # noqa: S310  the address is the user's own setting
-        f"{url.rstrip('/')}/api/v1/{path}",
-        data,
-        {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        },
-        method=method or ("GET" if body is None else "POST"),
-    )
+    if not url.startswith(("http://", "https://")):
+        raise Declined(f"the address {url!r} is none: expected one such as http://127.0.0.1:8000")
+    if not token.isascii() or not token.isprintable():
+        raise Declined("the token holds characters that no token has; copy it once more")
     try:
+        asked = urllib.request.Request(  # noqa: S310  the address is the user's own setting
+            f"{url.rstrip('/')}/api/v1/{path}",
+            data,
+            {
+                "Authorization": f"Bearer {token}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+            },
+            method=method or ("GET" if body is None else "POST"),
+        )
         with urllib.request.urlopen(asked, timeout=timeout) as answer:  # noqa: S310
             text = answer.read()
             return json.loads(text) if text else None
@@ -152,8 +226,12 @@ def request(url: str, path: str, token: str, body: Any = None, method: str = "",
         if error.code >= 500 or error.code == 429:
             raise Unreachable(f"the server answered {error.code}") from error
         raise Declined(sentence(error)) from error
-    except (OSError, ValueError) as error:
-        raise Unreachable(str(error)) from error
+    except json.JSONDecodeError as error:
+        raise Declined(f"{url} answers, but not as ScaleWeb does") from error
+    except urllib.error.URLError as error:
+        raise Unreachable(str(error.reason)) from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise Unreachable(str(error) or type(error).__name__) from error
 
 
 def sentence(error: urllib.error.HTTPError) -> str:
@@ -174,9 +252,12 @@ def welcomed(run: Run, welcome: Welcome) -> None:
 
 def watch_ending(run: Run) -> None:
     """Flush at exit, and let SIGTERM ask for an orderly stop before it ends the process."""
-    if not live:
+    global watching
+    if not watching:
+        watching = True
         atexit.register(finish_all)
-    live.append(run)
+        sys.excepthook = noting(sys.excepthook)
+    live[:] = [each for each in live if not each.finished] + [run]
     if (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -194,18 +275,38 @@ def on_sigterm(number: int, _: Any) -> None:
         run.desk.stop("SIGTERM")
 
 
+Hook = Callable[[type[BaseException], BaseException, TracebackType | None], Any]
+
+
+def noting(hook: Hook) -> Hook:
+    """The hook for what ends the script uncaught: it ends the runs too, as they would not have by themselves."""
+
+    def note(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        hook(kind, error, trace)
+        uncaught.append(error)
+
+    return note
+
+
 def finish_all() -> None:
+    """At the end of the script, for runs that it did not finish itself."""
     for run in live:
-        if not run.finished:
-            run.finish("stopped" if run.should_stop else "finished", timeout=5.0)
+        if run.finished:
+            continue
+        if not uncaught:
+            run.finish(timeout=5.0)
+        elif isinstance(uncaught[-1], KeyboardInterrupt):
+            run.finish("stopped", "interrupted from the keyboard", timeout=5.0)
+        else:
+            run.fail(uncaught[-1], timeout=5.0)
 
 
 def after_fork() -> None:
     """In a forked child (a loader worker) the threads are gone: it must neither send nor wait."""
     for run in live:
-        run.finished = True
-        run.link = None
+        run.forget()
     live.clear()
 
 
-os.register_at_fork(after_in_child=after_fork)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=after_fork)

@@ -1,16 +1,16 @@
 """Sends what stayed on disk: runs that were offline, and the rest of runs whose server was away."""
 
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from .link import Link
 from .spool import Spool, SpoolInUse
 from .start import Declined, Unreachable, request
 
-SECONDS_A_SPOOL = 600.0
+PATIENCE_SECONDS = 60.0  # without an acknowledgement; a large spool may take as long as it takes
 
 
 @dataclass
@@ -42,48 +42,62 @@ class Kept(Exception):
 
 
 def send(folder: Path, url: str, token: str) -> str:
-    """Send one spool; returns what was done. Raises Kept, Unreachable, Declined."""
+    """Send one spool; returns what was done. Raises Kept, Unreachable, Declined.
+
+    The spool is held all the while: of two that send at once, one is told so.
+    """
     try:
         spool = Spool(folder)
     except SpoolInUse:
-        raise Kept("its process still writes to it") from None
-    about, last = spool.about, spool.last_seq
-    if not last:
-        spool.remove()
-        return f"{folder.name}: empty, removed"
-    spool.close()
-    return deliver(folder, known_run(folder, about, url, token), last)
+        raise Kept(
+            "another process has it: the training that writes it, or a second `scaleweb sync`"
+        ) from None
+    try:
+        if not spool.about.get("session"):
+            raise Kept("its about.json cannot be read, so it is not known what run this is")
+        if not spool.last_seq:
+            spool.remove()
+            return f"{folder.name}: empty, removed"
+        find_run(spool, url, token)
+        check_reachable(spool.about["url"])
+    except BaseException:
+        spool.abandon()
+        raise
+    return deliver(spool)
 
 
-def known_run(folder: Path, about: dict[str, Any], url: str, token: str) -> dict[str, Any]:
+def find_run(spool: Spool, url: str, token: str) -> None:
     """Where the run is: as noted beside its batches, else created now and noted there."""
-    address = about.get("url") or url
+    about = spool.about
     if about.get("source") and about.get("token"):
-        return about | {"url": address}
+        about.setdefault("url", url)
+        return
     if not url or not token:
         raise Kept("no address or token is known: `scaleweb login` stores them")
     if not about.get("wanted"):
         raise Kept("it holds no run of its own (another rank's run was never created)")
     made = request(url, "runs", token, about["wanted"])
-    spool = Spool(folder)
     spool.describe(source=f"run:{made['code']}", token=made["token"], url=url)
-    spool.close()
-    return spool.about
 
 
-def deliver(folder: Path, about: dict[str, Any], last: int) -> str:
+def deliver(spool: Spool) -> str:
+    about, last = spool.about, spool.last_seq
     code = about["source"].removeprefix("run:")
-    check_reachable(about["url"])
     link = Link(
-        about["url"], about["token"], about["source"], session=about["session"], spool_dir=folder.parent,
+        about["url"], about["token"], about["source"], session=about["session"], spool=spool,
         role=about.get("role", "process"), rank=int(about.get("rank", 0)),
         world_size=int(about.get("world_size", 1)), attempt=int(about.get("attempt", 0)),
         process=about.get("process") or {},
     )  # fmt: skip
-    done = link.close(SECONDS_A_SPOOL)
+    sent, since = 0, time.monotonic()
+    while not link.complete and link.refused is None and time.monotonic() - since < PATIENCE_SECONDS:
+        link.settled.wait(0.5)
+        if link.acknowledged > sent:
+            sent, since = link.acknowledged, time.monotonic()
+    link.close(1.0)
     if link.refused is not None:
         raise Kept(f"run {code}: {link.refused.message}")
-    if not done:
+    if not link.complete:
         raise Kept(
             f"run {code}: {link.acknowledged} of {last} batches were sent, then the server did not answer"
         )

@@ -27,7 +27,16 @@ class Tunable:
         self.spec = spec
         self.on_change = on_change
         self._report = report
+        self._declared = (spec.value, *words(spec))
         self.spec.value = check(spec, spec.value)
+
+    def declared_as(self, spec: TunableSpec) -> bool:
+        """Whether `spec` declares this one, whatever its value is by now."""
+        return self._declared == (spec.value, *words(spec))
+
+    def __reduce__(self) -> Any:
+        # In another process, or a checkpoint, it is its value: what changes it stays here.
+        return Tunable, (self.spec,)
 
     @property
     def name(self) -> str:
@@ -67,6 +76,11 @@ class Tunable:
         return f"<tunable {self.name}={self.value!r}>"
 
 
+def words(spec: TunableSpec) -> tuple[Any, ...]:
+    """Everything of the declaration but the value."""
+    return tuple(getattr(spec, name) for name in spec.__struct_fields__ if name != "value")
+
+
 def declare(
     name: str,
     default: Any,
@@ -79,6 +93,7 @@ def declare(
     description: str = "",
 ) -> TunableSpec:
     """The spec of a new tunable; the kind follows from the default where it is not given. Raises BadValue."""
+    default, low, high = unwrapped(default), unwrapped(low), unwrapped(high)
     if kind is None:
         kind = "choice" if choices else kind_of(default)
     if kind not in {"float", "int", "bool", "choice"}:
@@ -89,11 +104,27 @@ def declare(
         raise BadValue(f"a tunable's name has 1 to 200 characters; got {name!r:.80}")
     if kind == "choice" and not choices:
         raise BadValue(f"tunable {name!r}: a choice needs a list of choices")
+    odd = [choice for choice in choices or [] if not isinstance(choice, str | bool | int | float)]
+    if odd:
+        raise BadValue(f"tunable {name!r}: the choice {odd[0]!r:.80} is neither text, number nor bool")
+    for bound, value in (("low", low), ("high", high)):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value)
+        ):
+            raise BadValue(f"tunable {name!r}: {bound}={value!r:.80} is not a number")
     if low is not None and high is not None and not low <= high:
         raise BadValue(f"tunable {name!r}: low={low} is above high={high}")
     if scale == "log" and low is not None and low <= 0:
         raise BadValue(f"tunable {name!r}: a log scale needs a low above 0; got {low}")
     return TunableSpec(name, kind, default, low, high, scale, list(choices or []), role, description)
+
+
+def unwrapped(value: Any) -> Any:
+    """Python's own number out of numpy's or a tensor's."""
+    try:
+        return value.item()
+    except (AttributeError, ValueError, RuntimeError, TypeError):
+        return value
 
 
 def kind_of(value: Any) -> str:

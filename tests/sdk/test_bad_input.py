@@ -8,6 +8,7 @@ import pytest
 
 import scaleweb_sdk
 from scaleweb_sdk.spool import Spool
+from scaleweb_sdk.thinning import numbers, packed
 
 
 @pytest.fixture
@@ -23,8 +24,9 @@ def kept(run):
     folder = run.link.spool.folder
     found: dict = {}
     for batch in Spool(folder).after(0):
-        for column in batch.columns:
-            found.setdefault(column.key, []).extend(zip(column.steps, column.values, strict=True))
+        for column in packed(batch):
+            steps, values = numbers("q", column.steps), numbers("d", column.values)
+            found.setdefault(column.key, []).extend(zip(steps, values, strict=True))
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 import scaleweb_sdk
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
-from scaleweb_sdk.spool import Spool, SpoolFull, SpoolInUse
+from scaleweb_sdk.spool import Spool, SpoolInUse
 from scaleweb_sdk.sync import sync
 from tests.support.domain import a_member, a_project, a_run, a_run_token
 from tests.support.wait import until
@@ -129,7 +129,7 @@ def test_a_spool_in_use_is_left_alone(tmp_path):
     spool.append(batch(1))
     with pytest.raises(SpoolInUse):
         Spool(tmp_path / "s")
-    assert "still writes" in sync(tmp_path, "http://127.0.0.1:9", "x").said[0]
+    assert "another process has it" in sync(tmp_path, "http://127.0.0.1:9", "x").said[0]
     spool.close()
     assert Spool(tmp_path / "s").last_seq == 1
 
@@ -142,32 +142,12 @@ def test_a_torn_tail_is_cut_off_and_the_rest_is_whole(tmp_path):
     (segment,) = (tmp_path / "s").glob("*.batches")
     whole = segment.read_bytes()
     for cut in (1, 10, 30):
-        for other in (tmp_path / "s").glob("*.batches"):
-            other.unlink()
         segment.write_bytes(whole[:-cut])
         again = Spool(tmp_path / "s")
         assert [found.seq for found in again.after(0)] == [1, 2]
         again.append(batch(3))
         assert [found.seq for found in again.after(1)] == [2, 3]
         again.close()
-    (tmp_path / "s" / "000000000003.batches").unlink()
     segment.write_bytes(whole[:-5] + bytes([whole[-5] ^ 255]) + whole[-4:])
     damaged = Spool(tmp_path / "s")
     assert [found.seq for found in damaged.after(0)] == [1, 2]
-
-
-def test_a_full_spool_says_its_limit_and_drops_points_but_no_event(tmp_path, caplog):
-    spool = Spool(tmp_path / "s", {"session": "s"}, limit_bytes=200)
-    spool.append(batch(1))
-    with pytest.raises(SpoolFull, match="its limit is 200"):
-        spool.append(batch(2, points=100))
-    run = scaleweb_sdk.init(mode="offline", dir=tmp_path / "runs", capture=False)
-    run.link.spool.limit_bytes = 50_000
-    for _ in range(20_000):
-        run.step({"loss": 1.0})
-    run.finish()
-    assert run.link.dropped_points > 0
-    assert any("points are dropped" in record.message for record in caplog.records)
-    (folder,) = (tmp_path / "runs").iterdir()
-    kinds = [event.kind for found in Spool(folder).after(0) for event in found.events]
-    assert kinds[-1] == "finish"

@@ -209,9 +209,13 @@ class LinkHub:
         if changed:
             try:
                 await self.threads.run(write, changed)
-            except DatabaseError as error:
-                logger.warning("the runs' latest figures were not written: %s", error)
+            except (DatabaseError, asyncio.CancelledError) as error:
+                logger.warning(
+                    "the runs' latest figures were not written: %s", error or "the connection ended"
+                )
                 self.figures.changed.update(figures.run for figures in changed)
+                if isinstance(error, asyncio.CancelledError):
+                    raise
         connected = {each.identity.run for there in self.connections.values() for each in there}
         for run in self.figures.runs.keys() - connected - self.figures.changed:
             del self.figures.runs[run]
