@@ -91,6 +91,7 @@ def bench(live_site, settings, tmp_path, experiment):  # noqa: F811
     settings.CHECKPOINT_DIR = tmp_path / "checkpoints"
     settings.STOP_GRACE_SECONDS = 2
     Local.over.clear()
+    Local.sent.clear()
     made = Bench(experiment, settings.ATTEMPT_DIR)
     yield made
     made.close()

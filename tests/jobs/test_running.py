@@ -10,6 +10,7 @@ from monitoring.storage import logs, series
 from tests.support.wait import until
 from training.jobs import attempts, local, node_loop, spec, tasks
 from training.jobs import submit as jobs
+from training.jobs.local import Local
 from training.jobs.processes import Process, read_json, write_json
 from training.models import Attempt, DeviceLease, RunEvent
 
@@ -171,7 +172,7 @@ def test_a_flood_of_output_is_bounded_on_disk_and_does_not_hold_up_the_end(bench
     log = bench.local(attempt).folder / "stdout.log"
     assert log.stat().st_size == 300_000_000
     until(lambda: log.stat().st_blocks * 512 < 40 * 2**20)
-    until(lambda: any("printed faster than they can be kept" in line for line in lines_of(job)), 20)
+    until(lambda: logs.read(job.run.source, search="printed faster than they can be kept").lines, 20)
 
 
 def test_two_slots_run_two_jobs_and_the_third_waits_with_a_reason(bench):
@@ -372,3 +373,35 @@ def test_a_site_that_is_shut_down_queues_what_runs_and_leaves_what_has_just_fini
     assert {bench.fresh(runs).state, bench.fresh(runs).run.state} == {"queued"}
     assert bench.attempt(runs).outcome == "stopped"
     assert (bench.fresh(ends).state, bench.fresh(ends).run.state) == ("done", "finished")
+
+
+def test_what_a_job_could_not_send_at_its_end_is_sent_when_the_server_is_back(
+    bench, live_site, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(node_loop, "HAND_IN_EVERY_SECONDS", 0.0)
+    job = bench.python(f"""
+        import pathlib, scaleweb_sdk, time
+        run = scaleweb_sdk.init()
+        while not pathlib.Path({str(tmp_path / "end")!r}).exists():
+            run.step({{"loss": 1.0}})
+            time.sleep(0.01)
+        for _ in range(100):
+            run.step({{"last": 2.0}})
+        print("the last line")
+        run.finish(timeout=0.1)
+    """)
+    bench.until(lambda: bench.fresh(job).run.state == "running")
+    live_site.stop()
+    (tmp_path / "end").touch()
+    job = bench.until_over(job)
+    assert (job.state, job.run.state) == ("done", "finished")
+    assert "the last line" not in lines_of(job)
+    # Its supervisor still tries; it ends as the site does, and a later worker takes over.
+    for supervisor in bench.local(bench.attempt(job)).supervisors():
+        supervisor.signal_group(signal.SIGTERM)
+    live_site.start()
+    bench.until(lambda: "the last line" in lines_of(job))
+    bench.until(lambda: [info.points for info in series.keys(job.run.source) if info.key == "last"] == [100])
+    assert bench.fresh(job).run.state == "finished"
+    bench.until(lambda: not bench.local(bench.attempt(job)).supervised())
+    assert Local.all_unsent() == []

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from training.models import Attempt
 
+from .output import unsent
 from .processes import Process, group_alive, read_json, write_json
 from .spec import build, cleaned
 
@@ -38,6 +39,7 @@ class Local:
 
     # Folders that are over are not looked into again; there may be thousands.
     over: ClassVar[set[Path]] = set()
+    sent: ClassVar[set[Path]] = set()
     terminated: ClassVar[dict[Path, float]] = {}
 
     def __init__(self, folder: Path) -> None:
@@ -57,6 +59,22 @@ class Local:
                 found.append(local)
             elif local.age() > LAUNCH_SECONDS:
                 cls.over.add(path)
+        return found
+
+    @classmethod
+    def all_unsent(cls) -> list["Local"]:
+        """Attempts that are over and hold what the server, away at their end, has not got yet."""
+        top = Path(settings.ATTEMPT_DIR)
+        found = []
+        for path in sorted(top.iterdir()) if top.is_dir() else []:
+            local = cls(path)
+            if path in cls.sent or local.status() is not Status.ENDED or local.supervised():
+                continue
+            refused = (path / "refused.json").exists()
+            if not refused and (unsent(path / "spool") or unsent(path / "lines")):
+                found.append(local)
+            else:
+                cls.sent.add(path)
         return found
 
     def launch(self, attempt: Attempt, unless: Callable[[], bool] = lambda: False) -> None:
@@ -88,7 +106,7 @@ class Local:
         if not (self.folder / "spec.json").exists():
             return Status.ABSENT
         state = read_json(self.folder / "state.json")
-        supervised = self.supervisor_alive(state)
+        supervised = self.supervised()
         if state is None:
             launching = supervised or (self.age() < LAUNCH_SECONDS and not self.launched())
             return Status.STARTING if launching else Status.GONE
@@ -110,11 +128,15 @@ class Local:
         except OSError:
             return 0.0
 
-    def supervisor_alive(self, state: dict[str, Any] | None) -> bool:
+    def supervised(self) -> bool:
+        return bool(self.supervisors())
+
+    def supervisors(self) -> list[Process]:
+        """Those that live: one, or none."""
         reap_children()
         own = Process.told(read_json(self.folder / "supervisor.json"))
-        known = Process.told(state, "supervisor_")
-        return any(process is not None and process.alive() for process in (own, known))
+        known = Process.told(read_json(self.folder / "state.json"), "supervisor_")
+        return [process for process in {own, known} if process is not None and process.alive()]
 
     def exit(self) -> dict[str, Any]:
         return read_json(self.folder / "exit.json") or {}

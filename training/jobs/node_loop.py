@@ -28,6 +28,7 @@ from .spec import folder_of
 logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 1.0
 SEEN_EVERY_SECONDS = 3.0
+HAND_IN_EVERY_SECONDS = 15.0
 # A script that has not spoken over the link by now may well do without the SDK: it runs all the same.
 SPEAKS_WITHIN_SECONDS = 20.0
 Outcome = Attempt.Outcome
@@ -52,6 +53,7 @@ class NodeLoop:
     stopping: dict[int, Stopping] = field(default_factory=dict)
     launching: set[int] = field(default_factory=set)
     seen_at: float = float("-inf")
+    handed_in_at: float = float("-inf")
     node: Node | None = None
     # One starter or looker at a time: the task's thread and the loop's must not see each other's halves.
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,6 +86,7 @@ class NodeLoop:
             attempts.renew(alive)
             self.stopping = {pk: stop for pk, stop in self.stopping.items() if pk in set(alive)}
             self.end_strangers({attempt.pk for attempt in mine})
+            self.hand_in_late()
 
     def register(self) -> Node:
         system, devices = inventory(slots=settings.CPU_SLOTS)
@@ -224,6 +227,15 @@ class NodeLoop:
             ):
                 logger.warning("%s was given up (%s): its process is ended", attempt, attempt.outcome)
                 local.terminate_then_kill(settings.STOP_GRACE_SECONDS)
+
+    def hand_in_late(self) -> None:
+        """Send what attempts that are over could not: the server was away at their end. One at a time."""
+        now = time.monotonic()
+        if now - self.handed_in_at >= HAND_IN_EVERY_SECONDS:
+            self.handed_in_at = now
+            for local in Local.all_unsent()[:1]:
+                logger.info("%s holds what the server has not got yet: it is sent", local.folder)
+                local.supervise()
 
     def close(self, stop_jobs: bool = False, seconds: float = 15.0) -> None:
         """End the loop. stop_jobs: end what runs too, to be resumed at the next start of the site."""

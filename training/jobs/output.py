@@ -13,7 +13,7 @@ from scaleweb_sdk.protocol import LogLine
 
 MAX_READ_BYTES = 2**20
 # A stream is kept whole as long as it prints no more than this at once, and no more than that a second after it.
-KEPT_AT_ONCE_BYTES = 32 * 2**20
+KEPT_AT_ONCE_BYTES = 16 * 2**20
 KEPT_BYTES_PER_SECOND = 16 * 2**10
 LAST_WORDS_BYTES = 64 * 2**10
 RELEASE_EVERY_BYTES = 4 * 2**20
@@ -119,6 +119,11 @@ def punch_hole(path: Path, start: int, length: int) -> None:
 
 def shown(line: str) -> str:
     return line.rstrip("\r").rpartition("\r")[2].replace("\0", "\ufffd")[:MAX_LINE_CHARACTERS]
+
+
+def unsent(folder: Path) -> list[Path]:
+    """The spools below a folder that hold what the server has not acknowledged."""
+    return sorted({path.parent for path in folder.glob("*/*.batches") if path.stat().st_size})
 
 
 class LastLines:

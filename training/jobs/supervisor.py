@@ -5,7 +5,8 @@
 A process of its own, in a session of its own, without Django: a worker that is restarted finds it again by
 its files. In the spec's folder it keeps `state.json` (who runs), `stdout.log`, `stderr.log`, `lines/` (their
 spool) and at the end `exit.json`. Started again after its own death it goes on with a process that lives; lines
-of its last half second may then be sent twice, none is lost.
+of its last half second may then be sent twice, none is lost. Started again after the end, it sends what the
+server has not got yet.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from typing import Any
 from scaleweb_sdk.link import Link, Parcel
 from scaleweb_sdk.spool import SpoolInUse
 
-from .output import Follower, LastLines
+from .output import Follower, LastLines, unsent
 from .processes import Process, members, read_json, signal_name, write_json
 
 logger = logging.getLogger("supervisor")
@@ -49,7 +50,7 @@ class Supervisor:
         self.last = LastLines()
         self.child: subprocess.Popen[bytes] | None = None
         self.process = Process.told(state)
-        self.asked_to_end = False
+        self.asked_to_end = self.over = False
         self.link: Link | None = None
         self.written: dict[str, Any] = {}
         self.reading = threading.Lock()
@@ -66,13 +67,20 @@ class Supervisor:
         if started:
             code = self.wait()
             self.clear_up()
-            self.hand_in()
+            self.hand_in("spool", HAND_IN_SECONDS)
             self.write_exit(code)
+        self.over = True
         if not self.link.close(LAST_WORDS_SECONDS):
             logger.warning(
                 "some of what the process printed is still to be sent; it stays in %s", self.folder
             )
         return 0 if started else 1
+
+    def run_late(self) -> int:
+        """The process is over, and the server was away then: try again."""
+        for name in ("spool", "lines"):
+            self.hand_in(name, LAST_WORDS_SECONDS)
+        return 0
 
     def start(self) -> bool:
         """Start the training process. False when it cannot be; then `exit.json` says why."""
@@ -105,21 +113,11 @@ class Supervisor:
     def ship(self) -> None:
         """Open the link. What an earlier supervisor had spooled is sent by a link of its own session."""
         # Not the training's own spool, which it writes itself.
-        spec, spool = self.spec, self.folder / "lines"
-        where = {"url": spec["url"], "token": spec["token"], "source": f"run:{spec['run']}"}
-        if spool.is_dir():
-            for left in [path for path in spool.iterdir() if path.is_dir()]:
-                Link(
-                    **where, role="supervisor", attempt=spec["attempt"], session=left.name, spool_dir=spool
-                ).close(2)
+        self.hand_in("lines", 2.0)
         self.link = Link(
-            **where,
-            role="supervisor",
-            attempt=spec["attempt"],
-            spool_dir=spool,
-            fill=self.fill,
-            flush_seconds=0.5,
-        )
+            self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", role="supervisor",
+            attempt=self.spec["attempt"], spool_dir=self.folder / "lines", fill=self.fill, flush_seconds=0.5,
+        )  # fmt: skip
 
     def fill(self) -> list[Parcel]:
         # What the last call handed out is in the spool by now: only then it counts as shipped.
@@ -163,22 +161,27 @@ class Supervisor:
         mark = self.spec["env"].get("SCALEWEB_SPOOL_DIR", "")
         return members(self.process.pid, "SCALEWEB_SPOOL_DIR", mark)
 
-    def hand_in(self) -> None:
-        """Send what a process that was killed had on disk and not yet sent. What cannot be sent stays there."""
-        spool = self.folder / "spool"
-        for left in sorted(path for path in spool.iterdir() if path.is_dir()) if spool.is_dir() else []:
+    def hand_in(self, name: str, seconds: float) -> None:
+        """Send what a process that is gone had on disk and not yet sent. What cannot be sent stays there."""
+        for left in unsent(self.folder / name):
             about = read_json(left / "about.json") or {}
-            if not about.get("session") or not any(left.glob("*.batches")):
-                continue
-            with contextlib.suppress(SpoolInUse):  # a grandchild of it lives on, and writes
+            with contextlib.suppress(SpoolInUse):  # somebody writes to it: a grandchild that lives on
                 link = Link(
-                    self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", session=about["session"],
-                    spool_dir=spool, rank=int(about.get("rank") or 0), world_size=int(about.get("world_size") or 1),
-                    attempt=self.spec["attempt"], process=about.get("process") or {},
+                    self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", session=left.name,
+                    role=about.get("role") or "process", spool_dir=self.folder / name, attempt=self.spec["attempt"],
+                    rank=int(about.get("rank") or 0), world_size=int(about.get("world_size") or 1),
+                    process=about.get("process") or {},
                 )  # fmt: skip
-                link.close(HAND_IN_SECONDS)
+                link.close(seconds)
+                if link.refused is not None:
+                    # For good: asking again and again would change nothing.
+                    write_json(
+                        self.folder / "refused.json", {"spool": str(left), "reason": link.refused.message}
+                    )
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
+        if self.over:
+            raise SystemExit(0)  # it only waits for the server; what is unsent stays on disk
         # Whoever ends the supervisor means the training.
         if self.process is not None:
             self.process.signal_group(signal.SIGTERM if not self.asked_to_end else signal.SIGKILL)
@@ -233,6 +236,8 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
+    if (Path(spec["folder"]) / "exit.json").exists():
+        return Supervisor(spec).run_late()
     return Supervisor(spec).run()
 
 
