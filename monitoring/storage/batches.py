@@ -1,7 +1,7 @@
 """How a batch's points lie in the database until they are compacted: packed arrays, one row a batch."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,6 +30,10 @@ class Points(NamedTuple):
     def between(self, first: int, last: int) -> "Points":
         """The points at places first..last - 1."""
         return Points(self.steps[first:last], self.times[first:last], self.values[first:last])
+
+    def at(self, places: Any) -> "Points":
+        """The points at these places, or where this mask is true."""
+        return Points(self.steps[places], self.times[places], self.values[places])
 
 
 EMPTY = Points(np.empty(0, np.int64), np.empty(0), np.empty(0))

@@ -8,15 +8,15 @@ those still exists: a second compactor, or a deletion of the run, makes it give 
 import json
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from django.conf import settings
 from django.db import connections, transaction
 
-from . import chunks, figures, rollups
+from . import axes, chunks, figures, levels, rollups
 from .batches import Points, join, unpack
 from .figures import KeyInfo
 from .writer import lock_source
@@ -28,7 +28,11 @@ POINTS_AT_ONCE = 2_000_000
 # A partly filled chunk is written anew each time: it pays to let some batches gather.
 FEWEST_BATCHES = 50
 LONGEST_WAIT_SECONDS = 60.0
-MOST_PAGES_GIVEN_BACK = 2000
+# Shrinking in one go would hold the write lock for long: so many pages a transaction, for so long a tick.
+PAGES_GIVEN_BACK = 2000
+SHRINK_SECONDS = 1.0
+FEWEST_SPARE_PAGES = 32
+COLUMNS_AT = 6  # in a chunk's row
 
 
 class Overtaken(Exception):
@@ -44,6 +48,10 @@ class Plan:
     infos: dict[str, KeyInfo] = field(default_factory=dict)
     replaced: list[int] = field(default_factory=list)
     chunks: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)  # key, row
+    # Axes to store, by the number that the chunks' bytes name until they have an id.
+    axes: list[bytes] = field(default_factory=list)
+    users: Counter[int] = field(default_factory=Counter)
+    released: Counter[int] = field(default_factory=Counter)  # axes in the database that lose so many users
 
 
 def compact(limit_seconds: float = 8.0, source: str | None = None) -> int:
@@ -68,19 +76,21 @@ def compact(limit_seconds: float = 8.0, source: str | None = None) -> int:
 
 
 def give_back_space() -> None:
-    """Shrink SQLite's file by some of the pages that compacted batches left, when they are many."""
+    """Shrink SQLite's file by pages that compacted batches left, down to a twentieth that new batches use again."""
     connection = connections[settings.SERIES_DATABASE]
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         return
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA freelist_count")
-        free = cursor.fetchone()[0]
-        cursor.execute("PRAGMA page_count")
-        pages = cursor.fetchone()[0]
-    # New batches use free pages again: a quarter of the file is what a busy site needs anyway.
-    if free > MOST_PAGES_GIVEN_BACK and free > pages // 4:
-        # In one go it would hold the write lock for long.
-        connection.connection.executescript(f"PRAGMA incremental_vacuum({MOST_PAGES_GIVEN_BACK})")
+    deadline = time.monotonic() + SHRINK_SECONDS
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA freelist_count")
+            free = cursor.fetchone()[0]
+            cursor.execute("PRAGMA page_count")
+            spare = cursor.fetchone()[0] // 20
+        if free <= max(spare, FEWEST_SPARE_PAGES):
+            return
+        some = min(PAGES_GIVEN_BACK, free - spare)
+        connection.connection.executescript(f"PRAGMA incremental_vacuum({some})")
 
 
 def waiting_sources() -> list[str]:
@@ -122,42 +132,79 @@ def prepare(source: str) -> tuple[Plan | None, int]:
             return None, 0
         plan = Plan(source, ids)
         tails = read_tails(cursor, source)
+    together: dict[tuple[int, bytes, bytes], list[tuple[str, Points]]] = defaultdict(list)
     for (key, branch), parts in found.items():
         new = join(parts)
         info = figures.of_points(key, branch, new)
         plan.infos[key] = figures.join(plan.infos[key], info) if key in plan.infos else info
-        plan_chunks(plan, key, branch, new, tails.get((key, branch)))
+        new = with_tail(plan, key, new, tails.get((key, branch)))
+        together[branch, new.steps.tobytes(), new.times.tobytes()].append((key, new))
+    for (branch, _, _), keys in together.items():
+        plan_chunks(plan, branch, keys)
     return plan, count
 
 
-def read_tails(cursor: Any, source: str) -> dict[tuple[str, int], tuple[int, bytes]]:
-    """The newest chunk of each (key, branch) that is not full yet: (id, columns)."""
+class Tail(NamedTuple):
+    """The newest chunk of a key on a branch, which is not full yet."""
+
+    id: int
+    columns: bytes
+    axis: tuple[Any, Any] | None
+
+
+def read_tails(cursor: Any, source: str) -> dict[tuple[str, int], Tail]:
     cursor.execute(
         "SELECT k.key, c.branch, c.id, c.columns FROM monitoring_serieschunk c "
         "JOIN monitoring_serieskey k ON k.id = c.series_id "
-        "WHERE k.source = %s AND c.points < %s ORDER BY c.id",
+        "WHERE k.source = %s AND c.points < %s AND length(c.columns) > 0 ORDER BY c.id",
         [source, CHUNK_POINTS],
     )
-    return {(key, branch): (number, bytes(columns)) for key, branch, number, columns in cursor.fetchall()}
+    found = {(key, branch): (number, bytes(columns)) for key, branch, number, columns in cursor.fetchall()}
+    known = axes.load(columns for _, columns in found.values())
+    return {
+        place: Tail(number, columns, axes.of(columns, known)) for place, (number, columns) in found.items()
+    }
 
 
-def plan_chunks(plan: Plan, key: str, branch: int, new: Points, tail: tuple[int, bytes] | None) -> None:
-    if tail is not None:
-        try:
-            new = join([Points(*chunks.decode(tail[1])), new])
-            plan.replaced.append(tail[0])
-        except chunks.TornChunk as error:
-            # Left for `manage.py series check`; what is new goes into a chunk of its own.
-            logger.error("chunk %d of %s %r is torn: %s", tail[0], plan.source, key, error)
-    order = np.argsort(new.steps, kind="stable")
-    new = Points(new.steps[order], new.times[order], new.values[order])
-    for first in range(0, new.size, CHUNK_POINTS):
-        part = new.between(first, first + CHUNK_POINTS)
-        plan.chunks.append((key, chunk_row(branch, part)))
+def with_tail(plan: Plan, key: str, new: Points, tail: Tail | None) -> Points:
+    """The points of a tail with the new ones behind them; the tail will be replaced."""
+    if tail is None:
+        return new
+    try:
+        old = Points(*chunks.decode(tail.columns, tail.axis))
+    except chunks.TornChunk as error:
+        # Left for `manage.py series check`; what is new goes into a chunk of its own.
+        logger.error("chunk %d of %s %r is torn: %s", tail.id, plan.source, key, error)
+        return new
+    plan.replaced.append(tail.id)
+    axis = chunks.axis_of(tail.columns)
+    if axis is not None:
+        plan.released[axis] += 1
+    return join([old, new])
 
 
-def chunk_row(branch: int, part: Points) -> tuple[Any, ...]:
-    """A chunk's columns in the table, from branch to rollups."""
+def plan_chunks(plan: Plan, branch: int, keys: list[tuple[str, Points]]) -> None:
+    """Chunks of keys that have the same steps and times."""
+    steps = keys[0][1].steps
+    order = None if rollups.rising(steps) else np.argsort(steps, kind="stable")
+    for first in range(0, len(steps), CHUNK_POINTS):
+        axis = None
+        for key, points in keys:
+            whole = points if order is None else points.at(order)
+            part = whole.between(first, first + CHUNK_POINTS)
+            if len(keys) == 1:
+                columns = chunks.encode(*part)
+            else:
+                if axis is None:
+                    axis = len(plan.axes)
+                    plan.axes.append(chunks.encode_axis(part.steps, part.times))
+                plan.users[axis] += 1
+                columns = chunks.encode_values(part.values, axis)
+            plan.chunks.append((key, chunk_row(branch, part, columns)))
+
+
+def chunk_row(branch: int, part: Points, columns: bytes) -> tuple[Any, ...]:
+    """A chunk's columns in the table from branch on, then its roll-ups; the points are in order of step."""
     return (
         branch,
         int(part.steps[0]),
@@ -165,8 +212,8 @@ def chunk_row(branch: int, part: Points) -> tuple[Any, ...]:
         float(part.times.min()),
         float(part.times.max()),
         part.size,
-        chunks.encode(*part),
-        rollups.encode(rollups.levels_of(*part)),
+        columns,
+        levels.encode(rollups.levels_of(*part)),
     )
 
 
@@ -176,12 +223,33 @@ def commit(plan: Plan) -> None:
         lock_source(cursor, connections[alias].vendor, plan.source)
         remove(cursor, "monitoring_seriesbatch", plan.batches)
         remove(cursor, "monitoring_serieschunk", plan.replaced)
+        cursor.executemany("DELETE FROM monitoring_seriesrollup WHERE id = %s", [(n,) for n in plan.replaced])
+        axes.release(cursor, plan.released)
         ids = series_ids(cursor, connections[alias].vendor, plan)
-        cursor.executemany(
+        numbers = [axes.store(cursor, plan.source, body, plan.users[at]) for at, body in enumerate(plan.axes)]
+        insert_chunks(cursor, [(ids[key], *on_stored_axis(row, numbers)) for key, row in plan.chunks])
+
+
+def insert_chunks(cursor: Any, rows: list[tuple[Any, ...]]) -> None:
+    """rows: id of the series, then what `chunk_row` gives."""
+    rolled = []
+    for *row, rollup in rows:
+        cursor.execute(
             "INSERT INTO monitoring_serieschunk (series_id, branch, first_step, last_step, first_time, last_time, "
-            "points, columns, rollups) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [(ids[key], *row) for key, row in plan.chunks],
+            "points, columns) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            row,
         )
+        number = cursor.fetchone()[0]
+        if rollup:
+            rolled.append((number, rollup))
+    cursor.executemany("INSERT INTO monitoring_seriesrollup (id, body) VALUES (%s, %s)", rolled)
+
+
+def on_stored_axis(row: tuple[Any, ...], numbers: list[int]) -> tuple[Any, ...]:
+    axis = chunks.axis_of(row[COLUMNS_AT])
+    if axis is None:
+        return row
+    return (*row[:COLUMNS_AT], chunks.on_axis(row[COLUMNS_AT], numbers[axis]), *row[COLUMNS_AT + 1 :])
 
 
 def remove(cursor: Any, table: str, ids: list[int]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections, transaction
 
-from . import chunks, figures, rollups
+from . import axes, chunks, figures, levels, rollups
 from .batches import Points
 from .figures import KeyInfo
 
@@ -42,9 +42,13 @@ def check_key(series: int, source: str, key: str, known: Any, repair: bool) -> I
     old = figures.from_json(key, known if isinstance(known, dict) else json.loads(known))
     total: KeyInfo | None = None
     torn = False
+    known_axes: dict[int, axes.Axis] = {}
     for number, branch, count, columns, rolled in chunks_of(series):
+        axis = chunks.axis_of(columns)
+        if axis is not None and axis not in known_axes:
+            known_axes = axes.fetch({axis})  # the last one alone: a series may be larger than memory
         try:
-            points = Points(*chunks.decode(columns))
+            points = Points(*chunks.decode(columns, axes.of(columns, known_axes)))
         except chunks.TornChunk as error:
             torn = True
             yield Problem(source, key, number, f"columns: {error}")
@@ -53,11 +57,16 @@ def check_key(series: int, source: str, key: str, known: Any, repair: bool) -> I
             yield Problem(source, key, number, f"{points.size} points; its row says {count}")
         info = figures.of_points(key, branch, points)
         total = info if total is None else figures.join(total, info)
-        wanted = rollups.encode(rollups.levels_of(*points))
-        if wanted != rolled:
+        fault = fault_of_rollups(rolled, points)
+        if fault:
             if repair:
-                run("UPDATE monitoring_serieschunk SET rollups = %s WHERE id = %s", [wanted, number])
-            yield Problem(source, key, number, "roll-ups differ from the points", repair)
+                wanted = levels.encode(rollups.levels_of(*points))
+                run(
+                    "INSERT INTO monitoring_seriesrollup (id, body) VALUES (%s, %s) "
+                    "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                    [number, wanted],
+                )
+            yield Problem(source, key, number, fault, repair)
     if total is not None and not torn and total.points != old.points:
         if repair:
             run(
@@ -69,6 +78,23 @@ def check_key(series: int, source: str, key: str, known: Any, repair: bool) -> I
         )
 
 
+def fault_of_rollups(rolled: bytes, points: Points) -> str:
+    """What is wrong with a chunk's roll-ups, in words; empty for nothing.
+
+    Which levels there are is not judged: older chunks have finer ones.
+    """
+    try:
+        stored = [levels.decode(rolled, offset) for _, offset in levels.widths(rolled)]
+    except chunks.TornChunk as error:
+        return f"roll-ups: {error}"
+    if not stored and rollups.levels_of(*points):
+        return "its roll-ups are missing"
+    for rows in stored:
+        if not rollups.agree(rows, rollups.of_points(*points, rows.k)):
+            return f"roll-ups of 2^{rows.k} steps differ from the points"
+    return ""
+
+
 def chunks_of(series: int) -> Iterator[tuple[int, int, int, bytes, bytes]]:
     """(id, branch, points, columns, rollups), one at a time: a series may be larger than memory."""
     with connections[settings.SERIES_DATABASE].cursor() as cursor:
@@ -76,11 +102,13 @@ def chunks_of(series: int) -> Iterator[tuple[int, int, int, bytes, bytes]]:
         ids = [row[0] for row in cursor.fetchall()]
         for number in ids:
             cursor.execute(
-                "SELECT branch, points, columns, rollups FROM monitoring_serieschunk WHERE id = %s", [number]
+                "SELECT c.branch, c.points, c.columns, r.body FROM monitoring_serieschunk c "
+                "LEFT JOIN monitoring_seriesrollup r ON r.id = c.id WHERE c.id = %s",
+                [number],
             )
             row = cursor.fetchone()
             if row is not None:
-                yield number, row[0], row[1], bytes(row[2]), bytes(row[3])
+                yield number, row[0], row[1], bytes(row[2]), bytes(row[3] or b"")
 
 
 def run(sql: str, parameters: list[Any]) -> None:

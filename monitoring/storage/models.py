@@ -2,7 +2,15 @@
 
 from django.db import models
 
-__all__ = ["LogChunk", "SeriesBatch", "SeriesChunk", "SeriesKey", "SeriesSession"]
+__all__ = [
+    "LogChunk",
+    "SeriesAxis",
+    "SeriesBatch",
+    "SeriesChunk",
+    "SeriesKey",
+    "SeriesRollup",
+    "SeriesSession",
+]
 
 
 class SeriesSession(models.Model):
@@ -42,8 +50,22 @@ class SeriesKey(models.Model):
         constraints = [models.UniqueConstraint(fields=["source", "key"], name="one_key_per_source")]
 
 
+class SeriesAxis(models.Model):
+    """Steps and times that chunks of several keys share; the chunks name it in their bytes (see `chunks`).
+
+    users: how many chunks do; the transaction that takes the last one away removes the axis.
+    """
+
+    source = models.CharField(max_length=200, db_index=True)
+    users = models.IntegerField()
+    body = models.BinaryField()
+
+
 class SeriesChunk(models.Model):
-    """Compressed columns of one key over a range of steps, with their roll-ups."""
+    """Compressed columns of one key over a range of steps.
+
+    Its bytes come last: to read what lies behind them, SQLite walks through all their pages.
+    """
 
     series = models.ForeignKey(SeriesKey, on_delete=models.CASCADE, related_name="chunks")
     branch = models.IntegerField(default=0)
@@ -53,10 +75,16 @@ class SeriesChunk(models.Model):
     last_time = models.FloatField()
     points = models.IntegerField()
     columns = models.BinaryField()
-    rollups = models.BinaryField()
 
     class Meta:
         indexes = [models.Index(fields=["series", "branch", "first_step"], name="chunk_by_step")]
+
+
+class SeriesRollup(models.Model):
+    """The roll-ups of the chunk with this id: apart, because a chart reads them and not the points."""
+
+    id = models.BigAutoField(primary_key=True)
+    body = models.BinaryField()
 
 
 class LogChunk(models.Model):

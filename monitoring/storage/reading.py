@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from django.conf import settings
 from django.db import connections
 
-from . import chunks, rollups
+from . import axes, chunks, levels, rollups
 from .batches import Points, join, unpack
 from .chunks import TornChunk
 from .rollups import Rows
@@ -33,10 +33,14 @@ class ChunkHead:
 
 @dataclass
 class Line:
-    """One key on one branch: chunks by first step, and waiting points in order of arrival."""
+    """One key on one branch: chunks by first step, and waiting points in order of arrival.
+
+    known_axes: those decoded so far, common to all lines of a read.
+    """
 
     heads: list[ChunkHead] = field(default_factory=list)
     waiting: Points | None = None
+    known_axes: dict[int, axes.Axis] = field(default_factory=dict)
 
     def step_range(self) -> tuple[int, int]:
         lows = [head.first_step for head in self.heads]
@@ -59,7 +63,8 @@ def lines_of(source: str, keys: Sequence[str]) -> dict[str, dict[int, Line]]:
 
     Call it, and what reads the lines' points, inside one `snapshot`.
     """
-    found: dict[str, dict[int, Line]] = defaultdict(lambda: defaultdict(Line))
+    shared: dict[int, axes.Axis] = {}
+    found: dict[str, dict[int, Line]] = defaultdict(lambda: defaultdict(lambda: Line(known_axes=shared)))
     wanted = frozenset(keys)
     if not wanted:
         return {}
@@ -86,15 +91,15 @@ def lines_of(source: str, keys: Sequence[str]) -> dict[str, dict[int, Line]]:
     return {key: dict(branches) for key, branches in found.items()}
 
 
-def blobs(heads: Sequence[ChunkHead], column: str) -> dict[int, bytes]:
-    """{chunk id: bytes} of "columns" or "rollups", a few hundred a query."""
+def blobs(heads: Sequence[ChunkHead], table: str, column: str) -> dict[int, bytes]:
+    """{chunk id: bytes} of the chunks' columns or of their roll-ups, a few hundred a query."""
     found: dict[int, bytes] = {}
     ids = [head.id for head in heads]
     with connections[settings.SERIES_DATABASE].cursor() as cursor:
         for first in range(0, len(ids), 500):
             some = ids[first : first + 500]
             marks = ", ".join(["%s"] * len(some))
-            cursor.execute(f"SELECT id, {column} FROM monitoring_serieschunk WHERE id IN ({marks})", some)  # noqa: S608
+            cursor.execute(f"SELECT id, {column} FROM {table} WHERE id IN ({marks})", some)  # noqa: S608
             found |= {number: bytes(blob) for number, blob in cursor.fetchall()}
     return found
 
@@ -102,15 +107,27 @@ def blobs(heads: Sequence[ChunkHead], column: str) -> dict[int, bytes]:
 def exact_points(line: Line, start: int = 0, end: int = BIGGEST_STEP) -> Points:
     """The points of a line with start <= step <= end, by chunk and then by arrival. A torn chunk is left out."""
     heads = [head for head in line.heads if head.first_step <= end and head.last_step >= start]
-    found = blobs(heads, "columns")
-    parts = []
-    for head in heads:
-        points = decoded(head, found.get(head.id))
-        if points is not None:
-            parts.append(within(points, start, end, head.first_step, head.last_step))
+    parts = [
+        within(points, start, end, head.first_step, head.last_step) for head, points in points_of(line, heads)
+    ]
     if line.waiting is not None:
         parts.append(within(line.waiting, start, end, -1, BIGGEST_STEP + 1))
     return join(parts)
+
+
+def points_of(line: Line, heads: Sequence[ChunkHead]) -> Iterator[tuple[ChunkHead, Points]]:
+    """The points of some of a line's chunks; a torn one is left out and said in the log."""
+    found = blobs(heads, "monitoring_serieschunk", "columns")
+    needed = {number for blob in found.values() if (number := chunks.axis_of(blob)) is not None}
+    line.known_axes.update(axes.fetch(needed - line.known_axes.keys()))
+    for head in heads:
+        blob = found.get(head.id)
+        if not blob:
+            continue
+        try:
+            yield head, Points(*chunks.decode(blob, axes.of(blob, line.known_axes)))
+        except TornChunk as error:
+            logger.error("chunk %d cannot be read: %s; run manage.py series check", head.id, error)
 
 
 def within(points: Points, start: int, end: int, first: int, last: int) -> Points:
@@ -120,21 +137,11 @@ def within(points: Points, start: int, end: int, first: int, last: int) -> Point
     return Points(points.steps[mask], points.times[mask], points.values[mask])
 
 
-def decoded(head: ChunkHead, blob: bytes | None) -> Points | None:
-    if blob is None:
-        return None
-    try:
-        return Points(*chunks.decode(blob))
-    except TornChunk as error:
-        logger.error("chunk %d cannot be read: %s; run manage.py series check", head.id, error)
-        return None
-
-
 def bucket_rows(line: Line, k: int, start: int = 0, end: int = BIGGEST_STEP) -> Rows:
     """Buckets of 2^k steps that overlap start..end, from roll-ups where they are fine enough."""
     first, last = (start >> k) << k, ((end >> k) << k) + (1 << k) - 1
     heads = [head for head in line.heads if head.first_step <= last and head.last_step >= first]
-    rolled = blobs(heads, "rollups")
+    rolled = blobs(heads, "monitoring_seriesrollup", "body")
     parts: list[Rows] = []
     fine: list[ChunkHead] = []
     for head in heads:
@@ -142,12 +149,8 @@ def bucket_rows(line: Line, k: int, start: int = 0, end: int = BIGGEST_STEP) -> 
         if rows is None:
             fine.append(head)
         else:
-            parts.append(rollups.widen(rows, k))
-    found = blobs(fine, "columns")
-    for head in fine:
-        points = decoded(head, found.get(head.id))
-        if points is not None:
-            parts.append(rollups.of_points(*points, k))
+            parts.append(rows)
+    parts += [rollups.of_points(*points, k) for _, points in points_of(line, fine)]
     if line.waiting is not None:
         parts.append(rollups.of_points(*line.waiting, k))
     rows = rollups.merge(parts, k)
@@ -159,7 +162,7 @@ def level_of(head: ChunkHead, blob: bytes | None, k: int) -> Rows | None:
     if not blob:
         return None
     try:
-        return rollups.best_level(blob, k)
+        return levels.best(blob, k)
     except TornChunk as error:
         logger.error("roll-ups of chunk %d cannot be read: %s; run manage.py series check", head.id, error)
         return None
@@ -178,7 +181,7 @@ def steps_within_times(lines: dict[int, Line], start: float, end: float) -> tupl
     ranges: list[Any] = []
     for line in lines.values():
         heads = [head for head in line.heads if head.first_time <= end and head.last_time >= start]
-        inside = Line(heads, line.waiting)
+        inside = Line(heads, line.waiting, line.known_axes)
         if not heads and line.waiting is None:
             continue
         points = exact_points(inside) if sum(head.points for head in heads) <= 200_000 else None

@@ -2,7 +2,9 @@
 
 from django.conf import settings
 
-SERIES_MODELS = {"logchunk", "seriesbatch", "serieschunk", "serieskey", "seriessession"}
+SERIES_MODELS = {
+    "logchunk", "seriesaxis", "seriesbatch", "serieschunk", "serieskey", "seriesrollup", "seriessession",
+}  # fmt: skip
 
 
 def is_series(app_label: str, model_name: str | None) -> bool:

@@ -15,13 +15,14 @@ import numpy as np
 from django.conf import settings
 from django.db import connections, transaction
 
-from . import buckets, figures, reading
+from . import axes, buckets, figures, reading
 from .batches import Floats, Ints, Points, join, unpack
 from .buckets import Buckets
 from .chunks import TornChunk, decode
 from .compact import compact
 from .figures import KeyInfo
 from .integrity import Problem, check
+from .router import SERIES_MODELS
 from .snapshot import snapshot
 from .writer import GapError, append, last_seq, lock_source, stop_writer, writer
 
@@ -235,11 +236,13 @@ def tail(
             "WHERE place <= 2 ORDER BY last_step",
             [*sources, *wanted],
         )
-        for source, key, branch, columns in cursor.fetchall():
-            try:
-                parts[source, key].append((branch, Points(*decode(bytes(columns)))))
-            except TornChunk:
-                continue
+        newest_chunks = [(*place, bytes(columns)) for *place, columns in cursor.fetchall()]
+        known = axes.load(columns for *_, columns in newest_chunks)
+    for source, key, branch, columns in newest_chunks:
+        try:
+            parts[source, key].append((branch, Points(*decode(columns, axes.of(columns, known)))))
+        except TornChunk:
+            continue
     for source, branch, body in waiting:
         for key, points in unpack(bytes(body), wanted):
             parts[source, key].append((branch, points))
@@ -260,12 +263,14 @@ def delete(source: str) -> None:
     alias = settings.SERIES_DATABASE
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         lock_source(cursor, connections[alias].vendor, source)
+        series_of = "series_id IN (SELECT id FROM monitoring_serieskey WHERE source = %s)"
         cursor.execute(
-            "DELETE FROM monitoring_serieschunk WHERE series_id IN "
-            "(SELECT id FROM monitoring_serieskey WHERE source = %s)",
+            "DELETE FROM monitoring_seriesrollup WHERE id IN "  # noqa: S608
+            f"(SELECT id FROM monitoring_serieschunk WHERE {series_of})",
             [source],
         )
-        for table in ("serieskey", "seriesbatch", "seriessession", "logchunk"):
+        cursor.execute(f"DELETE FROM monitoring_serieschunk WHERE {series_of}", [source])  # noqa: S608
+        for table in ("serieskey", "seriesaxis", "seriesbatch", "seriessession", "logchunk"):
             cursor.execute(f"DELETE FROM monitoring_{table} WHERE source = %s", [source])  # noqa: S608
     if connections[alias].vendor == "sqlite" and not connections[alias].in_atomic_block:
         # A cursor's `execute` takes one step of it, which frees one page; a script is run to its end.
@@ -289,13 +294,13 @@ def stats() -> dict[str, int]:
             "waiting_batches": one("SELECT COUNT(*) FROM monitoring_seriesbatch"),
         }
         if connection.vendor == "sqlite":
+            # The file itself shrinks and grows only when the log is folded in.
+            found["bytes"] = one("PRAGMA page_count") * one("PRAGMA page_size")
             path = Path(str(connection.settings_dict["NAME"]))
-            found["bytes"] = size_of(path)
             found["wal_bytes"] = size_of(path.with_name(path.name + "-wal"))
         else:
-            tables = ("seriesbatch", "serieschunk", "serieskey", "seriessession", "logchunk")
             found["bytes"] = sum(
-                one(f"SELECT pg_total_relation_size('monitoring_{name}')") for name in tables
+                one(f"SELECT pg_total_relation_size('monitoring_{name}')") for name in sorted(SERIES_MODELS)
             )
             found["wal_bytes"] = 0
     return found

@@ -16,7 +16,7 @@ from django.db import connection, connections
 
 from monitoring.storage import compact as compaction
 from monitoring.storage import logs, series
-from monitoring.storage.models import LogChunk, SeriesBatch, SeriesChunk
+from monitoring.storage.models import LogChunk, SeriesBatch, SeriesChunk, SeriesRollup
 from monitoring.storage.writer import SeriesWriter, WriterStopped, item_of, store
 from scaleweb_sdk.protocol import Batch, LogLine
 from tests.storage.test_store import line
@@ -39,10 +39,13 @@ def test_a_torn_chunk_is_found_left_out_and_the_rest_is_read(column):
         series.append(source, "a" * 32, [line(range(1000), range(1000))])
         series.compact(source=source)
     chunk = SeriesChunk.objects.get(series__source="run:x")
-    torn = bytearray(bytes(getattr(chunk, column)))
+    row, field = (
+        (chunk, "columns") if column == "columns" else (SeriesRollup.objects.get(pk=chunk.pk), "body")
+    )
+    torn = bytearray(bytes(getattr(row, field)))
     torn[len(torn) // 2] ^= 0xFF
-    setattr(chunk, column, bytes(torn))
-    chunk.save()
+    setattr(row, field, bytes(torn))
+    row.save()
     series.append("run:x", "a" * 32, [line(range(1000, 1100), range(100), seq=2)])
     (problem,) = [found for found in series.check() if found.chunk]
     assert (problem.source, problem.key, problem.chunk) == ("run:x", "loss", chunk.pk)
