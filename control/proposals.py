@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from .estimators.median import median
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -75,10 +78,10 @@ class Window:
     def _from(self, start: int) -> Window:
         return Window(self.steps[start:], self.times[start:], self.values[start:])
 
-    @property
+    @cached_property
     def stride(self) -> int:
         """Steps between two neighbouring points: their median distance, at least 1."""
-        return max(1, int(np.median(np.diff(self.steps)))) if len(self.steps) > 1 else 1
+        return max(1, int(median(np.diff(self.steps)))) if len(self.steps) > 1 else 1
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .estimators.median import median
 from .estimators.trend import MAD_TO_SIGMA, Z90, extend, robust_sigma, robust_trend
 from .proposals import Change, CheckpointView, Floats, TunableView, Window
 
@@ -135,7 +136,7 @@ def forecast(
             nothing = np.empty(0, dtype=np.int64)
             return Forecast(metric, direction, nothing, empty, empty, empty, log=False, broken=True)
         steps = np.asarray([last_step, last_step + horizon_steps], dtype=np.int64)
-        level, spread = float(np.median(tail)), robust_sigma(tail)
+        level, spread = median(tail), robust_sigma(tail)
         ones = np.ones(2)
         positive = bool(tail.min() > 0)
         low = max(level - Z90 * spread, 0.5 * level) if positive else level - Z90 * spread
@@ -246,7 +247,7 @@ def judge(
         sentence = f"{metric} is not a number in {lost} of {len(late)} points after the change."
         return Judgement("worse", sentence, window=span, metric=metric)
     steps, values = late.steps[finite], late.values[finite]
-    measured = float(np.median(values))
+    measured = median(values)
     if len(fixed.steps) == 0:
         sentence = f"{metric} is a number again, {measured:.4g}, where it would have stayed without one."
         return Judgement("better", sentence, measured=measured, window=span, metric=metric)
@@ -269,8 +270,8 @@ def _compare(
     below = float(np.mean(mean - np.interp(at, fixed.steps, to_y(fixed.low))))
     above = float(np.mean(np.interp(at, fixed.steps, to_y(fixed.high)) - mean))
     residuals = to_y(values) - mean
-    difference = float(np.median(residuals))
-    spread = MAD_TO_SIGMA * float(np.median(np.abs(residuals - difference)))
+    difference = median(residuals)
+    spread = MAD_TO_SIGMA * median(np.abs(residuals - difference))
     error = Z90 * 1.2533 * spread / math.sqrt(len(values))
     low, high = -math.hypot(below, error), math.hypot(above, error)
     sign = -1.0 if fixed.direction == "max" else 1.0

@@ -7,6 +7,7 @@ import numpy as np
 
 from control.proposals import Floats, Ints, Window
 
+from .median import median, row_medians
 from .trend import robust_sigma, robust_trend
 
 BLOCK = 10  # points; a level is the median of a block
@@ -86,17 +87,22 @@ def _lowest_level(values: Floats) -> float:
     """The lowest median of three neighbouring blocks, or of all points where there are fewer."""
     medians = _block_medians(values)
     if len(medians) < 3:
-        return float(np.median(values))
+        return median(values)
     return _lowest_of_threes(medians)
 
 
 def _lowest_of_threes(medians: Floats) -> float:
-    return float(np.median(np.lib.stride_tricks.sliding_window_view(medians, 3), axis=1).min())
+    return float(row_medians(threes(medians)).min())
+
+
+def threes(values: Floats) -> Floats:
+    """Each value with the two after it, shape (values - 2, 3)."""
+    return np.stack((values[:-2], values[1:-1], values[2:]), axis=1)
 
 
 def _block_medians(values: Floats) -> Floats:
     whole = len(values) // BLOCK * BLOCK
-    return np.median(values[len(values) - whole :].reshape(-1, BLOCK), axis=1) if whole else np.empty(0)
+    return row_medians(values[len(values) - whole :].reshape(-1, BLOCK)) if whole else np.empty(0)
 
 
 def _find_explosion(
@@ -109,17 +115,16 @@ def _find_explosion(
     y = np.log(values) if positive else values
     medians = _block_medians(y)
     offset = len(y) - len(medians) * BLOCK
-    now = float(np.median(y[-2 * BLOCK :]))
+    now = median(y[-2 * BLOCK :])
 
     found: tuple[Kind, int, float, float] | None = None  # kind, index of onset, healthy level, threshold
     if positive and int(window.steps[0]) <= 5 * window.stride:
         # The lowest of three: with far too high a rate, the second step is in trouble already.
         start = float(y[:3].min())
-        threes = np.lib.stride_tricks.sliding_window_view(y, 3)
         # Two of three points, so that one bad batch is not taken for it, and further than the noise goes.
         scatter = robust_sigma(np.diff(y[-RUIN_POINTS:])) / np.sqrt(2)
         high = start + float(np.log(1.15)) + 3 * scatter
-        shot = np.flatnonzero(np.median(threes, axis=1) > high)
+        shot = np.flatnonzero(row_medians(threes(y)) > high)
         stuck = float(medians[-2:].min()) > start + np.log(0.9) if len(medians) >= 2 else False
         if len(shot) and stuck and len(y) - shot[0] >= RUIN_POINTS:
             first = int(shot[0]) + int(np.argmax(y[shot[0] :] > high))

@@ -5,10 +5,14 @@ ratios, not by amounts), else the metric itself.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from control.proposals import Floats, Ints
+
+from .median import median, row_medians
 
 Z90 = 1.645  # two-sided 90 % of a normal distribution
 MAD_TO_SIGMA = 1.4826
@@ -57,7 +61,7 @@ def robust_sigma(values: Floats) -> float:
     """Standard deviation from the median absolute deviation: half of the points may be wild. 0 for none."""
     if len(values) == 0:
         return 0.0
-    return float(MAD_TO_SIGMA * np.median(np.abs(values - np.median(values))))
+    return float(MAD_TO_SIGMA * median(np.abs(values - median(values))))
 
 
 def binned_medians(steps: Ints, values: Floats, bins: int = BINS) -> tuple[Floats, Floats]:
@@ -71,7 +75,13 @@ def binned_medians(steps: Ints, values: Floats, bins: int = BINS) -> tuple[Float
     offset = count - whole
     step_rows = steps[offset:].reshape(-1, size)
     value_rows = values[offset:].reshape(-1, size)
-    return step_rows.mean(axis=1), np.median(value_rows, axis=1)
+    return step_rows.mean(axis=1), row_medians(value_rows)
+
+
+@cache
+def _pairs(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """All pairs of `count` points; at most BINS different tables are ever asked for."""
+    return np.triu_indices(count, k=1)
 
 
 def robust_trend(steps: Ints, values: Floats) -> Trend:
@@ -86,13 +96,13 @@ def robust_trend(steps: Ints, values: Floats) -> Trend:
         raise ValueError(f"a trend needs 3 points or more, got {len(values)}")
     bin_steps, bin_values = binned_medians(steps, values)
     count = len(bin_values)
-    first, second = np.triu_indices(count, k=1)
+    first, second = _pairs(count)
     slopes = np.sort((bin_values[second] - bin_values[first]) / (bin_steps[second] - bin_steps[first]))
-    slope = float(np.median(slopes))
+    slope = median(slopes)
     spread = Z90 * np.sqrt(count * (count - 1) * (2 * count + 5) / 18)
     low = int(np.clip(np.floor((len(slopes) - spread) / 2), 0, len(slopes) - 1))
     high = int(np.clip(np.ceil((len(slopes) + spread) / 2), 0, len(slopes) - 1))
-    middle = float(np.median(bin_values - slope * bin_steps))
+    middle = median(bin_values - slope * bin_steps)
     residuals = bin_values - middle - slope * bin_steps
     # 1.2533: a median is that much less sure than a mean, for normal noise.
     level_error = Z90 * 1.2533 * robust_sigma(residuals) / np.sqrt(count)
@@ -101,7 +111,7 @@ def robust_trend(steps: Ints, values: Floats) -> Trend:
         slope_low=float(slopes[low]),
         slope_high=float(slopes[high]),
         level=middle + slope * float(steps[-1]),
-        bend=float(np.median(residuals[-max(1, count // 4) :])),
+        bend=median(residuals[-max(1, count // 4) :]),
         level_error=float(level_error),
         noise=robust_sigma(values - middle - slope * steps),
         points=len(values),

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from control.estimators.health import BLOCK, Kind, Limits, Trouble, find_trouble
+from control.estimators.median import median
 from control.proposals import (
     ACTED_STATES,
     Change,
@@ -159,7 +160,7 @@ def remembered(observation: Observation, mine: list[PastDecision], window: Windo
     levels = np.nanmedian(since.last(blocks * BLOCK).values.reshape(blocks, BLOCK), axis=1)
     if not bool((levels > threshold).all()):
         return None
-    level = float(np.median(levels[-2:]))
+    level = median(levels[-2:])
     return Trouble(Kind(known["kind"]), int(onset), int(window.steps[-1]), healthy, level, threshold)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from control.estimators.median import median, row_medians
 from control.estimators.trend import Trend, robust_sigma, robust_trend
 from control.proposals import (
     ACTED_STATES,
@@ -217,9 +218,9 @@ def read(since: Window, whole: Window, window_steps: int, scale: int) -> Reading
 
     trend = robust_trend(recent.steps[good], to_y(recent.values[good]))
     everything: Floats = to_y(finite)
-    start = float(np.median(everything[:5]))
+    start = median(everything[:5])
     blocks = everything[: len(everything) // 20 * 20].reshape(-1, 20)
-    best = float(np.median(blocks, axis=1).min()) if len(blocks) else trend.level
+    best = float(row_medians(blocks).min()) if len(blocks) else trend.level
     return Reading(
         trend=trend,
         progress=-trend.slope * trend.steps,
