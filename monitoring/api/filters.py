@@ -13,7 +13,8 @@ class KnownFilters(DjangoFilterBackend):
 
     def filter_queryset(self, request: Any, queryset: Any, view: Any) -> Any:
         filters = getattr(view, "filterset_class", None)
-        known_query(request, *(filters.base_filters if filters else ()), *PAGE_PARAMETERS)
+        more = getattr(view, "query_parameters", ())  # what it reads itself, without a filter
+        known_query(request, *(filters.base_filters if filters else ()), *more, *PAGE_PARAMETERS)
         return super().filter_queryset(request, queryset, view)
 
 

@@ -74,6 +74,7 @@ class Runs(ProjectScoped, generics.ListCreateAPIView):
     queryset = RUNS
     serializer_class = RunSerializer
     filterset_class = RunFilter
+    query_parameters = ("sort", "where", "column")
     pagination_class = RunPagination
 
     @extend_schema(parameters=LIST_PARAMETERS)

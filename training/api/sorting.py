@@ -15,7 +15,8 @@ from django.db.models.lookups import Exact, GreaterThan, IsNull, LessThan
 from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import replace_query_param
 
-from .pagination import KeySetPagination
+from monitoring.api.pages import KeySetPages
+
 from .run_columns import Column, as_operand, column, moment, plain_text
 
 MAX_CURSOR = 10_000
@@ -114,12 +115,12 @@ class Order:
         return Place(sort, backwards, kind, value, row)
 
 
-class RunPagination(KeySetPagination):
+class RunPagination(KeySetPages):
     """With `?sort=COLUMN` in that order (`-COLUMN`: greatest first), else newest first."""
 
     order: Order | None = None
 
-    def paginate_queryset(self, queryset: QuerySet, request: Any, view: Any = None) -> list[Any] | None:
+    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> Any:
         sort = request.query_params.get("sort", "")
         if not sort:
             return super().paginate_queryset(queryset, request, view)
@@ -159,4 +160,4 @@ class RunPagination(KeySetPagination):
     def link_to(self, key: tuple[Any, ...] | None, backwards: bool) -> str | None:
         if key is None or self.order is None:
             return None
-        return replace_query_param(self.base_url, "cursor", self.order.place_of(key, backwards).text())
+        return replace_query_param(self.base_url or "", "cursor", self.order.place_of(key, backwards).text())
