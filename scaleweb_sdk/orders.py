@@ -48,7 +48,7 @@ class Desk:
     def receive(self, orders: list[Order]) -> None:
         """Keep orders that are new; the server sends all above the last one it knows as applied."""
         for order in sorted(orders, key=lambda each: each.seq):
-            if order.seq > max(self.received_seq, self.applied_seq):
+            if order.seq > self.received_seq:
                 self.received_seq = order.seq
                 self.inbox.append(order)
                 self._arrived.put(None)
@@ -58,9 +58,12 @@ class Desk:
         while True:
             while self.inbox:
                 order = self.inbox.popleft()
-                # A checkpoint that was resumed from may have seen it applied already.
                 if order.seq > self.applied_seq:
                     self._apply(order, step)
+                else:
+                    # The checkpoint that was resumed from holds its effect, but the process that applied it
+                    # died before its answer was sent: without one the command would stay open for ever.
+                    self._answer(order, step, True, "applied before the restart, as the checkpoint says")
             if not self.paused or self.should_stop:
                 return
             try:
@@ -87,6 +90,11 @@ class Desk:
         except Exception as error:  # noqa: BLE001  a user's handler must not end the training
             ok, message = False, plain(error) or type(error).__name__
             logger.warning("scaleweb: %s was refused: %s", order.verb, message)
+        self._answer(order, step, ok, message, old, new)
+
+    def _answer(
+        self, order: Order, step: int, ok: bool, message: str, old: Any = None, new: Any = None
+    ) -> None:
         data = {
             "seq": order.seq,
             "ok": ok,

@@ -229,11 +229,24 @@ def record_outcome(run: Run, rank: int, step: int | None, outcome: dict[str, Any
         ok, message = bool(outcome.get("ok")), text(str(outcome.get("message") or ""), 10_000)
         command.acks[str(rank)] = {"step": step, "ok": ok, "message": message}
         fields = ["acks"]
-        if command.state not in {S.APPLIED, S.REJECTED} and (rank == 0 or not ok):
+        # One that was presumed applied has no time yet: what a process says of it counts for more.
+        decided = command.state in {S.APPLIED, S.REJECTED} and command.applied_at is not None
+        if not decided and (rank == 0 or not ok):
             fields += settle(command, ok, message, step, outcome)
         command.save(update_fields=fields)
         announce(command)
     return command
+
+
+def presume_applied(run: Run, seq: int) -> int:
+    """Close the commands up to `seq` that a process resumed past. Returns how many.
+
+    It says that its state holds their effect, but the process that applied them died before it answered.
+    """
+    with transaction.atomic():
+        Run.objects.select_for_update().filter(pk=run.pk).first()
+        left = Command.objects.filter(run_id=run.pk, state__in=OPEN, seq__lte=seq)
+        return close(left, S.APPLIED, "applied before the process restarted, as its checkpoint says")
 
 
 def settle(command: Command, ok: bool, message: str, step: int | None, outcome: dict[str, Any]) -> list[str]:

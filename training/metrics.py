@@ -10,6 +10,10 @@ REFUSALS = Counter("scaleweb_link_refusals", "Links ended by the server", ["code
 REPEATS = Counter("scaleweb_link_repeated_batches", "Batches that came again and were dropped")
 CLOCKS_BACK = Counter("scaleweb_link_clocks_back", "Times that a sender's clock was seen to run backwards")
 BAD_EVENTS = Counter("scaleweb_link_bad_events", "Events of a process that could not be used", ["kind"])
+FLUSH_SECONDS = Gauge(
+    "scaleweb_link_flush_seconds",
+    "Least interval that senders are asked to keep for load, 0 when there is none",
+)
 ORDERS = Counter("scaleweb_link_orders", "Commands handed to processes")
 COMMIT_SECONDS = Histogram(
     "scaleweb_link_commit_seconds",

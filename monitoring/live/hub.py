@@ -148,7 +148,9 @@ class LiveHub:
                 except (RedisError, OSError) as error:
                     logger.debug("not told who watches: %s", error)
                 try:
-                    await asyncio.wait_for(self.beat.wait(), WATCH_REFRESH_SECONDS)
+                    # Not `wait_for`: before Python 3.12 it may swallow the cancellation that ends this task.
+                    async with asyncio.timeout(WATCH_REFRESH_SECONDS):
+                        await self.beat.wait()
                 except TimeoutError:
                     continue
                 finally:

@@ -14,6 +14,7 @@ from training.commands import (
     expire_open,
     issue,
     orders_after,
+    presume_applied,
     record_outcome,
 )
 from training.models import Checkpoint, Command, CommandState, Run, Tunable
@@ -165,6 +166,23 @@ def test_rank_zero_decides_and_every_rank_is_kept(run):
     assert (
         record_outcome(run, 1, 510, {"seq": 2, "ok": False, "message": "rank 1 is dead"}).state == S.REJECTED
     )
+
+
+def test_what_a_process_resumed_past_is_presumed_applied_until_an_answer_comes(run):
+    for verb in ("pause", "resume", "pause"):
+        issue(run, verb, asked_by="ada")
+    orders_after(run, 0)
+    record_outcome(run, 0, 5, {"seq": 1, "ok": False, "message": "no"})
+    assert presume_applied(run, 2) == 1
+    states = list(Command.objects.order_by("seq").values_list("state", flat=True))
+    assert states == [S.REJECTED, S.APPLIED, S.SENT]
+    presumed = Command.objects.get(seq=2)
+    assert (presumed.applied_step, presumed.applied_at) == (None, None)
+    assert "as its checkpoint says" in presumed.message
+    assert [order.seq for order in orders_after(run, 0)] == [3]
+    # The spool of the process that died is sent after all.
+    told = record_outcome(run, 0, 9, {"seq": 2, "ok": False, "message": "it was too late"})
+    assert (told.state, told.applied_step, told.message) == (S.REJECTED, 9, "it was too late")
 
 
 def test_an_outcome_of_no_known_command_changes_nothing(run):

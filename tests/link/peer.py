@@ -32,12 +32,15 @@ class Peer:
         self.acked = 0
         self.orders = []
         self.hints = []
+        self.patience = PATIENCE_SECONDS
 
     async def send(self, frame) -> None:
         await self.socket.send(frame if isinstance(frame, bytes) else encode(frame))
 
     async def receive(self):
-        frame = decode_down(await asyncio.wait_for(self.socket.recv(), PATIENCE_SECONDS))
+        # Not `wait_for`: before Python 3.12 it may swallow the end of a shorter time limit around it.
+        async with asyncio.timeout(self.patience):
+            frame = decode_down(await self.socket.recv())
         if isinstance(frame, Ack):
             assert frame.seq >= self.acked
             self.acked = frame.seq

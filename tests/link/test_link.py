@@ -386,7 +386,8 @@ async def test_without_a_broker_points_are_stored_and_commands_arrive_by_the_pol
                 # A wake-up soon after an outage is not even tried: ask again until one is.
                 await db(issue, run, "resume", asked_by="ada")
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(peer.expect(Orders), 0.5)
+                    async with asyncio.timeout(0.5):
+                        await peer.expect(Orders)
     assert [order.seq for order in peer.orders] == list(range(1, len(peer.orders) + 1))
     assert await db(stored, run.source) == [(1, 1.0), (2, 2.0)]
 

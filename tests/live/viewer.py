@@ -17,7 +17,8 @@ class Browser:
         await self.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
 
     async def receive(self, timeout: float = PATIENCE_SECONDS):
-        return json.loads(await asyncio.wait_for(self.socket.recv(), timeout))
+        async with asyncio.timeout(timeout):
+            return json.loads(await self.socket.recv())
 
     async def expect(self, kind: str):
         while (frame := await self.receive())["type"] != kind:

@@ -13,7 +13,7 @@ from monitoring.live.publish import publish_change
 from monitoring.plain import NotPlain, plain
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Hello
-from training import states
+from training import commands, states
 from training.models import ApiToken, Attempt, JobState, Run, RunEvent, TokenKind
 from training.states import ENDED, RunState
 
@@ -55,8 +55,13 @@ def find_token(plain_token: str) -> ApiToken:
             "send Authorization: Bearer sw_run_…",
             final=True,
         )
-    token.note_use()
     return token
+
+
+def note_use(token: int) -> None:
+    found = ApiToken.objects.filter(pk=token).first()
+    if found is not None:
+        found.note_use()
 
 
 def identify(token: ApiToken, hello: Hello) -> Identity:
@@ -84,6 +89,7 @@ def enter(identity: Identity, hello: Hello) -> Admission:
     if identity.run is None:
         if abs(skew) > SKEW_SECONDS:
             logger.warning("the clock of %s is %+.0f s off ours; its points are kept", identity.source, -skew)
+        note_use(identity.token)
         return Admission(last_seq, branch=0)
     with transaction.atomic():
         run = Run.objects.select_for_update().filter(pk=identity.run).first()
@@ -99,7 +105,11 @@ def enter(identity: Identity, hello: Hello) -> Admission:
             newcomer = run.process.get("session") != hello.session
             tell_of_process(run, hello)
             revive(run, hello, attempt, newcomer)
+            if newcomer and hello.applied_seq:
+                commands.presume_applied(run, hello.applied_seq)
         Run.objects.filter(pk=run.pk).update(last_seen_at=timezone.now())
+        # In the same commit: 500 that come at once wait for 500 commits, not for a thousand.
+        note_use(identity.token)
     return Admission(
         last_seq,
         branch=max((entry.get("index", 0) for entry in run.branches), default=0),

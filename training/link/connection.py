@@ -8,6 +8,7 @@ import asyncio
 import concurrent.futures
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,9 @@ class Connection:
         self.in_flight: asyncio.Queue[tuple[Batch, frames.Points, int, float, concurrent.futures.Future[int]]]
         self.in_flight = asyncio.Queue(BATCHES_IN_FLIGHT)
         self.bytes = 0
+        self.arrivals: deque[float] = deque()  # of the batches taken in and not committed, oldest first
+        self.welcomed = False
+        self.hinted = 0.0
         self.room = asyncio.Event()
         self.wake = asyncio.Event()
         self.sent_seq = 0
@@ -99,7 +103,9 @@ class Connection:
         # The first frame is on its way: a refusal before it came would close the connection under its sender,
         # who then may find it closed before reading why.
         try:
-            raw = await asyncio.wait_for(self.read_frame(), HELLO_SECONDS)
+            # Not `wait_for`, here and elsewhere: before Python 3.12 it may swallow a cancellation.
+            async with asyncio.timeout(HELLO_SECONDS):
+                raw = await self.read_frame()
         except TimeoutError:
             raise frames.bad(f"no hello within {HELLO_SECONDS} s") from None
         found = await self.hub.threads.run(admission.find_token, token)
@@ -121,6 +127,7 @@ class Connection:
                 )
                 self.keys.update(self.hub.figures.begin(figures).summary)
             await self.send(Welcome(entered.last_seq, entered.branch, time.time()))
+            self.welcomed = True
             await self.hint()
         except BaseException:
             self.hub.leave(self)
@@ -179,6 +186,7 @@ class Connection:
                 raise Refused(
                     "gap", f"batch {batch.seq} came after {self.last_taken}; send from {self.last_taken + 1}"
                 )
+            self.arrivals.append(arrived)
             if batch.events:
                 await self.apply_events(batch.seq, batch.events)
             await self.look_at_clock(points)
@@ -249,6 +257,7 @@ class Connection:
                     await self.hub.flush_figures()
                 await self.tell(Ack(batch.seq))
             finally:
+                self.arrivals.popleft()
                 self.in_flight.task_done()
             self.bytes -= size
             self.room.set()
@@ -258,6 +267,7 @@ class Connection:
         metrics.POINTS.inc(points.count)
         metrics.LINES.inc(points.lines)
         metrics.COMMIT_SECONDS.observe(seconds)
+        self.hub.pressure.note(seconds)
         if self.identity.run is not None and points.count:
             self.hub.figures.add(self.identity.run, batch.branch, points)
         if self.source not in self.hub.watched:
@@ -282,8 +292,17 @@ class Connection:
                 await self.tell(Orders(orders))
 
     async def hint(self) -> None:
-        watched = self.source in self.hub.watched
-        await self.tell(Hint(WATCHED_FLUSH_SECONDS if watched else IDLE_FLUSH_SECONDS))
+        """Tell how often to flush, where that is not what was told last."""
+        wanted = WATCHED_FLUSH_SECONDS if self.source in self.hub.watched else IDLE_FLUSH_SECONDS
+        seconds = max(wanted, self.hub.pressure.flush_seconds)
+        if self.welcomed and seconds != self.hinted:
+            self.hinted = seconds
+            await self.tell(Hint(seconds))
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long its oldest batch waits to be committed."""
+        return time.monotonic() - self.arrivals[0] if self.arrivals else 0.0
 
     def end(self, refused: Refused) -> None:
         """Ask the connection to end, from outside."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -20,6 +21,7 @@ from training.states import RunState
 
 from .connection import Connection
 from .figures import Figures, write
+from .pressure import Pressure
 from .refusal import Refused
 from .threads import OrmThreads
 
@@ -56,6 +58,9 @@ class LinkHub:
         self.watched: set[str] = set()
         self.threads = OrmThreads()
         self.figures = Figures()
+        self.pressure = Pressure()
+        self.newcomers: set[str] = set()  # sources of which it is not known yet who watches
+        self.arrived = asyncio.Event()
         self.outbox = Outbox()
         self.tasks: list[asyncio.Task[None]] = []
         self.hinting: set[asyncio.Task[None]] = set()
@@ -70,6 +75,7 @@ class LinkHub:
             background(self.outbox.run(), "link outbox"),
             background(self.poll(), "link poll"),
             background(self.keep_figures(), "link figures"),
+            background(self.look_after_newcomers(), "link newcomers"),
         ]
 
     async def stop(self) -> None:
@@ -100,13 +106,16 @@ class LinkHub:
             older.end(Refused("busy", "another connection took this one's place"))
             try:
                 # Its batches in flight must be counted before the newcomer is told where to go on.
-                await asyncio.wait_for(older.finished.wait(), TAKEOVER_SECONDS)
+                async with asyncio.timeout(TAKEOVER_SECONDS):
+                    await older.finished.wait()
             except TimeoutError:
                 self.leave(older)
         self.claims[place] = connection
         self.connections.setdefault(connection.source, set()).add(connection)
         metrics.CONNECTIONS.labels(connection.hello.role).inc()
-        await self.look_who_watches([connection.source])
+        # Not waited for: 500 that come at once are one question to the broker, and none waits for a dead one.
+        self.newcomers.add(connection.source)
+        self.arrived.set()
 
     def leave(self, connection: Connection) -> None:
         there = self.connections.get(connection.source)
@@ -140,11 +149,21 @@ class LinkHub:
         now = {source for source in now if source in self.connections} - self.watched
         no_longer = no_longer & self.watched
         self.watched = (self.watched | now) - no_longer
-        for source in now | no_longer:
+        self.hint(now | no_longer)
+
+    def hint(self, sources: Iterable[str]) -> None:
+        for source in sources:
             for connection in self.connections.get(source, ()):
                 task = asyncio.create_task(connection.hint())
                 self.hinting.add(task)
                 task.add_done_callback(self.hinting.discard)
+
+    async def look_after_newcomers(self) -> None:
+        while True:
+            await self.arrived.wait()
+            self.arrived.clear()
+            newcomers, self.newcomers = self.newcomers, set()
+            await self.look_who_watches([source for source in newcomers if source in self.connections])
 
     async def look_who_watches(self, sources: list[str]) -> None:
         """Ask the broker which of these have viewers; without a broker nothing changes."""
@@ -203,6 +222,10 @@ class LinkHub:
         while True:
             await asyncio.sleep(FIGURES_SECONDS)
             await self.flush_figures()
+            waiting = [each.waiting_seconds for there in self.connections.values() for each in there]
+            if self.pressure.look(max(waiting, default=0.0)):
+                logger.info("senders are asked to flush every %.2f s at most", self.pressure.flush_seconds)
+                self.hint(self.connections)
 
     async def flush_figures(self) -> None:
         changed = self.figures.take()
