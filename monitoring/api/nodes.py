@@ -77,6 +77,8 @@ class Nodes(generics.ListAPIView):
 
 
 class NodeDetail(generics.RetrieveAPIView):
+    """One node, with its devices and latest readings."""
+
     permission_classes = [SiteAdmin]
     queryset = NODES
     serializer_class = NodeSerializer

@@ -308,6 +308,8 @@ def test_an_experiment_is_made_found_changed_and_archived(operator, project):
     [
         ({"goal_target": "high"}, "goal_target"),
         ({"goal_target": True}, "goal_target"),
+        ({"goal_target": 0.9}, "goal_target"),  # of which metric?
+        ({"goal_target": 0.9, "goal_metric": ""}, "goal_target"),
         ({"goal_direction": "up"}, "goal_direction"),
         ({"goal_metric": "x" * 301}, "goal_metric"),
         ({"budget_device_hours": -1}, "budget_device_hours"),

@@ -83,6 +83,8 @@ class ExperimentSerializer(StrictModelSerializer):
             project = data["project"]
             access.check(self.context["request"].user, project, Role.OPERATOR)
             data.setdefault("slug", free_slug(project, data["name"]))
+        has = lambda name: data.get(name, getattr(self.instance, name, None))  # noqa: E731
+        Experiment(goal_metric=has("goal_metric") or "", goal_target=has("goal_target")).clean()
         same = Experiment.objects.filter(project=project, slug=data.get("slug", ""))
         if same.exclude(pk=getattr(self.instance, "pk", None)).exists():
             raise ValidationError({"slug": [f"The project has an experiment {data['slug']} already."]})
@@ -121,6 +123,8 @@ EXPERIMENTS = Experiment.objects.select_related("project", "created_by", "contro
 
 
 class Experiments(ProjectScoped, generics.ListCreateAPIView):
+    """Experiments of your projects, newest first: a question, its goal and budget, its runs by state."""
+
     queryset = EXPERIMENTS
     serializer_class = ExperimentSerializer
     filterset_class = ExperimentFilter
@@ -138,7 +142,10 @@ class Experiments(ProjectScoped, generics.ListCreateAPIView):
 
 
 class ExperimentDetail(ProjectScoped, generics.RetrieveUpdateDestroyAPIView):
-    """Deleting an experiment deletes its runs and their series; it is refused while one of them is live."""
+    """One experiment. It stays in its project, and a target needs a metric.
+
+    Deleting an experiment deletes its runs and their series; it is refused while one of them is live.
+    """
 
     queryset = EXPERIMENTS
     serializer_class = ExperimentSerializer

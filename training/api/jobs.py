@@ -103,6 +103,8 @@ class JobFilter(django_filters.FilterSet):
 
 
 class Jobs(ProjectScoped, generics.ListCreateAPIView):
+    """Jobs of your projects, newest first, each with its attempts."""
+
     queryset = JOBS
     serializer_class = JobSerializer
     filterset_class = JobFilter
@@ -121,6 +123,8 @@ class Jobs(ProjectScoped, generics.ListCreateAPIView):
 
 
 class JobDetail(ProjectScoped, generics.RetrieveAPIView):
+    """One job: its command, what it waits for, and each execution with how it ended."""
+
     queryset = JOBS
     serializer_class = JobSerializer
     lookup_field = lookup_url_kwarg = "code"
@@ -145,18 +149,24 @@ class JobAction(APIView):
 
 @extend_schema(request=Nothing, responses=JobSerializer)
 class Stop(JobAction):
+    """End a job: at once while it waits, else by a command to its run and then by a signal."""
+
     def act(self, job, asked_by):
         submit.stop(job, asked_by)
 
 
 @extend_schema(request=Nothing, responses=JobSerializer)
 class Requeue(JobAction):
+    """Queue a job again that is over; it goes on from its newest checkpoint."""
+
     def act(self, job, asked_by):
         submit.requeue(job, asked_by)
 
 
 @extend_schema(request=PrioritySerializer, responses=JobSerializer)
 class Priority(JobAction):
+    """Move a waiting job in the queue; higher starts sooner."""
+
     takes = PrioritySerializer
 
     def act(self, job, asked_by, priority):

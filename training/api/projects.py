@@ -51,6 +51,8 @@ class Projects(ProjectScoped, generics.ListCreateAPIView):
 
 
 class ProjectDetail(ProjectScoped, generics.RetrieveUpdateAPIView):
+    """One project and your role in it. Its admins rename it; it keeps its slug."""
+
     queryset = Project.objects.all()
     serializer_class = ProjectSerializer
     lookup_field = "slug"

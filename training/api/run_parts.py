@@ -40,22 +40,30 @@ class RunPart(generics.ListAPIView):
 
 
 class Tunables(RunPart):
+    """Settings that the run declared can change while it runs, with bounds, scale and current value."""
+
     queryset = Tunable.objects.all()
     serializer_class = TunableSerializer
     pagination_class = OldestFirst
 
 
 class Checkpoints(RunPart):
+    """Saved states of a run, newest first; those not `available` are gone from their disk."""
+
     queryset = Checkpoint.objects.all()
     serializer_class = CheckpointSerializer
 
 
 class Events(RunPart):
+    """What befell a run, newest first: state changes, reflexes, errors, resumptions."""
+
     queryset = RunEvent.objects.all()
     serializer_class = RunEventSerializer
 
 
 class Commands(RunPart):
+    """Changes asked of a run and their fate, newest first."""
+
     queryset = Command.objects.all()
     serializer_class = CommandSerializer
 

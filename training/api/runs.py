@@ -71,6 +71,8 @@ class RunFilter(django_filters.FilterSet):
 
 
 class Runs(ProjectScoped, generics.ListCreateAPIView):
+    """Runs of your projects, newest first: config, state, last figures, lineage."""
+
     queryset = RUNS
     serializer_class = RunSerializer
     filterset_class = RunFilter
@@ -117,7 +119,10 @@ class Runs(ProjectScoped, generics.ListCreateAPIView):
 
 
 class RunDetail(ProjectScoped, generics.RetrieveUpdateDestroyAPIView):
-    """Deleting a run deletes its series and logs too; checkpoint files stay on their disk."""
+    """One run. People change its name, notes and tags; the rest is what it told.
+
+    Deleting a run deletes its series and logs too; checkpoint files stay on their disk.
+    """
 
     queryset = RUNS
     serializer_class = RunSerializer

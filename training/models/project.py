@@ -1,6 +1,7 @@
 """Projects, who may touch them, and the experiments in them."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 
 
@@ -75,3 +76,13 @@ class Experiment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project.slug}/{self.slug}"
+
+    def clean(self) -> None:
+        """Raises ValidationError for a goal that nothing could be measured against."""
+        wrong = {}
+        if self.goal_target is not None and not self.goal_metric:
+            wrong["goal_target"] = "A target needs goal_metric: the key it is a figure of."
+        if self.budget_device_hours is not None and self.budget_device_hours < 0:
+            wrong["budget_device_hours"] = f"{self.budget_device_hours} hours; expected 0 or more."
+        if wrong:
+            raise ValidationError(wrong)
