@@ -1,23 +1,58 @@
 """Decisions and settings for an operator: to read, search and filter; policies write them."""
 
-from django.contrib import admin
+from collections.abc import Callable
+from typing import Any
 
+from django import forms
+from django.contrib import admin
+from django.utils import timezone
+
+from monitoring.json_form import JsonField
+
+from .guards import InvalidSetting
 from .models import ControllerSettings, Decision, TickLease
+from .parameters import check_guards, check_policies
+from .registry import available
+
+
+class SettingsForm(forms.ModelForm):
+    """Checks what the API checks: a figure that cannot be used would stop every tick of the experiment."""
+
+    policies = JsonField()
+    guards = JsonField()
+
+    def clean_policies(self) -> dict[str, Any]:
+        return usable(lambda given: check_policies(given, available()), self.cleaned_data["policies"])
+
+    def clean_guards(self) -> dict[str, Any]:
+        return usable(check_guards, self.cleaned_data["guards"])
+
+
+def usable(check: Callable[[Any], dict[str, Any]], given: Any) -> dict[str, Any]:
+    try:
+        return check(given)
+    except InvalidSetting as error:
+        raise forms.ValidationError(f"{error.field} {error.message}.") from None
 
 
 @admin.register(ControllerSettings)
 class ControllerSettingsAdmin(admin.ModelAdmin):
+    form = SettingsForm
     list_display = ["experiment", "mode", "changed_at", "changed_by", "problems"]
     list_filter = ["mode"]
     search_fields = ["experiment__name", "experiment__slug"]
     list_select_related = ["experiment__project", "changed_by"]
-    raw_id_fields = ["experiment"]
+    autocomplete_fields = ["experiment"]
     readonly_fields = ["problems", "changed_at", "changed_by"]
+
+    def get_readonly_fields(self, request, obj=None):
+        return [*self.readonly_fields, "experiment"] if obj else self.readonly_fields
+
     actions = ["switch_off"]
 
-    @admin.action(description="Switch the controller off")
+    @admin.action(description="Switch the controller off", permissions=["change"])
     def switch_off(self, request, queryset):
-        changed = queryset.update(mode="off", changed_by=request.user)
+        changed = queryset.update(mode="off", changed_by=request.user, changed_at=timezone.now())
         self.message_user(request, f"{changed} controllers switched off")
 
     def save_model(self, request, obj, form, change):
@@ -43,6 +78,9 @@ class DecisionAdmin(admin.ModelAdmin):
 
     def has_change_permission(self, request, obj=None):
         return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False  # with its run, or not at all
 
 
 @admin.register(TickLease)

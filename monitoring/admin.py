@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.utils import timezone
 
 from .api.nodes import set_drained
+from .json_form import NodeForm
 from .models import Device, Node, SeriesKey, SeriesSession
 
 
@@ -41,6 +42,7 @@ class Devices(admin.TabularInline):
 
 @admin.register(Node)
 class NodeAdmin(admin.ModelAdmin):
+    form = NodeForm
     list_display = ["name", "state", "drained", "hostname", "device_count", "seen"]
     list_filter = ["state", "drained"]
     search_fields = ["name", "hostname"]

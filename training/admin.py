@@ -7,10 +7,13 @@ same functions as the pages do.
 from django import forms
 from django.contrib import admin, messages
 from django.utils import timezone
+from rest_framework import serializers
 
 from monitoring.admin import ReadOnly
+from monitoring.json_form import ListField
 
 from . import states
+from .api.run_serializers import TagList
 from .commands import CommandRefused, issue
 from .deleting import delete_experiment, delete_project, delete_run
 from .models import (
@@ -94,6 +97,9 @@ class ExperimentAdmin(DeletesWithSeries):
     list_select_related = ["project"]
     actions = ["archive", "unarchive"]
 
+    def get_readonly_fields(self, request, obj=None):
+        return ["project", "created_at"] if obj else ["created_at"]  # an experiment stays in its project
+
     def remove(self, thing) -> None:
         delete_experiment(thing)
 
@@ -104,6 +110,17 @@ class ExperimentAdmin(DeletesWithSeries):
     @admin.action(description="Take out of the archive", permissions=["change"])
     def unarchive(self, request, experiments):
         self.message_user(request, f"Unarchived {experiments.update(archived=False)}.")
+
+
+class RunForm(forms.ModelForm):
+    tags = ListField(help_text='A JSON list of texts, such as ["best"].')
+
+    def clean_tags(self) -> list[str]:
+        try:
+            return TagList().run_validation(self.cleaned_data["tags"])
+        except serializers.ValidationError:
+            words = "Expected at most 100 texts, each of one line of 1 to 100 characters."
+            raise forms.ValidationError(words) from None
 
 
 class Tunables(admin.TabularInline):
@@ -128,6 +145,7 @@ class Tunables(admin.TabularInline):
 
 @admin.register(Run)
 class RunAdmin(DeletesWithSeries):
+    form = RunForm
     list_display = [
         "code",
         "name",
@@ -141,10 +159,10 @@ class RunAdmin(DeletesWithSeries):
     list_filter = ["state", "experiment__project", "created_at"]
     search_fields = ["=code", "name", "experiment__name"]
     list_select_related = ["experiment__project", "created_by"]
-    autocomplete_fields = ["experiment", "created_by"]
+    # A run stays where it was made: its process, its viewers and its commands go by that.
     readonly_fields = [
-        "code", "state", "config", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",
-        "parent", "parent_step", "branches", "summary", "process", "actions",
+        "code", "experiment", "created_by", "state", "config", "created_at", "started_at", "ended_at",
+        "last_seen_at", "last_step", "parent", "parent_step", "branches", "summary", "process", "actions",
     ]  # fmt: skip
     inlines = [Tunables]
     actions = ["stop"]
