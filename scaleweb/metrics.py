@@ -4,6 +4,7 @@ It holds counts and hardware readings, never the name of a project, an experimen
 Figures from tables are read at most once in CACHE_SECONDS, however many scrapers ask.
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -24,13 +25,15 @@ from rest_framework.views import APIView
 
 import monitoring.live.metrics  # noqa: F401  registers its counters
 import training.metrics  # noqa: F401  registers its counters
-from control.models import Decision
+from control.models import ControllerSettings, Decision, Mode, TickLease
 from monitoring.models import Device, Node
 from training.models import DeviceLease, Job, JobState, Run
 from training.states import LIVE, RunState
 
 CACHE_SECONDS = 5.0
 MAX_NODES = 2000
+# What a figure may be called; an agent of a later version, or a forged one, may send any key.
+NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
 def gauge(name: str, words: str, labels: list[str], rows: Iterable[tuple[list[str], float]]) -> Metric:
@@ -47,7 +50,7 @@ def readings(
     by_key: dict[str, list[tuple[list[str], float]]] = {}
     for values, latest in owners:
         for key, figure in latest.items():
-            if isinstance(figure, int | float) and not isinstance(figure, bool) and key.isidentifier():
+            if isinstance(figure, int | float) and not isinstance(figure, bool) and NAME.fullmatch(key):
                 by_key.setdefault(key, []).append((values, float(figure)))
     for key in sorted(by_key):
         yield gauge(f"{prefix}_{key}", f"Latest {key} as the node's agent read it", labels, by_key[key])
@@ -105,6 +108,17 @@ def runs() -> Iterator[Metric]:
 
 
 def controller() -> Iterator[Metric]:
+    modes = dict(ControllerSettings.objects.values_list("mode").annotate(Count("pk")).order_by("mode"))
+    yield gauge(
+        "controllers", "Experiments by the mode of their controller; those never set up are not counted",
+        ["mode"], [([mode], modes.get(mode, 0)) for mode in Mode.values],
+    )  # fmt: skip
+    failing = ControllerSettings.objects.exclude(problems={}).exclude(mode=Mode.OFF).count()
+    yield gauge(
+        "controllers_failing", "Experiments with a policy that failed in its last tick", [], [([], failing)]
+    )
+    late = TickLease.objects.exclude(holder="").filter(until__lt=timezone.now()).count()
+    yield gauge("controller_tick_stuck", "1 when a tick has held its lease for too long", [], [([], late)])
     labels = ["policy", "state", "verdict"]
     rows = Decision.objects.values_list(*labels).annotate(Count("pk")).order_by(*labels)
     yield gauge(

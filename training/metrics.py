@@ -1,10 +1,11 @@
-"""Figures of the link, for /metrics."""
+"""Figures of what comes in, for /metrics."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
 CONNECTIONS = Gauge("scaleweb_link_connections", "Open links", ["role"])
 BATCHES = Counter("scaleweb_link_batches", "Batches committed")
 POINTS = Counter("scaleweb_link_points", "Points committed")
+HTTP_POINTS = Counter("scaleweb_http_points", "Points committed that came over the REST API")
 LINES = Counter("scaleweb_link_lines", "Log lines committed")
 REFUSALS = Counter("scaleweb_link_refusals", "Links ended by the server", ["code"])
 REPEATS = Counter("scaleweb_link_repeated_batches", "Batches that came again and were dropped")

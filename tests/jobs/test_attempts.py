@@ -276,3 +276,10 @@ def test_a_node_that_leaves_takes_nothing_new_until_it_is_seen(node, submitted):
     assert tasks.place_tick() == 0
     nodes.seen("n1")
     assert tasks.place_tick() == 1
+
+
+def test_who_watches_the_queue_learns_that_it_changed_and_of_no_projects_codes(submitted, monkeypatch):
+    told = []
+    monkeypatch.setattr("training.jobs.submit.publish_change", lambda *message: told.append(message))
+    jobs.announce(submitted())
+    assert ("queue", "job", {"state": "queued"}) in told

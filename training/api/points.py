@@ -17,6 +17,7 @@ from monitoring.plain import number
 from monitoring.storage import series
 from scaleweb_sdk.protocol import MAX_KEY_LENGTH, MAX_KEYS_PER_RUN, MAX_STEP, Batch, Column
 from training import access, states
+from training.metrics import HTTP_POINTS
 from training.models import Role, Run
 from training.states import RunState
 
@@ -67,6 +68,7 @@ class Points(APIView):
         except Run.DoesNotExist:
             series.delete(run.source)  # deleted meanwhile: nothing would ever find these points
             raise
+        HTTP_POINTS.inc(len(points))
         return Response({"stored": len(points)}, status=status.HTTP_201_CREATED)
 
 

@@ -174,7 +174,8 @@ def requeue(job: Job, asked_by: str) -> None:
 
 
 def announce(job: Job) -> None:
-    publish_change("queue", "job", {"code": job.code, "state": job.state, "run": job.run.code})
+    # Anybody with a login watches the queue: that it changed is theirs to know, whose job it was is not.
+    publish_change("queue", "job", {"state": job.state})
     publish_change(f"run:{job.run.code}", "job", {"code": job.code, "state": job.state})
 
 
