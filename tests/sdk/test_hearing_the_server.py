@@ -7,13 +7,13 @@ from websockets.sync.server import serve
 
 from scaleweb_sdk.link import Link
 from scaleweb_sdk.protocol import Ack, Column, Refusal, Welcome, decode_up, encode
-from tests.support.wait import until
+from tests.support.wait import PATIENCE_SECONDS, until
 
 
 @contextmanager
 def a_server(handle):
     """A server of one's own words; gives its address."""
-    with serve(handle, "127.0.0.1", 0) as server:
+    with serve(handle, "127.0.0.1", 0, close_timeout=0.2) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -24,16 +24,19 @@ def a_server(handle):
 
 
 def test_a_final_refusal_is_heard_by_a_link_whose_send_meets_the_closed_connection(tmp_path):
+    closed = threading.Event()
+
     def close_at_once(socket):
         """Before any batch can be there."""
         socket.recv()
         for frame in (Welcome(0, 0, 0.0), Ack(1), Refusal("bad_token", "the token was revoked", True)):
             socket.send(encode(frame))
         socket.close(4401)
+        closed.set()
 
     def welcomed(_):
         # Only now does the link go on to send: the connection is closed beyond doubt.
-        until(lambda: link._connection.close_code is not None)
+        closed.wait(PATIENCE_SECONDS)
 
     with a_server(close_at_once) as url:
         # Without a token it does not connect yet: both batches are there when it does.
