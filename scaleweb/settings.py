@@ -181,6 +181,7 @@ CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "training.reap", "schedule": 2.0, "options": {"expires": 4}},
     "control": {"task": "control.tick", "schedule": 5.0, "options": {"expires": 5}},
     "compact": {"task": "monitoring.compact", "schedule": 10.0, "options": {"expires": 10}},
+    "age_series": {"task": "monitoring.age_series", "schedule": 600.0, "options": {"expires": 600}},
     "nodes": {"task": "monitoring.node_states", "schedule": 5.0, "options": {"expires": 5}},
 }
 
@@ -188,6 +189,11 @@ LEASE_SECONDS = env.number("SCALEWEB_LEASE_SECONDS", 10, 2, 3600)
 # A run or node not heard of for this long is shown as silent; for LOST_SECONDS, as lost.
 SILENT_SECONDS = env.number("SCALEWEB_SILENT_SECONDS", 10, 2, 3600)
 LOST_SECONDS = env.number("SCALEWEB_LOST_SECONDS", 60, 5, 86_400)
+# Days for which the points of a kind of source are kept before only their roll-ups are; 0: for ever.
+KEEP_FINE_DAYS = {
+    "run": env.number("SCALEWEB_KEEP_RUN_DAYS", 0, 0, 36_500),
+    "node": env.number("SCALEWEB_KEEP_NODE_DAYS", 14, 0, 36_500),
+}
 STOP_GRACE_SECONDS = env.number("SCALEWEB_STOP_GRACE_SECONDS", 15, 1, 3600)
 CPU_SLOTS = int(env.number("SCALEWEB_CPU_SLOTS", 0, 0, 1024))  # 0: one slot a core
 # Whether a node's worker that ends in order takes what it runs along, to be queued again.

@@ -21,7 +21,7 @@ class Buckets:
     """columns: x, step, time, min, max, mean, last, count, of one length; see docs/contracts.md section 4.
 
     step and count are int64, x is int64 or float64, the rest float64. marks: (name of a non-finite value,
-    the places of buckets that hold one).
+    the places of buckets that hold one). aged: points of the range are gone, so buckets may be wider than asked.
     """
 
     source: str
@@ -33,6 +33,7 @@ class Buckets:
     exact: bool
     columns: dict[str, Column]
     marks: tuple[tuple[str, Ints], ...] = ()
+    aged: bool = False
 
     @property
     def head(self) -> dict[str, Any]:
@@ -45,6 +46,7 @@ class Buckets:
             "x": self.x,
             "bucket": self.bucket,
             "exact": self.exact,
+            "aged": self.aged,
             "non_finite": self.non_finite,
         }
 

@@ -41,16 +41,22 @@ def check(repair: bool = False) -> list[Problem]:
 def check_key(series: int, source: str, key: str, known: Any, repair: bool) -> Iterator[Problem]:
     old = figures.from_json(key, known if isinstance(known, dict) else json.loads(known))
     total: KeyInfo | None = None
-    torn = False
+    incomplete = False  # points are gone, by age or torn: figures cannot be worked out from the rest
     known_axes: dict[int, axes.Axis] = {}
     for number, branch, count, columns, rolled in chunks_of(series):
+        if not columns:
+            incomplete = True
+            fault = fault_of_aged(rolled, count)
+            if fault:
+                yield Problem(source, key, number, fault)
+            continue
         axis = chunks.axis_of(columns)
         if axis is not None and axis not in known_axes:
             known_axes = axes.fetch({axis})  # the last one alone: a series may be larger than memory
         try:
             points = Points(*chunks.decode(columns, axes.of(columns, known_axes)))
         except chunks.TornChunk as error:
-            torn = True
+            incomplete = True
             yield Problem(source, key, number, f"columns: {error}")
             continue
         if points.size != count:
@@ -67,7 +73,7 @@ def check_key(series: int, source: str, key: str, known: Any, repair: bool) -> I
                     [number, wanted],
                 )
             yield Problem(source, key, number, fault, repair)
-    if total is not None and not torn and total.points != old.points:
+    if total is not None and not incomplete and total.points != old.points:
         if repair:
             run(
                 "UPDATE monitoring_serieskey SET figures = %s WHERE id = %s",
@@ -92,6 +98,20 @@ def fault_of_rollups(rolled: bytes, points: Points) -> str:
     for rows in stored:
         if not rollups.agree(rows, rollups.of_points(*points, rows.k)):
             return f"roll-ups of 2^{rows.k} steps differ from the points"
+    return ""
+
+
+def fault_of_aged(rolled: bytes, count: int) -> str:
+    """What is wrong with the roll-ups of a chunk whose points retention took; nothing can mend it."""
+    try:
+        stored = [levels.decode(rolled, offset) for _, offset in levels.widths(rolled)]
+    except chunks.TornChunk as error:
+        return f"roll-ups: {error}"
+    if not stored:
+        return "neither points nor roll-ups are left"
+    for rows in stored:
+        if int(rows.count.sum()) != count:
+            return f"roll-ups of 2^{rows.k} steps count {int(rows.count.sum())} points; its row says {count}"
     return ""
 
 

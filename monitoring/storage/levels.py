@@ -71,6 +71,11 @@ def widths(blob: bytes) -> list[tuple[int, int]]:
     return found
 
 
+def width_of(blob: bytes) -> int:
+    """k of the finest level, from the first byte alone."""
+    return blob[0] & ~SECOND_FORM
+
+
 def decode(blob: bytes, offset: int) -> Rows:
     """The level at this offset. Raises TornChunk."""
     try:

@@ -29,6 +29,7 @@ class ChunkHead:
     first_time: float
     last_time: float
     points: int
+    size: int  # bytes of its points; 0 once retention took them
 
 
 @dataclass
@@ -75,7 +76,8 @@ def lines_of(source: str, keys: Sequence[str]) -> dict[str, dict[int, Line]]:
         )
         batches = cursor.fetchall()
         cursor.execute(
-            "SELECT k.key, c.branch, c.id, c.first_step, c.last_step, c.first_time, c.last_time, c.points "  # noqa: S608
+            "SELECT k.key, c.branch, c.id, c.first_step, c.last_step, c.first_time, c.last_time, c.points, "  # noqa: S608
+            "length(c.columns) "
             "FROM monitoring_serieschunk c JOIN monitoring_serieskey k ON k.id = c.series_id "
             f"WHERE k.source = %s AND k.key IN ({marks}) ORDER BY c.first_step, c.id",
             [source, *wanted],
@@ -184,9 +186,11 @@ def steps_within_times(lines: dict[int, Line], start: float, end: float) -> tupl
         inside = Line(heads, line.waiting, line.known_axes)
         if not heads and line.waiting is None:
             continue
-        points = exact_points(inside) if sum(head.points for head in heads) <= 200_000 else None
+        gone = aged_k(inside)
+        few = sum(head.points for head in heads) <= 200_000
+        points = exact_points(inside) if few and gone is None else None
         if points is None:
-            rows = bucket_rows(inside, 0 if not heads else coarse_k(inside))
+            rows = bucket_rows(inside, 0 if not heads else max(coarse_k(inside), gone or 0))
             mask = (rows.last_time >= start) & (rows.last_time <= end)
             # A bucket tells its last time alone: its neighbours may reach into the range.
             steps = rows.bucket[mask] << rows.k
@@ -198,6 +202,28 @@ def steps_within_times(lines: dict[int, Line], start: float, end: float) -> tupl
     if not ranges:
         return None
     return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def aged_k(line: Line, start: int = 0, end: int = BIGGEST_STEP) -> int | None:
+    """The finest width 2^k that is left everywhere between two steps, None where no points are gone."""
+    aged = [h.id for h in line.heads if not h.size and h.first_step <= end and h.last_step >= start]
+    finest = 0
+    with connections[settings.SERIES_DATABASE].cursor() as cursor:
+        for first in range(0, len(aged), 500):
+            some = aged[first : first + 500]
+            marks = ", ".join(["%s"] * len(some))
+            sql = f"SELECT substr(body, 1, 1) FROM monitoring_seriesrollup WHERE id IN ({marks})"  # noqa: S608
+            cursor.execute(sql, some)
+            finest = max([finest, *(levels.width_of(bytes(byte)) for (byte,) in cursor.fetchall())])
+    return finest if aged else None
+
+
+def aged_rows(line: Line) -> Rows | None:
+    """The roll-ups of chunks whose points are gone, at one width; None where there are none."""
+    k = aged_k(line)
+    if k is None:
+        return None
+    return bucket_rows(Line([head for head in line.heads if not head.size]), k)
 
 
 def coarse_k(line: Line) -> int:

@@ -8,6 +8,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,14 +23,25 @@ from .chunks import TornChunk, decode
 from .compact import compact
 from .figures import KeyInfo
 from .integrity import Problem, check
+from .retention import age
+from .rollups import Rows
 from .router import SERIES_MODELS
 from .snapshot import snapshot
 from .writer import GapError, append, last_seq, lock_source, stop_writer, writer
 
 __all__ = [
-    "Buckets", "GapError", "KeyInfo", "Problem", "RawColumn", "append", "check", "compact", "delete", "keys",
+    "AgedColumn", "Buckets", "GapError", "KeyInfo", "Problem", "RawColumn", "age", "aged", "append",
+    "check", "compact", "delete", "keys",
     "last_seq", "raw", "read", "stats", "stop_writer", "tail", "writer",
 ]  # fmt: skip
+
+
+class AgedColumn(NamedTuple):
+    """What is left of a key's old points on one branch: buckets of 2^rows.k steps, in order."""
+
+    key: str
+    branch: int
+    rows: Rows
 
 
 class RawColumn(NamedTuple):
@@ -61,6 +73,17 @@ def keys(source: str) -> list[KeyInfo]:
 
 
 all_keys = keys  # `raw` has a parameter of that name
+
+
+def aged(source: str, keys: Sequence[str]) -> Iterator[AgedColumn]:
+    """Where retention took points: their finest roll-ups. `raw` gives the points that are left."""
+    for key in keys:
+        with snapshot():
+            lines = sorted(reading.lines_of(source, [key]).get(key, {}).items())
+            found = [(branch, reading.aged_rows(line)) for branch, line in lines]
+        for branch, rows in found:
+            if rows is not None:
+                yield AgedColumn(key, branch, rows)
 
 
 def raw(
@@ -152,9 +175,10 @@ def read_key(
     high = min(high, max(last for _, last in ranges))
     if low > high:
         return []
-    exact = sum(reading.count_within(line, low, high) for line in lines.values()) <= width
+    gone = [k for line in lines.values() if (k := reading.aged_k(line, low, high)) is not None]
+    exact = not gone and sum(reading.count_within(line, low, high) for line in lines.values()) <= width
     # The smallest width of buckets that leaves at most `width` of them over the range.
-    k = 0
+    k = max(gone, default=0)
     while (high >> k) - (low >> k) + 1 > width:
         k += 1
     found = []
@@ -170,7 +194,8 @@ def read_key(
         rows = reading.bucket_rows(line, k, low, high)
         for faded, mask in ((False, rows.bucket << k <= limit), (True, rows.bucket << k > limit)):
             if mask.any():
-                found.append(buckets.of_rows(source, key, branch, faded, rows.where(mask)))
+                chart = buckets.of_rows(source, key, branch, faded, rows.where(mask))
+                found.append(replace(chart, aged=True) if gone else chart)
     return found
 
 
@@ -232,7 +257,7 @@ def tail(
             "SELECT source, key, branch, columns FROM (SELECT k.source, k.key, c.branch, c.columns, c.last_step, "  # noqa: S608
             "ROW_NUMBER() OVER (PARTITION BY c.series_id ORDER BY c.branch DESC, c.last_step DESC) AS place "
             "FROM monitoring_serieschunk c JOIN monitoring_serieskey k ON k.id = c.series_id "
-            f"WHERE k.source IN ({source_marks}) AND k.key IN ({key_marks})) AS newest "
+            f"WHERE k.source IN ({source_marks}) AND k.key IN ({key_marks}) AND length(c.columns) > 0) AS newest "
             "WHERE place <= 2 ORDER BY last_step",
             [*sources, *wanted],
         )
@@ -240,9 +265,10 @@ def tail(
         known = axes.load(columns for *_, columns in newest_chunks)
     for source, key, branch, columns in newest_chunks:
         try:
-            parts[source, key].append((branch, Points(*decode(columns, axes.of(columns, known)))))
+            points = Points(*decode(columns, axes.of(columns, known)))
         except TornChunk:
             continue
+        parts[source, key].append((branch, points))
     for source, branch, body in waiting:
         for key, points in unpack(bytes(body), wanted):
             parts[source, key].append((branch, points))

@@ -27,6 +27,17 @@ rows = pytest.mark.django_db(databases="__all__")
 committed = pytest.mark.django_db(databases="__all__", transaction=True)
 
 
+@both
+@rows
+def test_the_tail_of_a_source_whose_only_chunk_is_torn_is_empty():
+    series.append("run:x", "a" * 32, [line(range(1000), range(1000))])
+    series.compact(source="run:x")
+    chunk = SeriesChunk.objects.get()
+    chunk.columns = bytes(chunk.columns)[:-3]
+    chunk.save()
+    assert series.tail(["run:x"], ["loss"], 5) == {}
+
+
 def steps_of(source):
     return [step for column in series.raw(source, ["loss"]) for step in column.steps.tolist()]
 
@@ -51,6 +62,7 @@ def test_a_torn_chunk_is_found_left_out_and_the_rest_is_read(column):
     assert (problem.source, problem.key, problem.chunk) == ("run:x", "loss", chunk.pk)
     if column == "columns":
         assert steps_of("run:x") == list(range(1000, 1100))
+        assert series.tail(["run:x"], ["loss"], 2)["run:x"]["loss"][0].tolist() == [1098, 1099]
         series.compact(source="run:x")
         assert steps_of("run:x") == list(range(1000, 1100))
         assert SeriesChunk.objects.filter(pk=chunk.pk).exists()  # nothing is deleted: a person may look at it

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +23,7 @@ from monitoring.api.pages import whole
 from monitoring.api.strict import Number, StrictSerializer, Text, Whole
 from monitoring.models import Node
 from monitoring.plain import plain
-from monitoring.storage import logs, series
+from monitoring.storage import buckets, logs, series
 from scaleweb_sdk.protocol import MAX_KEY_LENGTH
 from training import access
 from training.models import Role, Run
@@ -120,6 +121,7 @@ class BucketsSerializer(serializers.Serializer):
     x = serializers.CharField()
     bucket = serializers.IntegerField(help_text="Steps in a bucket, a power of two.")
     exact = serializers.BooleanField(help_text="Each bucket is one point.")
+    aged = serializers.BooleanField(help_text="Points of the range gave way to roll-ups.")
     columns = ColumnsSerializer()
     non_finite = NonFiniteSerializer(many=True)
 
@@ -293,7 +295,23 @@ def rows(source: str, keys: list[str]) -> Iterator[list[tuple]]:
             yield [(column.key, column.branch, *row) for row in zip(steps, times, values, strict=True)]
 
 
+AGED_COLUMNS = (*EXPORT_COLUMNS, "count", "min", "max")
+
+
+def aged_rows(source: str, keys: list[str]) -> Iterator[list[tuple]]:
+    """Buckets where retention took the points: `value` is the mean of `count` points from `step` on."""
+    for key, branch, rows in series.aged(source, keys):
+        part = buckets.of_rows(source, key, branch, False, rows).as_map()["columns"]
+        columns = [part[name] for name in ("step", "time", "mean", "count", "min", "max")]
+        made = [(key, branch, *row) for row in zip(*columns, strict=True)]
+        for first in range(0, len(made), LINES_A_PIECE):
+            yield made[first : first + LINES_A_PIECE]
+
+
 def jsonl_pieces(source: str, keys: list[str]) -> Iterator[str]:
+    for piece in aged_rows(source, keys):
+        lines = [json.dumps(dict(zip(AGED_COLUMNS, row, strict=True)), ensure_ascii=False) for row in piece]
+        yield one_line_each("\n".join(lines)) + "\n"
     for piece in rows(source, keys):
         lines = [json.dumps(dict(zip(EXPORT_COLUMNS, row, strict=True)), ensure_ascii=False) for row in piece]
         yield one_line_each("\n".join(lines)) + "\n"
@@ -305,8 +323,11 @@ def one_line_each(text: str) -> str:
 
 
 def csv_pieces(source: str, keys: list[str]) -> Iterator[str]:
-    yield ",".join(EXPORT_COLUMNS) + "\n"
-    for piece in rows(source, keys):
+    old = aged_rows(source, keys)
+    first = next(old, None)
+    # A run that has all its points has no use for the further columns.
+    yield ",".join(EXPORT_COLUMNS if first is None else AGED_COLUMNS) + "\n"
+    for piece in itertools.chain([] if first is None else [first], old, rows(source, keys)):
         page = io.StringIO()
         csv.writer(page, lineterminator="\n").writerows(piece)
         yield page.getvalue()
