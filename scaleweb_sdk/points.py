@@ -90,7 +90,7 @@ def int_as_float(value: int) -> float:
 def as_step(step: Any) -> int | None:
     """The step as an int, for numpy's and torch's integers and for 3.0 too; None for what is no step."""
     try:
-        if isinstance(step, float) and step.is_integer():
+        if not isinstance(step, int) and hasattr(step, "is_integer") and step.is_integer():
             step = int(step)
         whole = operator.index(step)
     except Exception:  # noqa: BLE001  as above

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import traceback
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -423,8 +423,8 @@ class Config(dict[str, Any]):
         return self[key]
 
     def __reduce__(self) -> Any:
-        # A checkpoint that holds it loads with weights_only, and without the run.
-        return dict, (dict(self),)
+        # A checkpoint that holds it loads without the run, and with weights_only, which takes no plain `dict` here.
+        return OrderedDict, (), None, None, iter(self.items())
 
 
 class Nowhere(deque[Any]):
