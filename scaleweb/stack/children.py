@@ -1,6 +1,7 @@
 """One process of the stack: started, watched, started again when it dies, ended in order."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,6 +53,13 @@ class Child:
             self.log.replace(self.log.with_name(self.log.name + ".1"))
         return open(self.log, "ab")
 
+    def keep_log_short(self) -> None:
+        """A process that runs for months writes months of log: its older half is kept aside, the one before goes."""
+        if self.log.exists() and self.log.stat().st_size > LARGEST_LOG_BYTES:
+            # The process holds the file open, to append: it is copied and emptied, not moved.
+            shutil.copyfile(self.log, self.log.with_name(self.log.name + ".1"))
+            os.truncate(self.log, 0)
+
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -78,6 +86,7 @@ class Child:
         """Start it again if it died. Returns a sentence when something happened, else ""."""
         now = time.monotonic()
         if self.running or self.process is None:
+            self.keep_log_short()
             return ""
         if self.due_at is None:
             # Fast at first, slower when it dies again and again.

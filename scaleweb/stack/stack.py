@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from .children import Child
 
 LONGEST_SOCKET_PATH = 100  # the kernel allows 107 characters
 READY_SECONDS = 60.0
+SUPERVISOR_SECONDS = 8.0
 LOGIN_LINK_LIFE = timedelta(hours=1)
 
 
@@ -34,6 +36,9 @@ class Stack:
     def __init__(self, host: str, port: int, demo: bool = True) -> None:
         self.began = time.monotonic()
         self.asked = 0
+        self.configured = (
+            False  # whether the settings could be read: without them nothing of the site is there
+        )
         self.demo = demo
         self.home = home_folder()
         usable_folder(self.home)
@@ -123,6 +128,7 @@ class Stack:
         from django.db import OperationalError, connections
 
         django.setup()
+        self.configured = True
         applied = 0
         try:
             for alias in settings.DATABASES:
@@ -198,8 +204,42 @@ class Stack:
         order = ["beat", "control worker", "node worker", "web", "broker"]
         for child in sorted(self.children, key=lambda child: order.index(child.name)):
             child.stop(hurry=lambda: self.asked > begun)
+            if child.name == "node worker" and self.configured:
+                self.end_jobs(2.0 if self.asked > begun else 15.0)
+        if self.configured:
+            self.end_supervisors()
         if self.own_broker:
             Path(os.environ["REDIS_URL"].removeprefix("unix://")).unlink(missing_ok=True)
+
+    def end_jobs(self, seconds: float) -> None:
+        """What the node's worker has not ended: it was killed, just now or by somebody before."""
+        from django.db import DatabaseError
+
+        from training.jobs.local import Local
+        from training.jobs.node_loop import NodeLoop
+
+        if not Local.all_living():
+            return
+        try:
+            NodeLoop(os.environ["SCALEWEB_NODE"]).interrupt(seconds)
+        except DatabaseError as error:
+            print(
+                f"  the database does not answer ({error}); what runs is ended all the same", file=sys.stderr
+            )
+            for local in Local.all_living():
+                local.kill()
+
+    def end_supervisors(self) -> None:
+        """Those that still wait for the server; what they have is on disk, and is sent at the next start."""
+        from training.jobs.local import Local
+
+        end = time.monotonic() + SUPERVISOR_SECONDS
+        while (left := Local.all_supervisors()) and time.monotonic() < end:
+            for supervisor in left:
+                supervisor.signal_group(signal.SIGTERM)
+            time.sleep(0.1)
+        for supervisor in left:
+            supervisor.signal_group(signal.SIGKILL)
 
 
 def home_folder() -> Path:

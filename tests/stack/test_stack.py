@@ -91,6 +91,26 @@ def test_it_is_ready_logs_one_person_in_once_and_leaves_nothing_behind(stack):
     assert [attempt["outcome"] for attempt in api.get(f"jobs/{job['code']}")["attempts"]] == ["stopped", ""]
 
 
+def test_a_second_ctrl_c_leaves_nothing_behind_either_and_the_job_goes_on_at_the_next_start(stack):
+    """It ends the node's worker at once, which then cannot end what it runs."""
+    stack.start()
+    api = stack.api()
+    argv = [sys.executable, "-c", f"import signal; signal.signal(15, signal.SIG_IGN)\n{SLEEPER}"]
+    job = api.post("jobs", {"experiment_name": "x", "argv": argv})
+    until(lambda: api.get(f"runs/{job['run']}")["state"] == "running", 30)
+    stack.process.send_signal(signal.SIGINT)
+    until(lambda: "Stopping" in stack.printed())
+    stack.process.send_signal(signal.SIGINT)
+    assert stack.stop() == 0
+    assert processes_of(stack.home) == []
+    stack.start()
+    api = stack.api()
+    until(lambda: api.get(f"runs/{job['run']}")["state"] == "running", 30)
+    assert [attempt["outcome"] for attempt in api.get(f"jobs/{job['code']}")["attempts"]] == ["stopped", ""]
+    api.post(f"jobs/{job['code']}/stop")
+    until(lambda: api.get(f"runs/{job['run']}")["state"] == "stopped", 30)
+
+
 def test_killed_outright_it_takes_its_processes_along_and_starts_again(stack):
     stack.start()
     children = psutil.Process(stack.process.pid).children(recursive=True)
@@ -169,3 +189,23 @@ def test_it_runs_on_postgresql_and_a_broker_of_its_own_as_many_hosts_do(tmp_path
         stack.close()
         broker.stop()
         postgres.cleanup()
+
+
+def test_the_log_of_a_process_that_runs_for_long_is_kept_short(tmp_path, monkeypatch):
+    from scaleweb.stack import children
+
+    monkeypatch.setattr(children, "LARGEST_LOG_BYTES", 10_000)
+    code = "import sys\nfor line in sys.stdin: print(line.strip() * 100, flush=True)"
+    child = children.Child(
+        "talker", [sys.executable, "-c", code], tmp_path / "log" / "talker.log", lambda _: True
+    )
+    with child.open_log() as log:
+        child.process = subprocess.Popen(child.argv, stdin=subprocess.PIPE, stdout=log, text=True, bufsize=1)
+    for number in range(100):
+        child.process.stdin.write(f"line {number:04d} \n")
+        until(lambda number=number: child.said(f"line {number:04d}".encode()) or child.look())
+        child.look()
+    child.process.stdin.close()
+    child.process.wait()
+    assert child.log.stat().st_size <= 11_000
+    assert child.log.with_name("talker.log.1").stat().st_size <= 12_000

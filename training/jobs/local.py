@@ -62,6 +62,13 @@ class Local:
         return found
 
     @classmethod
+    def all_supervisors(cls) -> list[Process]:
+        """Every supervisor of this data folder that lives, whatever it still has to do."""
+        top = Path(settings.ATTEMPT_DIR)
+        folders = top.iterdir() if top.is_dir() else []
+        return [process for path in folders for process in cls(path).supervisors()]
+
+    @classmethod
     def all_unsent(cls) -> list["Local"]:
         """Attempts that are over and hold what the server, away at their end, has not got yet."""
         top = Path(settings.ATTEMPT_DIR)

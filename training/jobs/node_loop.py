@@ -245,12 +245,15 @@ class NodeLoop:
         if self.agent is not None:
             self.agent.close()
         nodes.leave(self.name)
-        if stop_jobs and self.node is not None:
+        if stop_jobs:
             self.interrupt(seconds)
 
     def interrupt(self, seconds: float) -> None:
         """End what runs on this node, and queue it again: it goes on from its checkpoints at the next start."""
-        assert self.node is not None
+        self.closing.set()
+        self.node = self.node or Node.objects.filter(name=self.name).first()
+        if self.node is None:
+            return
         with self.lock:
             mine = [attempt for attempt in attempts.node_attempts(self.node) if self.lives(attempt)]
             locals_ = {attempt.pk: Local(folder_of(attempt)) for attempt in mine}
