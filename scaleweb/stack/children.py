@@ -1,5 +1,6 @@
 """One process of the stack: started, watched, started again when it dies, ended in order."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -57,7 +58,8 @@ class Child:
         """A process that runs for months writes months of log: its older half is kept aside, the one before goes."""
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG_BYTES:
             # The process holds the file open, to append: it is copied and emptied, not moved.
-            shutil.copyfile(self.log, self.log.with_name(self.log.name + ".1"))
+            with contextlib.suppress(OSError):  # a full disk: then the old half is not kept
+                shutil.copyfile(self.log, self.log.with_name(self.log.name + ".1"))
             os.truncate(self.log, 0)
 
     @property

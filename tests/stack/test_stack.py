@@ -209,3 +209,17 @@ def test_the_log_of_a_process_that_runs_for_long_is_kept_short(tmp_path, monkeyp
     child.process.wait()
     assert child.log.stat().st_size <= 11_000
     assert child.log.with_name("talker.log.1").stat().st_size <= 12_000
+
+
+def test_a_full_disk_costs_the_old_half_of_a_log_and_nothing_else(tmp_path, monkeypatch):
+    from scaleweb.stack import children
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(children, "LARGEST_LOG_BYTES", 100)
+    monkeypatch.setattr(children.shutil, "copyfile", full)
+    child = children.Child("talker", [], tmp_path / "talker.log", lambda _: True)
+    child.log.write_bytes(b"x" * 101)
+    assert child.look() == ""
+    assert child.log.stat().st_size == 0
