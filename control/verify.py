@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .estimators.median import median
-from .estimators.trend import MAD_TO_SIGMA, Z90, extend, robust_sigma, robust_trend
+from .estimators.trend import MAD_TO_SIGMA, Z90, clumping, extend, robust_sigma, robust_trend
 from .proposals import Change, CheckpointView, Floats, TunableView, Window
 
 # The trend is read from so many points before the decision, and the effect from at least so many after it.
@@ -272,7 +272,7 @@ def _compare(
     residuals = to_y(values) - mean
     difference = median(residuals)
     spread = MAD_TO_SIGMA * median(np.abs(residuals - difference))
-    error = Z90 * 1.2533 * spread / math.sqrt(len(values))
+    error = Z90 * 1.2533 * spread / math.sqrt(len(values)) * clumping(residuals)
     low, high = -math.hypot(below, error), math.hypot(above, error)
     sign = -1.0 if fixed.direction == "max" else 1.0
     lower, higher = difference < low, difference > high

@@ -4,8 +4,8 @@ Everything here works on y: the metric's logarithm where all of it is positive (
 ratios, not by amounts), else the metric itself.
 """
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ class Trend:
     points: int
     first_step: int
     last_step: int
+    # What the line leaves over, in order: points, or the medians that stand for them.
+    residuals: Floats = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
     @property
     def steps(self) -> int:
@@ -117,7 +119,41 @@ def robust_trend(steps: Ints, values: Floats) -> Trend:
         points=len(values),
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
+        residuals=residuals,
     )
+
+
+def clumping(residuals: Floats) -> float:
+    """How many times further a mean or a line may be off than with noise that is independent from point to point.
+
+    sqrt((1 + r) / (1 - r)) with the correlation r of neighbours: running means, rewards and losses over an epoch
+    wander. 1 where r may be chance (below 1.645 / sqrt(points)). A bend of the whole is taken out first, for that
+    is no noise.
+    Source: Priestley 1981, Spectral Analysis and Time Series, 5.3.2 (variance of the mean of an AR(1) process).
+    """
+    count = len(residuals)
+    if count < 12:
+        return 1.0
+    bends = _bends(count)
+    left = residuals - bends @ (bends.T @ residuals)
+    # A single wild point must neither make neighbours look alike nor hide that they are.
+    sigma = robust_sigma(left)
+    if sigma <= 1e-9 * float(np.abs(residuals).max()):
+        return 1.0  # no noise, only rounding
+    left = np.clip(left, -3 * sigma, 3 * sigma)
+    alike = float(left[1:] @ left[:-1]) / float(left @ left)
+    if alike < Z90 / np.sqrt(count):
+        return 1.0
+    # Short series, and those whose bend was taken out, look less alike than they are.
+    alike = min(0.97, alike + (1 + 4 * alike) / count)
+    return float(np.sqrt((1 + alike) / (1 - alike)))
+
+
+@lru_cache(maxsize=256)
+def _bends(count: int) -> Floats:
+    """Orthonormal level, slope and bend over `count` points, shape (count, 3)."""
+    along = np.linspace(-1, 1, count)
+    return np.asarray(np.linalg.qr(np.stack((np.ones(count), along, along**2), axis=1))[0], dtype=np.float64)
 
 
 def extend(trend: Trend, until_step: int, points: int = 9) -> Extension:
@@ -135,11 +171,14 @@ def extend(trend: Trend, until_step: int, points: int = 9) -> Extension:
     damped = length * -np.expm1(-ahead / length)
     # The slope's uncertainty also moves the level at the window's end, half a window from its centre.
     swing = 0.25 * trend.steps * 0.5 * (trend.slope_high - trend.slope_low)
-    error = trend.level_error + swing
+    wander = clumping(trend.residuals)
+    error = wander * (trend.level_error + swing)
+    steepest_fall = trend.slope + wander * (trend.slope_low - trend.slope)
+    steepest_rise = trend.slope + wander * (trend.slope_high - trend.slope)
     top, bottom = max(trend.bend, 0.0), min(trend.bend, 0.0)
     return Extension(
         steps=steps,
         mean=trend.level + 0.5 * trend.bend + trend.slope * damped,
-        low=trend.level + bottom - error + np.minimum(trend.slope_low * ahead, 0.0),
-        high=trend.level + top + error + np.maximum(trend.slope_high * ahead, 0.0),
+        low=trend.level + bottom - error + np.minimum(steepest_fall * ahead, 0.0),
+        high=trend.level + top + error + np.maximum(steepest_rise * ahead, 0.0),
     )

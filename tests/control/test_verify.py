@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from control.estimators.trend import clumping
 from control.verify import Forecast, Judgement, Setting, forecast, judge, undo, verdict_now
 from tests.control.make import a_checkpoint, a_rate, a_window, noisy
 
@@ -154,3 +155,30 @@ def test_what_is_taken_back(verdict, fields, changes):
         f"{c.verb} {c.value['step'] if c.verb == 'rollback' else c.value}" for c in result.changes
     ]
     assert told == changes
+
+
+def wandering(alike, sigma, seed, count=400):
+    """Noise whose neighbours are alike, as running means and rewards have it: AR(1) of this correlation."""
+    shocks = sigma * np.sqrt(1 - alike**2) * np.random.default_rng(seed).standard_normal(count)
+    noise = np.zeros(count)
+    for i in range(1, count):
+        noise[i] = alike * noise[i - 1] + shocks[i]
+    return noise
+
+
+@pytest.mark.parametrize(("alike", "most"), [(0.0, 0.1), (0.5, 0.15), (0.9, 0.2)])
+def test_where_nothing_was_changed_a_verdict_is_as_rare_as_its_interval_says(alike, most):
+    """Taken for independent, noise of 0.9 is called better or worse in a third of the cases."""
+    verdicts = []
+    for seed in range(120):
+        window = a_window(0.7 * np.exp(wandering(alike, 0.2, seed)))
+        fixed = forecast("loss", window.until(199), 100)
+        verdicts.append(judge(fixed, window, 199, 100).verdict)
+    assert np.mean([verdict in {"better", "worse"} for verdict in verdicts]) <= most
+
+
+def test_noise_that_wanders_widens_the_interval_and_a_bend_does_not():
+    noise, bend = np.random.default_rng(0).standard_normal(200), np.linspace(-1, 1, 200) ** 2
+    assert clumping(noise) == clumping(bend) == clumping(noise + 20 * bend) == 1
+    assert clumping(np.zeros(50)) == clumping(np.ones(5)) == 1
+    assert 3 < clumping(wandering(0.9, 1.0, 0)) < 7

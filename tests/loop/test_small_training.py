@@ -5,6 +5,7 @@ The policies were tuned on seeds 1 and 2; these are others.
 
 import numpy as np
 import pytest
+import torch
 
 from control.decide import consider
 from tests.loop.small_training import SmallTraining, Steered
@@ -75,6 +76,22 @@ def test_a_well_started_run_is_not_harmed(seed):
     assert guided.training.recent_loss() < 1.15 * plain.recent_loss(), guided.told
     assert guided.training.accuracy() > plain.accuracy() - 0.02
     assert not any(p.policy == "divergence" for p in guided.past), guided.told
+
+
+@pytest.mark.parametrize("seed", [41, 42])
+def test_a_spike_that_heals_by_itself_is_left_alone(seed):
+    """Weights that were knocked out of place: the loss jumps twentyfold, and is back after some 200 steps."""
+    training = SmallTraining(0.05, seed)
+    training.train(640)
+    healthy = training.recent_loss(40)
+    dice = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in training.net.parameters():
+            weights.add_(0.4 * torch.randn(weights.shape, generator=dice))
+    guided = Steered(training).run(640, every=40)
+    assert training.all_losses[640] > 15 * healthy
+    assert not any(p.policy == "divergence" for p in guided.past), guided.told
+    assert training.recent_loss(100) < 1.5 * healthy
 
 
 def test_the_network_of_the_demo_is_rescued_too():
