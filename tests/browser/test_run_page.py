@@ -76,6 +76,25 @@ def test_a_tunable_set_in_the_page_is_applied_at_a_step_and_marked_on_the_chart(
     expect(changes(page).first).to_contain_text("applied at step")
 
 
+def test_a_menu_and_a_number_without_bounds_are_sent_when_applied_and_not_before(page, training):
+    page.get_by_role("link", name=re.compile("^Control")).click()
+    menu = page.get_by_role("combobox", name="schedule")
+    menu.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(menu).to_have_value('"linear"')
+    assert not Command.objects.filter(run=training).exists(), "a key that runs through a menu sent it"
+    page.get_by_role("button", name="Apply").click()
+    expect(changes(page).first).to_contain_text(re.compile(r"applied at step [\d,]+: constant → linear"))
+    expect(changes(page).first).to_contain_text(re.compile("sent after .+, applied after "))
+    field = page.get_by_role("textbox", name="patience")
+    field.fill("7.5")
+    expect(page.get_by_text("patience takes whole numbers.")).to_be_visible()
+    field.fill("-3")
+    field.press("Enter")
+    expect(changes(page).first).to_contain_text("5 → -3")
+
+
 def test_what_the_process_refuses_shows_its_reason(page, training):
     page.get_by_role("button", name="Checkpoint", exact=True).click()
     page.get_by_role("link", name=re.compile("^Control")).click()

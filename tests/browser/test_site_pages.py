@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from monitoring import nodes
 from tests.support.domain import a_member, a_project
+from tests.support.wait import until
 from training.jobs.submit import submit
 from training.models import Job
 
@@ -106,6 +107,71 @@ def test_every_page_is_whole_on_a_screen_and_on_a_phone(window, training, node, 
         page.set_viewport_size({"width": 1440, "height": 900})
         assert page.evaluate(TOO_WIDE) <= 0, f"{path} is wider than the screen"
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == theme
+
+
+def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
+    window, training, operator, live_site
+):
+    window.allowed += ["ERR_CONNECTION_REFUSED", "WebSocket connection", "status of 503"]
+    page = window().log_in(operator).open(f"/runs/{training.code}")
+    seen = page.get_by_role("region", name="loss", exact=True).locator(".canvas[data-step]")
+    expect(seen).to_be_attached()
+    live_site.stop()
+    try:
+        expect(page.get_by_text(re.compile(r"^Offline for \d+ s"))).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text="Live updates are interrupted")).to_have_count(1)
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_text("The server cannot be reached.").first).to_be_visible()
+        page.get_by_role("link", name="Queue").click()
+        expect(page.get_by_text("This page opens by itself when it is back.")).to_be_visible()
+    finally:
+        live_site.start()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Queue")).to_be_visible()
+    expect(page.get_by_role("main").get_by_role("alert")).to_have_count(0)
+    page.go_back()
+    expect(seen).to_be_attached()
+    seen.scroll_into_view_if_needed()
+    before = int(seen.get_attribute("data-step"))
+    until(lambda: int(seen.get_attribute("data-step")) > before + 10, 20)
+
+
+def test_what_is_wrong_with_a_job_is_told_at_its_field(window, operator, training):
+    window.allowed.append("status of 400")
+    page = window().log_in(operator).open("/submit")
+    page.get_by_text("Folder and environment").click()
+    page.get_by_label("Working folder on the node").fill("relative/folder")
+    expect(
+        page.get_by_text(re.compile("scaleweb submit --experiment digits --project vision"))
+    ).to_be_visible()
+    page.get_by_role("button", name="Submit").click()
+    field = page.get_by_label("Working folder on the node")
+    expect(page.get_by_role("alert")).to_have_count(1)
+    expect(field).to_have_accessible_description(re.compile("absolute", re.I))
+    assert not Job.objects.exists()
+
+
+def test_what_can_be_done_is_within_reach_on_a_phone(window, training, operator):
+    submit(
+        experiment=training.experiment,
+        argv=["/opt/environment/bin/python", "train.py", "x" * 80],
+        user=operator,
+    )
+    phone = window(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page = phone.log_in(operator).open("/queue")
+    within = "each => { const box = each.getBoundingClientRect(); return box.left >= 0 && box.right <= innerWidth; }"
+    stop = page.get_by_role("button", name=re.compile("^Stop"))
+    expect(stop).to_be_visible()
+    assert stop.evaluate(within)
+    expect(page.get_by_text(re.compile("^python train.py x"))).to_be_visible()
+    page.goto(f"/runs/{training.code}?tab=checkpoints")
+    page.get_by_role("button", name="Checkpoint", exact=True).click()
+    back = page.get_by_role("button", name="Roll back")
+    expect(back).to_be_visible()
+    assert back.evaluate(within)
+    assert page.get_by_role("link", name=re.compile("^Checkpoints")).evaluate(within), (
+        "the tab in use is out of view"
+    )
 
 
 def test_what_is_not_there_says_so(window, live_site):

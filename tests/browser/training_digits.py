@@ -42,6 +42,8 @@ def main() -> None:
     run = scaleweb_sdk.init(config={"model": "softmax", "batch_size": 64})
     lr = run.tunable("lr", 0.1, low=1e-4, high=10.0, scale="log", role="learning_rate")
     run.tunable("augment", False, description="Shift the digits")
+    run.tunable("schedule", "constant", choices=["constant", "cosine", "linear"])
+    run.tunable("patience", 5)
 
     @run.on_checkpoint
     def save() -> None:

@@ -77,20 +77,21 @@ function band(u: uPlot, { range, log }: Scene, columns: Columns, alpha: number):
 function path(u: uPlot, { range, log }: Scene, columns: Columns): void {
   const { ctx } = u;
   const [from, to] = window_(columns, range);
-  let open = false;
+  const drawable = (i: number) => i >= from && i <= to && Number.isFinite(columns.mean[i]) && (!log || columns.mean[i] > 0);
+  const at = (i: number): [number, number] => [u.valToPos(columns.x[i], "x", true), u.valToPos(columns.mean[i], "y", true)];
   ctx.beginPath();
   for (let i = from; i <= to; i++) {
-    const y = columns.mean[i];
-    if (!Number.isFinite(y) || (log && y <= 0)) {
-      open = false;
-      continue;
-    }
-    const [px, py] = [u.valToPos(columns.x[i], "x", true), u.valToPos(y, "y", true)];
-    if (open) ctx.lineTo(px, py);
-    else ctx.moveTo(px, py);
-    open = true;
+    if (!drawable(i)) continue;
+    if (drawable(i - 1)) ctx.lineTo(...at(i));
+    else ctx.moveTo(...at(i));
+    if (!drawable(i - 1) && !drawable(i + 1)) dot(ctx, ...at(i)); // a point alone has no line to be seen by
   }
   ctx.stroke();
+}
+
+function dot(ctx: CanvasRenderingContext2D, x: number, y: number): void {
+  const r = 2 * devicePixelRatio;
+  ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
 }
 
 /** Over the lines: marks, and a triangle at the top where a value was not finite. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Command, Tunable } from "../api/types";
-import { fateOf, refusal, whatOf } from "./command";
+import { fateOf, paceOf, refusal, stageOf, whatOf } from "./command";
 
 const command = (changes: Partial<Command>) =>
   ({ verb: "set", tunable: "lr", value: 0.001, state: "applied", applied_step: 1200, old_value: 0.01, new_value: 0.001, message: "", ...changes }) as Command;
@@ -14,6 +14,16 @@ it.each([
   [{}, "applied at step 1,200: 0.01 → 0.001"], [{ state: "rejected", message: "lr=9 is outside 0..1" }, "refused: lr=9 is outside 0..1"],
   [{ state: "expired", message: "" }, "not applied: the run ended first"], [{ state: "sent" }, "sent, waiting for the next step"],
 ])("%j ended as %s", (changes, text) => expect(fateOf(command(changes as Partial<Command>))).toBe(text));
+
+it.each([
+  [{ state: "pending" }, "asked", ""],
+  [{ state: "sent", sent_at: "2026-01-01T00:00:00.012Z" }, "sent", "sent after 12 ms"],
+  [{ sent_at: "2026-01-01T00:00:00.012Z", applied_at: "2026-01-01T00:00:01.500Z" }, "applied", "sent after 12 ms, applied after 1.5 s"],
+  [{ state: "rejected", applied_at: "2026-01-01T00:00:00.180Z" }, "refused", "answered after 180 ms"],
+])("%j stands at %s: %s", (changes, stage, pace) => {
+  const made = command({ created_at: "2026-01-01T00:00:00Z", sent_at: null, applied_at: null, ...changes } as Partial<Command>);
+  expect([stageOf(made.state), paceOf(made)]).toEqual([stage, pace]);
+});
 
 describe("refusal", () => {
   const lr = { name: "lr", kind: "float", low: 1e-6, high: 1 } as Tunable;

@@ -1,6 +1,6 @@
 /** A command and its fate in words. */
 import type { Command, Tunable } from "../api/types";
-import { exact, integer } from "./format";
+import { duration, exact, integer } from "./format";
 
 export function whatOf(command: Command): string {
   const step = stepOf(command.value);
@@ -30,6 +30,17 @@ export function fateOf(command: Command): string {
     case "superseded": return "not sent: a newer change took its place";
     default: return command.state;
   }
+}
+
+/** The word on a command's badge: what has become of it so far. */
+export const stageOf = (state: string): string => ({ pending: "asked", rejected: "refused" } as Record<string, string>)[state] ?? state;
+
+/** How long its way took, as far as it has come: "sent after 12 ms, applied after 180 ms". */
+export function paceOf(command: Command): string {
+  const after = (at: string | null): string => (at ? duration(Math.max(0, Date.parse(at) - Date.parse(command.created_at)) / 1000) : "");
+  const [sent, applied] = [after(command.sent_at), after(command.applied_at)];
+  const fate = command.state === "rejected" ? "answered" : "applied";
+  return [sent && `sent after ${sent}`, applied && `${fate} after ${applied}`].filter(Boolean).join(", ");
 }
 
 export const toneOf = (state: string): "good" | "bad" | "warn" | "accent" | "quiet" =>

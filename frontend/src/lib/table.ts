@@ -71,3 +71,10 @@ export function usualColumns(runs: Run[], goal: string): ColumnId[] {
   const settings = configColumns(runs).filter((each) => each.differs).slice(0, 3).map((each) => each.id);
   return [...new Set(["state", ...wanted.slice(0, 2), "step", ...settings, "created"])];
 }
+
+/** Rows in the order a person has before them: what is new stands at the end, until the order may change again. */
+export function heldOrder<T extends { code: string }>(rows: T[], held: string[] | null): T[] {
+  if (!held) return rows;
+  const place = new Map(held.map((code, at) => [code, at]));
+  return rows.toSorted((a, b) => (place.get(a.code) ?? Infinity) - (place.get(b.code) ?? Infinity) || 0);
+}

@@ -1,2 +1,0 @@
-function e(e){let t=[],n=``,r=!1,i=``;for(let a=0;a<e.length;a++){let o=e[a];if(o===`\\`&&i!==`'`){if(a+=1,a>=e.length)return{words:t,error:`the line ends in a lone \\`};if(e[a]===`
-`&&!i)continue;n+=i===`"`&&!`"\\`.includes(e[a])?`\\${e[a]}`:e[a],r=!0}else i?o===i?i=``:n+=o:o===`"`||o===`'`?(i=o,r=!0):/\s/.test(o)?(r&&t.push(n),n=``,r=!1):(n+=o,r=!0)}return i?{words:t,error:`a ${i} is not closed`}:(r&&t.push(n),{words:t,error:``})}function t(e){return e.map(e=>/^[\w@%+=:,./-]+$/.test(e)?e:`'${e.replaceAll(`'`,`'"'"'`)}'`).join(` `)}export{e as n,t};

@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { emptyColumns, type Columns } from "./columns";
+import { forecastPicture } from "./forecast";
+
+const columns = (step: number[], mean: number[]): Columns => ({ ...emptyColumns(), step, mean, x: step });
+const decision = { decided_step: 90, forecast: { metric: "loss", steps: [90, 190], mean: [2, 2], low: [1.8, 1.8], high: [2.2, 2.2] } };
+const numbers = (points: string) => points.split(" ").map((pair) => pair.split(",").map(Number));
+
+test("what was measured before a roll back is drawn as left behind, and only up to the decision", () => {
+  const line = { columns: columns([0, 50, 100], [2, 1, 0.5]), faded: [columns([40, 80, 90, 95], [2.1, 2.3, 2.3, 2.3])] };
+  const picture = forecastPicture(decision, line, 300, 100)!;
+  expect(picture.from).toBe(30);
+  expect(numbers(picture.left[0])).toHaveLength(3);
+  expect(numbers(picture.measured).map(([x]) => x)).toEqual([37.5, 131.3]); // steps 50 and 100 of 30 to 190
+});
+
+test("an explosion that was left behind does not press the rest flat", () => {
+  const line = { columns: columns([50, 100], [1, 0.2]), faded: [columns([60, 80], [1e9, 2])] };
+  const picture = forecastPicture(decision, line, 300, 100)!;
+  const heights = numbers(picture.measured).map(([, y]) => y);
+  expect(heights[1] - heights[0]).toBeGreaterThan(15);
+  expect(numbers(picture.left[0])[0][1]).toBe(4); // held at the top
+});
+
+test("without a forecast there is no picture", () => {
+  expect(forecastPicture({ decided_step: 5, forecast: { steps: [5, 9], mean: [] } }, null, 300, 100)).toBeNull();
+});

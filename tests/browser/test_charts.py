@@ -1,0 +1,104 @@
+"""Charts by mouse, keys and fingers, and live figures that leave in peace what a person looks at."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.wait import until
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+
+# What moved without a person's doing: see developer.mozilla.org/docs/Web/API/LayoutShift
+WATCH_SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries())
+    if (!entry.hadRecentInput) shifts.push([entry.value, ...entry.sources.map((each) => each.node?.className ?? "")]);
+}).observe({ type: "layout-shift" });
+"""
+
+
+def chart(page: Page, key: str):
+    return page.get_by_role("region", name=key, exact=True).get_by_role("application")
+
+
+def step(page: Page, key: str = "loss") -> int:
+    return int(chart(page, key).locator(".canvas").get_attribute("data-step") or 0)
+
+
+@pytest.fixture
+def page(window, operator, training):
+    page = window().log_in(operator).open(f"/runs/{training.code}")
+    until(lambda: step(page) > 20, 20)
+    return page
+
+
+def test_a_chart_is_read_and_zoomed_by_keys_and_the_others_follow(page):
+    loss, rate = chart(page, "loss"), chart(page, "lr")
+    loss.focus()
+    for key in ("Home", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    said = loss.get_by_role("status")
+    expect(said).to_have_text(re.compile(r"step 2: [\d.]+"))
+    # The crosshair is linked: the other chart's heading tells its value there.
+    expect(rate.locator(".u-cursor-x")).not_to_have_css("transform", "matrix(1, 0, 0, 1, -10, 0)")
+    page.keyboard.press("+")
+    reset = page.get_by_role("button", name="Reset zoom")
+    expect(reset.first).to_be_visible()
+    page.keyboard.press("0")
+    expect(reset).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(said).to_be_empty()
+
+
+def test_two_fingers_zoom_and_one_reads_within_the_screen(window, operator, training):
+    phone = window(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True).log_in(operator)
+    page = phone.open(f"/runs/{training.code}")
+    until(lambda: step(page) > 20, 20)
+    chart(page, "loss").scroll_into_view_if_needed()
+    box = chart(page, "loss").locator(".u-over").bounding_box()
+    devtools = phone.context.new_cdp_session(page)
+
+    def touch(kind: str, *places: float) -> None:
+        points = [{"x": box["x"] + x, "y": box["y"] + 60, "id": i} for i, x in enumerate(places)]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 100)
+    for x in (110, 125, 140):
+        touch("touchMove", x)
+    tip = chart(page, "loss").locator(".tip")
+    expect(tip).to_contain_text("step")
+    assert tip.evaluate("tip => tip.getBoundingClientRect().right <= innerWidth")
+    touch("touchEnd")
+    touch("touchStart", 100, 140)
+    for apart in (10, 25, 40):
+        touch("touchMove", 100 - apart, 140 + apart)
+    touch("touchEnd")
+    expect(page.get_by_role("button", name="Reset zoom").first).to_be_visible()
+
+
+def test_every_point_of_a_chart_is_had_as_a_file(page):
+    page.get_by_role("button", name="Enlarge loss").click()
+    with page.expect_download() as download:
+        page.get_by_role("dialog").get_by_role("link", name="CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "key,branch,step,time,value"
+    assert len(lines) > 20
+
+
+def test_nothing_that_is_live_moves_what_a_person_looks_at(page):
+    run = page.url
+    for tab in ("charts", "control", "system"):
+        page.goto(f"{run}?tab={tab}")
+        seen = page.locator(".canvas[data-step]").first
+        expect(seen).to_be_attached()
+        page.wait_for_load_state("networkidle")
+        page.evaluate(WATCH_SHIFTS)
+        first = int(seen.get_attribute("data-step"))
+        until(lambda seen=seen, first=first: int(seen.get_attribute("data-step")) > first + 60, 20)
+        assert page.evaluate("shifts") == [], tab
