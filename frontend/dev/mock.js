@@ -2,6 +2,7 @@
 // shapes of docs/contracts.md and keeps everything in memory. What it draws is made up; it is never part of the build.
 import { WebSocketServer } from "ws";
 import { world } from "./world.js";
+import { encode } from "./columns.js";
 import { read } from "./series.js";
 
 export function mockSite() {
@@ -19,8 +20,9 @@ export function mockSite() {
         const body = await bodyOf(request);
         const [status, answer] = route(site, request.method, url.pathname.slice(8), url.searchParams, body);
         response.statusCode = status;
-        response.setHeader("Content-Type", "application/json");
-        response.end(status === 204 ? "" : JSON.stringify(answer));
+        const bytes = Buffer.isBuffer(answer);
+        response.setHeader("Content-Type", bytes ? "application/x-scaleweb-columns" : "application/json");
+        response.end(bytes ? answer : status === 204 ? "" : JSON.stringify(answer));
       });
     },
   };
@@ -59,7 +61,7 @@ function route(site, method, path, query, body) {
   const [kind, id, what] = parts;
   if (kind === "me") return [200, site.me];
   if (kind === "overview") return [200, site.overview()];
-  if (kind === "series") return [200, { series: read(site, body) }];
+  if (kind === "series") return [200, encode(read(site, body))];
   if (kind === "experiments") return experiments(site, method, id, what, query, body);
   if (kind === "runs") return runs(site, method, id, what, query, body);
   if (kind === "decisions") return [200, site.decide(Number(id), what)];

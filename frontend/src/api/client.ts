@@ -47,13 +47,27 @@ export interface Options {
 
 /** Ask and read JSON. Raises ApiError, or lets an AbortError pass. */
 export async function ask<T>(where: string, options: Options = {}): Promise<T> {
+  const response = await send(where, options, "application/json");
+  if (response.status === 204) return undefined as T;
+  const answer = await response.json().catch(() => undefined);
+  if (response.ok && answer !== undefined) return answer as T;
+  throw failure(response.status, answer);
+}
+
+/** Ask and read bytes of a media type; errors come as JSON all the same. */
+export async function askBytes(where: string, type: string, options: Options = {}): Promise<ArrayBuffer> {
+  const response = await send(where, options, type);
+  if (response.ok) return response.arrayBuffer();
+  throw failure(response.status, await response.json().catch(() => undefined));
+}
+
+async function send(where: string, options: Options, accept: string): Promise<Response> {
   const { method = "GET", body, query, signal } = options;
-  const headers: Record<string, string> = { Accept: "application/json" };
+  const headers: Record<string, string> = { Accept: accept };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET") headers["X-CSRFToken"] = cookie("csrftoken");
-  let response: Response;
   try {
-    response = await fetch(where.startsWith("/") || where.startsWith("http") ? where : address(where, query), {
+    return await fetch(where.startsWith("/") || where.startsWith("http") ? where : address(where, query), {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -64,11 +78,11 @@ export async function ask<T>(where: string, options: Options = {}): Promise<T> {
     if (isAbort(error)) throw error;
     throw new ApiError(0, "The server cannot be reached.");
   }
-  if (response.status === 204) return undefined as T;
-  const answer = await response.json().catch(() => undefined);
-  if (response.ok && answer !== undefined) return answer as T;
-  if (response.status === 401 || (response.status === 403 && isLoggedOut(answer))) loggedOut();
-  throw new ApiError(response.status, sentence(response.status, answer), fieldsOf(answer));
+}
+
+function failure(status: number, answer: unknown): ApiError {
+  if (status === 401 || (status === 403 && isLoggedOut(answer))) loggedOut();
+  return new ApiError(status, sentence(status, answer), fieldsOf(answer));
 }
 
 export function cookie(name: string): string {

@@ -1,5 +1,6 @@
 /** Every question the pages ask, by name. */
-import { ask, path, type Query } from "./client";
+import { ask, askBytes, path, type Query } from "./client";
+import { COLUMNS_TYPE, decodeColumns } from "./columns";
 import type * as t from "./types";
 
 type Signal = AbortSignal | undefined;
@@ -56,8 +57,8 @@ export interface CommandRequest {
 }
 export const command = (code: string, body: CommandRequest) => post<t.Command>(path`runs/${code}/commands`, body);
 
-export const series = (body: t.SeriesRequest, signal?: Signal) =>
-  ask<{ series: t.Buckets[] }>("series/read", { method: "POST", body, signal });
+export const series = async (body: t.SeriesRequest, signal?: Signal): Promise<t.Buckets[]> =>
+  decodeColumns(await askBytes("series/read", COLUMNS_TYPE, { method: "POST", body, signal }));
 
 export const approve = (id: number) => post<t.Decision>(path`decisions/${id}/approve`);
 export const reject = (id: number) => post<t.Decision>(path`decisions/${id}/reject`);

@@ -1,5 +1,5 @@
 /** Resources as docs/contracts.md section 4 writes them. Times are ISO 8601 in UTC unless a name says seconds. */
-import type { NonFinite } from "../lib/columns";
+import type { Columns, NonFinite } from "../lib/columns";
 
 export type Role = "viewer" | "operator" | "admin";
 export type RunStateName =
@@ -318,8 +318,6 @@ export interface Token {
   token?: string; // in the answer to its creation alone
 }
 
-type Cells = (number | string | null)[];
-
 export interface Buckets {
   source: string;
   key: string;
@@ -328,7 +326,7 @@ export interface Buckets {
   x: string;
   bucket: number;
   exact: boolean;
-  columns: { x: Cells; step: Cells; time: Cells; min: Cells; max: Cells; mean: Cells; last: Cells; count: Cells };
+  columns: Columns;
   non_finite: NonFinite[];
 }
 

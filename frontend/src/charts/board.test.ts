@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Buckets, SeriesRequest } from "../api/types";
+import { columnsOf } from "../lib/columns.made";
 import type { PointsFrame } from "../live/frames";
 import { SeriesBoard } from "./board";
 
 function buckets(source: string, key: string, steps: number[], more: Partial<Buckets> = {}): Buckets {
   const time = steps.map((step) => 1000 + step);
-  const columns = { x: [...steps], step: steps, time, min: [...steps], max: [...steps], mean: [...steps], last: [...steps], count: steps.map(() => 1) };
+  const columns = columnsOf({ x: steps, step: steps, time, min: steps, max: steps, mean: steps, last: steps, count: steps.map(() => 1) });
   return { source, key, branch: 0, faded: false, x: "step", bucket: 1, exact: true, columns, non_finite: [], ...more };
 }
 
@@ -18,7 +19,7 @@ let asked: SeriesRequest[];
 let answer: (request: SeriesRequest) => Buckets[];
 const read = async (request: SeriesRequest) => {
   asked.push(request);
-  return { series: answer(request) };
+  return answer(request);
 };
 const settled = () => vi.advanceTimersByTimeAsync(50);
 
@@ -36,7 +37,7 @@ describe("reading", () => {
     await settled();
     expect(asked).toHaveLength(1);
     expect(asked[0]).toMatchObject({ sources: ["run:a", "run:b"], keys: ["loss", "acc"], width: 100, start: null });
-    expect(board.line("run:b", "acc")!.columns.x).toEqual([0, 1, 2]);
+    expect(Array.from(board.line("run:b", "acc")!.columns.x)).toEqual([0, 1, 2]);
   });
 
   it("keeps faded branches apart and joins those in force", async () => {
@@ -47,8 +48,8 @@ describe("reading", () => {
     board.want("loss");
     await settled();
     const line = board.line("run:a", "loss")!;
-    expect(line.columns.x).toEqual([0, 1, 2, 3, 4]);
-    expect(line.faded.map((faded) => faded.x)).toEqual([[2, 3]]);
+    expect(Array.from(line.columns.x)).toEqual([0, 1, 2, 3, 4]);
+    expect(line.faded.map((faded) => Array.from(faded.x))).toEqual([[2, 3]]);
   });
 
   it("says what failed and tries again", async () => {
@@ -76,7 +77,7 @@ describe("live points", () => {
     await settled();
     told.mockClear();
     board.points("run:a", frame([3, 4]));
-    expect(board.line("run:a", "loss")!.columns.mean).toEqual([0, 1, 2, 30, 40]);
+    expect(Array.from(board.line("run:a", "loss")!.columns.mean)).toEqual([0, 1, 2, 30, 40]);
     expect(told).toHaveBeenCalledOnce();
   });
 
@@ -87,8 +88,8 @@ describe("live points", () => {
     board.refresh();
     board.points("run:a", frame([2, 3])); // step 2 is in the answer, step 3 is not
     await settled();
-    expect(board.line("run:a", "loss")!.columns.step).toEqual([0, 1, 2, 3]);
-    expect(board.line("run:a", "loss")!.columns.count).toEqual([1, 1, 1, 1]);
+    expect(Array.from(board.line("run:a", "loss")!.columns.step)).toEqual([0, 1, 2, 3]);
+    expect(Array.from(board.line("run:a", "loss")!.columns.count)).toEqual([1, 1, 1, 1]);
   });
 
   it("of a new branch make the page read again what is faded now", async () => {
@@ -120,9 +121,9 @@ describe("zooming", () => {
     board.zoom([0.4, 1.6]);
     await vi.advanceTimersByTimeAsync(300);
     expect(asked[1]).toMatchObject({ start: 0, end: 2 });
-    expect(board.line("run:a", "loss")!.columns.x).toEqual([1]);
+    expect(Array.from(board.line("run:a", "loss")!.columns.x)).toEqual([1]);
     board.zoom(null);
-    expect(board.line("run:a", "loss")!.columns.x).toEqual([0, 1, 2]);
+    expect(Array.from(board.line("run:a", "loss")!.columns.x)).toEqual([0, 1, 2]);
     expect(asked).toHaveLength(2);
   });
 });

@@ -6,7 +6,7 @@
 import * as api from "../api";
 import { isAbort, messageOf } from "../api/client";
 import type { Buckets } from "../api/types";
-import { append, cell, coarsen, concatenate, emptyColumns, NAMES, ordered, type Columns, type NonFinite, type Part, type XAxis } from "../lib/columns";
+import { append, cell, coarsen, concatenate, emptyColumns, ordered, type Columns, type NonFinite, type Part, type XAxis } from "../lib/columns";
 import type { PointsFrame } from "../live/frames";
 import type { XRange } from "./group";
 
@@ -208,7 +208,7 @@ export class SeriesBoard {
       const body = { sources: sources.slice(i, i + 100), keys, width: this.width, x: this.x, start: range?.[0] ?? null, end: range?.[1] ?? null };
       // Steps are whole: a zoom between two of them still has to hold both.
       if (range && this.x === "step") [body.start, body.end] = [Math.floor(range[0]), Math.ceil(range[1])];
-      for (const buckets of (await this.read(body)).series) {
+      for (const buckets of await this.read(body)) {
         const name = `${buckets.key}\t${buckets.source}`;
         const list = out.get(name) ?? [];
         list.push(asPart(buckets));
@@ -276,12 +276,7 @@ export class SeriesBoard {
   }
 }
 
-function asPart(buckets: Buckets): Part {
-  const columns = emptyColumns();
-  for (const name of NAMES) columns[name] = (buckets.columns[name] ?? []).map(cell);
-  const { branch, faded, bucket, exact } = buckets;
-  return { branch, faded, bucket: bucket || 1, exact, columns, nonFinite: buckets.non_finite.map((mark) => ({ ...mark, x: cell(mark.x) })) };
-}
+const asPart = ({ branch, faded, bucket, exact, columns, non_finite }: Buckets): Part => ({ branch, faded, bucket: bucket || 1, exact, columns, nonFinite: non_finite });
 
 function asLine(parts: Part[]): SeriesLine {
   const inForce = parts.filter((part) => !part.faded);

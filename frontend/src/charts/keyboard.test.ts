@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { emptyColumns } from "../lib/columns";
+import { columnsOf } from "../lib/columns.made";
 import { stroke, type Place } from "./keyboard";
 import type { ChartLine } from "./lines";
 
-const line = (x: number[]) => ({ columns: { ...emptyColumns(), x } }) as unknown as ChartLine;
+const line = (x: number[]) => ({ columns: columnsOf({ x }) }) as unknown as ChartLine;
 const place = (changes: Partial<Place> = {}): Place => ({ lines: [line([5]), line([0, 10, 20, 30])], range: [0, 30], all: [0, 30], at: 10, ...changes });
 
 test.each([

@@ -13,7 +13,15 @@ const b = line("b", [[1, 10], [4, 30]]);
 
 describe("align", () => {
   it("joins different steps and tells a gap from another line's point", () => {
-    expect(align(smoothed([a, b], 0), false)).toEqual([[0, 1, 2, 4], [1, undefined, null, 3], [undefined, 10, undefined, 30]]);
+    const [x, ...values] = align(smoothed([a, b], 0), false);
+    expect([Array.from(x), ...values]).toEqual([[0, 1, 2, 4], [1, undefined, null, 3], [undefined, 10, undefined, 30]]);
+  });
+
+  it("takes the steps that all lines share as they are", () => {
+    const [one, two] = [line("a", [[0, 1], [1, NaN]]), line("b", [[0, 3], [1, 4]])];
+    const [x, ...values] = align(smoothed([one, two], 0), false);
+    expect(x).toBe(one.columns.x);
+    expect(values).toEqual([[1, null], [3, 4]]);
   });
 
   it("leaves out what a log axis cannot show", () => {

@@ -14,27 +14,27 @@ export interface ChartLine {
 }
 
 export interface ShownLine extends ChartLine {
-  shown: number[]; // what the line itself follows: the mean, smoothed where that is asked for
+  shown: ArrayLike<number>; // what the line itself follows: the mean, smoothed where that is asked for
 }
 
 export const smoothed = (lines: ChartLine[], weight: number): ShownLine[] =>
   lines.map((line) => ({ ...line, shown: weight > 0 ? smooth(line.columns.mean, weight) : line.columns.mean }));
 
 type Cell = number | null | undefined;
+type Cells = Cell[] | Float64Array;
 
 /**
  * One x for all lines and each line's values on it, as uPlot wants them: undefined where another line has a point and
  * this one none (drawn through), null where this line has a gap.
  */
-export function align(lines: ShownLine[], log: boolean): [number[], ...Cell[][]] {
+export function align(lines: ShownLine[], log: boolean): [Float64Array, ...Cells[]] {
   const keep = (y: number): Cell => (Number.isFinite(y) && (!log || y > 0) ? y : null);
-  if (lines.length === 1) return [lines[0].columns.x, lines[0].shown.map(keep)];
-  const all = new Set<number>();
-  for (const line of lines) for (const x of line.columns.x) all.add(x);
-  const xs = Float64Array.from(all).sort();
+  if (!lines.length) return [new Float64Array(0)];
+  const xs = commonX(lines.map((line) => line.columns.x));
   const columns = lines.map((line) => {
-    const out = new Array<Cell>(xs.length).fill(undefined);
     const { x } = line.columns;
+    if (same(x, xs)) return Array.from(line.shown, keep);
+    const out = new Array<Cell>(xs.length).fill(undefined);
     let at = 0;
     for (let i = 0; i < xs.length && at < x.length; i++) {
       if (xs[i] !== x[at]) continue;
@@ -42,7 +42,30 @@ export function align(lines: ShownLine[], log: boolean): [number[], ...Cell[][]]
     }
     return out;
   });
-  return [Array.from(xs), ...columns];
+  return [xs, ...columns];
+}
+
+/** Every x of any line once, rising. Runs of an experiment mostly share their steps: then it is the first line's own. */
+function commonX(all: Float64Array[]): Float64Array {
+  const [first] = all;
+  if (all.length === 1 || all.every((x) => same(x, first))) return first;
+  const joined = new Float64Array(all.reduce((sum, x) => sum + x.length, 0));
+  let at = 0;
+  for (const x of all) {
+    joined.set(x, at);
+    at += x.length;
+  }
+  joined.sort();
+  let kept = 0;
+  for (let i = 0; i < joined.length; i++) if (!i || joined[i] !== joined[kept - 1]) joined[kept++] = joined[i];
+  return joined.subarray(0, kept);
+}
+
+function same(a: Float64Array, b: Float64Array): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** First and last x of everything drawn, faded branches included; null where there is nothing. */
@@ -78,7 +101,7 @@ const FADED_SHARE = 0.6; // of the height in force, that branches left behind ma
 export function extentY(lines: ShownLine[], range: XRange, log: boolean, robust: boolean): ExtentY | null {
   let [min, max, hidden] = [Infinity, -Infinity, 0];
   const middles: number[] = [];
-  const visit = (columns: Columns, shown?: number[], low = -Infinity, high = Infinity) => {
+  const visit = (columns: Columns, shown?: ArrayLike<number>, low = -Infinity, high = Infinity) => {
     // One cell beyond each side, because the line runs on to it.
     const from = Math.max(0, lowerIndex(columns.x, range[0]));
     const to = Math.min(columns.x.length - 1, lowerIndex(columns.x, range[1]) + 1);

@@ -4,16 +4,10 @@
  * A bucket is `2^k` steps wide and starts at a multiple of its width, so a point has one bucket whoever computes it,
  * and an append never moves an old one. "Nothing finite here" is NaN in min, max and mean.
  */
-export interface Columns {
-  x: number[];
-  step: number[];
-  time: number[];
-  min: number[];
-  max: number[];
-  mean: number[];
-  last: number[];
-  count: number[];
-}
+export const NAMES = ["x", "step", "time", "min", "max", "mean", "last", "count"] as const;
+
+/** Views of the answer's own bytes as it came; `append` moves them into memory of their own. */
+export type Columns = Record<(typeof NAMES)[number], Float64Array>;
 
 export interface NonFinite {
   step: number;
@@ -28,15 +22,15 @@ export interface Part {
   exact: boolean;
   columns: Columns;
   nonFinite: NonFinite[];
+  spare?: number; // rows of room behind the columns; undefined while they are views of an answer, not to be written into
 }
 
 export type XAxis = "step" | "relative" | "time" | (string & {});
 
-export const NAMES = ["x", "step", "time", "min", "max", "mean", "last", "count"] as const;
+const NONE = new Float64Array(0);
+export const emptyColumns = (): Columns => ({ x: NONE, step: NONE, time: NONE, min: NONE, max: NONE, mean: NONE, last: NONE, count: NONE });
 
-export const emptyColumns = (): Columns => ({ x: [], step: [], time: [], min: [], max: [], mean: [], last: [], count: [] });
-
-/** A cell as JSON carries it: null is "none", and non-finite values travel as strings. */
+/** A cell as JSON carries it (live frames, summaries): null is "none", and non-finite values travel as strings. */
 export function cell(value: unknown): number {
   if (typeof value === "number") return value;
   if (value === "Infinity") return Infinity;
@@ -69,6 +63,7 @@ export function nearestIndex(sorted: ArrayLike<number>, value: number): number {
 
 /** Adds one live point to its bucket, opening the bucket where needed. Steps may come in any order. */
 export function append(part: Part, step: number, time: number, x: number, value: number): void {
+  own(part, 0);
   const { columns, bucket } = part;
   const start = Math.floor(step / bucket);
   let at = columns.step.length - 1;
@@ -90,12 +85,36 @@ export function append(part: Part, step: number, time: number, x: number, value:
     return;
   }
   const y = finite ? value : NaN;
-  const row = [x, step, time, y, y, y, value, 1];
-  if (at === columns.step.length - 1) NAMES.forEach((name, i) => columns[name].push(row[i]));
-  else NAMES.forEach((name, i) => columns[name].splice(at + 1, 0, row[i]));
+  insert(part, at + 1, [x, step, time, y, y, y, value, 1]);
 }
 
-function bucketIndex(steps: number[], bucket: number, start: number): number {
+/** The columns in memory of the part's own, with room for so many more rows: live points come one by one. */
+function own(part: Part, more: number): void {
+  if (part.spare !== undefined && part.spare >= more) return;
+  const { length } = part.columns.step;
+  const capacity = Math.max(64, Math.ceil(length * 1.5), length + more);
+  for (const name of NAMES) {
+    const column = new Float64Array(capacity);
+    column.set(part.columns[name]);
+    part.columns[name] = column.subarray(0, length);
+  }
+  part.spare = capacity - length;
+}
+
+/** `row` has the order of NAMES. */
+function insert(part: Part, at: number, row: number[]): void {
+  own(part, 1);
+  NAMES.forEach((name, i) => {
+    const { buffer, length } = part.columns[name];
+    const column = new Float64Array(buffer, 0, length + 1);
+    if (at < length) column.copyWithin(at + 1, at, length);
+    column[at] = row[i];
+    part.columns[name] = column;
+  });
+  part.spare! -= 1;
+}
+
+function bucketIndex(steps: Float64Array, bucket: number, start: number): number {
   let low = 0;
   let high = steps.length;
   while (low < high) {
@@ -110,15 +129,22 @@ function bucketIndex(steps: number[], bucket: number, start: number): number {
 export function coarsen(part: Part, most: number): void {
   while (part.columns.x.length > most) {
     const from = part.columns;
+    const rows = from.x.length;
     const to = emptyColumns();
+    for (const name of NAMES) to[name] = new Float64Array(rows);
     part.bucket *= 2;
     part.exact = false;
-    for (let i = 0; i < from.x.length; i++) {
-      const end = to.x.length - 1;
+    let end = -1;
+    for (let i = 0; i < rows; i++) {
       if (end >= 0 && Math.floor(to.step[end] / part.bucket) === Math.floor(from.step[i] / part.bucket)) join(to, end, from, i);
-      else for (const name of NAMES) to[name].push(from[name][i]);
+      else {
+        end += 1;
+        for (const name of NAMES) to[name][end] = from[name][i];
+      }
     }
+    for (const name of NAMES) to[name] = to[name].subarray(0, end + 1);
     part.columns = to;
+    part.spare = rows - end - 1;
   }
 }
 
@@ -143,8 +169,15 @@ function join(to: Columns, end: number, from: Columns, i: number): void {
 export function concatenate(parts: Part[]): Columns {
   if (parts.length === 1) return parts[0].columns;
   const out = emptyColumns();
-  for (const part of [...parts].sort((a, b) => a.branch - b.branch)) {
-    for (const name of NAMES) for (const value of part.columns[name]) out[name].push(value);
+  const inOrder = [...parts].sort((a, b) => a.branch - b.branch);
+  const rows = inOrder.reduce((sum, part) => sum + part.columns.x.length, 0);
+  for (const name of NAMES) {
+    out[name] = new Float64Array(rows);
+    let at = 0;
+    for (const { columns } of inOrder) {
+      out[name].set(columns[name], at);
+      at += columns[name].length;
+    }
   }
   return out;
 }
@@ -155,8 +188,11 @@ export function ordered(columns: Columns): Columns {
   let rising = true;
   for (let i = 1; i < x.length && rising; i++) rising = x[i] >= x[i - 1];
   if (rising) return columns;
-  const order = x.map((_, i) => i).sort((a, b) => x[a] - x[b] || a - b);
+  const order = Uint32Array.from(x.keys()).sort((a, b) => x[a] - x[b] || a - b);
   const out = emptyColumns();
-  for (const name of NAMES) out[name] = order.map((i) => columns[name][i]);
+  for (const name of NAMES) {
+    const from = columns[name];
+    out[name] = Float64Array.from(order, (i) => from[i]);
+  }
   return out;
 }

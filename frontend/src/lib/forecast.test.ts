@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { emptyColumns, type Columns } from "./columns";
+import { columnsOf } from "./columns.made";
 import { forecastPicture } from "./forecast";
 
-const columns = (step: number[], mean: number[]): Columns => ({ ...emptyColumns(), step, mean, x: step });
+const columns = (step: number[], mean: number[]) => columnsOf({ step, mean, x: step });
 const decision = { decided_step: 90, forecast: { metric: "loss", steps: [90, 190], mean: [2, 2], low: [1.8, 1.8], high: [2.2, 2.2] } };
 const numbers = (points: string) => points.split(" ").map((pair) => pair.split(",").map(Number));
 

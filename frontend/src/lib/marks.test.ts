@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
 import type { Mark } from "../api/types";
-import { emptyColumns } from "./columns";
+import { columnsOf } from "./columns.made";
 import { placeMarks } from "./marks";
 
 const mark: Mark = { kind: "command", id: 3, step: 50, at: "1970-01-01T00:20:00Z", label: "lr", tone: "danger" };
-const columns = { ...emptyColumns(), x: [0, 10], step: [40, 60], time: [1190, 1210] };
+const columns = columnsOf({ x: [0, 10], step: [40, 60], time: [1190, 1210] });
 
 it.each([["step", 50], ["time", 1200], ["relative", 10], ["epoch", 0]])("stands on the %s axis at %s", (axis, x) =>
   expect(placeMarks([mark], axis)([{ columns }])[0]).toMatchObject({ id: "command:3", x, tone: "bad" }));

@@ -79,7 +79,7 @@ export class OverviewState {
       asked = false;
       const columns = board.line(source, key)?.columns;
       if (!columns) return;
-      this.lines = { ...this.lines, [run.code]: { key, values: columns.mean.slice(), last: columns.last.at(-1) ?? NaN, step: columns.step.at(-1) ?? null } };
+      this.lines = { ...this.lines, [run.code]: { key, values: Array.from(columns.mean), last: columns.last.at(-1) ?? NaN, step: columns.step.at(-1) ?? null } };
     };
     board.listen(key, () => {
       // Four times a second is as live as a line of this size can look.
