@@ -6,14 +6,13 @@ A process over a raw link makes steps of the given length and applies orders bet
 command is asked for over the API, as the page does; else by training.commands.issue in this process.
 """
 
-import argparse
 import asyncio
-import json
 import statistics
 import time
 import uuid
 
-from benchmarks.site import measured_site
+from benchmarks.report import Report, parser, quantile
+from benchmarks.site import MeasuredSite, measured_site
 
 
 async def train(site, step_seconds: float, applied: dict[int, float], stop: asyncio.Event) -> None:
@@ -48,7 +47,7 @@ async def train(site, step_seconds: float, applied: dict[int, float], stop: asyn
         listening.cancel()
 
 
-async def measure(site, count: int, step_seconds: float, rest: bool) -> dict:
+async def measure(report: Report, site: MeasuredSite, count: int, step_seconds: float, rest: bool) -> None:
     import httpx
 
     from training.commands import issue
@@ -84,15 +83,11 @@ async def measure(site, count: int, step_seconds: float, rest: bool) -> dict:
     client.close()
     stop.set()
     await training
-    return {
-        "benchmark": "control_latency",
-        "by": "rest" if rest else "issue",
-        "commands": count,
-        "step_ms": step_seconds * 1000,
-        "applied_median_ms": statistics.median(to_applied) * 1000,
-        "applied_p95_ms": sorted(to_applied)[int(count * 0.95)] * 1000,
-        "row_median_ms": statistics.median(to_row) * 1000,
-    }
+    kind = {"commands": count, "step_ms": step_seconds * 1000, "asked_by": "rest" if rest else "issue"}
+    goal = 50 + step_seconds * 1000
+    report.line("asked to applied, median", statistics.median(to_applied) * 1000, "ms", at_most=goal, **kind)
+    report.line("asked to applied, p95", quantile(to_applied, 0.95) * 1000, "ms", **kind)
+    report.line("asked to the row that says so, median", statistics.median(to_row) * 1000, "ms", **kind)
 
 
 def post(client, site, value: float) -> None:
@@ -101,21 +96,14 @@ def post(client, site, value: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--commands", type=int, default=100)
-    parser.add_argument("--step-ms", type=float, default=10)
-    parser.add_argument("--rest", action="store_true", help="ask over the REST API")
-    parser.add_argument("--json", action="store_true", help="one line of JSON")
-    arguments = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--commands", type=int, default=100)
+    made.add_argument("--step-ms", type=float, default=10)
+    made.add_argument("--rest", action="store_true", help="ask over the REST API")
+    given = made.parse_args()
+    report = Report("control_latency", given.json)
     with measured_site() as site:
-        result = asyncio.run(measure(site, arguments.commands, arguments.step_ms / 1000, arguments.rest))
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    print(f"{result['commands']} commands, steps of {result['step_ms']:g} ms, by {result['by']}")
-    median, p95 = result["applied_median_ms"], result["applied_p95_ms"]
-    print(f"asked to applied: median {median:.1f} ms, p95 {p95:.1f} ms")
-    print(f"asked to row:     median {result['row_median_ms']:.1f} ms")
+        asyncio.run(measure(report, site, given.commands, given.step_ms / 1000, given.rest))
 
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
     python -m benchmarks.live --viewers 1000 --rate 10 --seconds 10 [--json]
 
 Starts a broker and the real site in a process of their own; the viewers are raw websockets in this process.
-On two cores the viewers' own work counts too: the figures are an upper bound.
+On two cores the viewers' own work counts too: the figures are an upper bound; `fan_out` keeps it apart.
 """
 
-import argparse
 import asyncio
 import json
 import statistics
 import time
 
-from benchmarks.site import measured_site, resource_seconds
+from benchmarks.report import Report, parser, quantile
+from benchmarks.site import MeasuredSite, measured_site, resource_seconds
 
 
 async def watch(socket, latencies: list[float], until: float) -> int:
@@ -30,7 +30,7 @@ async def watch(socket, latencies: list[float], until: float) -> int:
     return last
 
 
-async def measure(site, viewers: int, rate: float, seconds: float) -> dict:
+async def measure(report: Report, site: MeasuredSite, viewers: int, rate: float, seconds: float) -> None:
     import redis.asyncio as redis
     from websockets.asyncio.client import connect
 
@@ -65,37 +65,23 @@ async def measure(site, viewers: int, rate: float, seconds: float) -> dict:
     await client.aclose()
     for socket in sockets:
         await socket.close()
-    latencies.sort()
-    return {
-        "benchmark": "live",
-        "viewers": viewers,
-        "messages_per_second": rate,
-        "seconds": seconds,
-        "sent": sent,
-        "delivered_ratio": len(latencies) / (sent * viewers),
-        "viewers_at_last_message": sum(n == sent for n in last),
-        "median_ms": statistics.median(latencies) * 1000,
-        "p99_ms": latencies[int(len(latencies) * 0.99)] * 1000,
-        "server_cpu_seconds": cpu,
-    }
+    kind = {"viewers": viewers, "messages_per_second": rate}
+    report.line("publish to browser, median", statistics.median(latencies) * 1000, "ms", **kind)
+    report.line("publish to browser, p99", quantile(latencies, 0.99) * 1000, "ms", **kind)
+    report.line("messages delivered", len(latencies) / (sent * viewers), "ratio", at_least=1, **kind)
+    report.line("viewers that saw the last message", sum(n == sent for n in last), "viewers", **kind)
+    report.line("CPU of the web process", cpu / seconds, "cores", at_most=1, **kind)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--viewers", type=int, default=500)
-    parser.add_argument("--rate", type=float, default=10, help="messages a second")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--json", action="store_true", help="one line of JSON")
-    arguments = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--viewers", type=int, default=500)
+    made.add_argument("--rate", type=float, default=10, help="messages a second")
+    made.add_argument("--seconds", type=float, default=10)
+    given = made.parse_args()
+    report = Report("live", given.json)
     with measured_site() as site:
-        result = asyncio.run(measure(site, arguments.viewers, arguments.rate, arguments.seconds))
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    print(f"{result['viewers']} viewers, {result['messages_per_second']:g} messages/s, {result['sent']} sent")
-    median, p99 = result["median_ms"], result["p99_ms"]
-    print(f"delivered {result['delivered_ratio']:.2%}, median {median:.1f} ms, p99 {p99:.1f} ms")
-    print(f"server CPU {result['server_cpu_seconds']:.2f} s over {result['seconds']:g} s")
+        asyncio.run(measure(report, site, given.viewers, given.rate, given.seconds))
 
 
 if __name__ == "__main__":

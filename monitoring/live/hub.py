@@ -124,8 +124,14 @@ class LiveHub:
     def spread(self, name: str, topic: Topic, body: bytes) -> None:
         topic.n += 1
         rest = frames.with_topic(name, body)
+        # Those who came between the same two messages count alike and share one text.
+        texts: dict[int, str] = {}
         for viewer in topic.viewers:
-            viewer.offer(frames.numbered(topic.n - viewer.topics[name], rest))
+            n = topic.n - viewer.topics[name]
+            text = texts.get(n)
+            if text is None:
+                text = texts[n] = frames.numbered(n, rest)
+            viewer.offer(text)
 
     async def opened(self) -> None:
         # What was published while the broker was away, or before the first subscription, is gone for those who

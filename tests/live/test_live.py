@@ -132,6 +132,26 @@ async def test_what_a_process_logs_reaches_the_pages_that_watch_it(live_site, ru
         assert (await page.expect("lines"))["lines"] == [[1.5, "stdout", "epoch 1 🙂"]]
 
 
+async def test_what_a_run_logs_while_nobody_watches_is_not_even_encoded(live_site, run, headers, broker):
+    token = await db(a_run_token, run)
+    with broker.client().pubsub() as ear:
+        ear.psubscribe("sw:live:*")
+        async with linked(live_site, token, hello(run.source)) as peer:
+            for step in range(20):
+                await peer.batch(columns=[column("loss", (step, 0.5))], lines=[LogLine(0.0, "stdout", "x")])
+            async with browser(live_site, headers) as page:
+                await page.subscribe(run.source)
+                while 0.05 not in peer.hints:
+                    await peer.expect(Hint)
+                await peer.batch(columns=[column("loss", (20, 0.5))])
+                await page.expect("points")
+        told = []
+        while (message := ear.get_message(timeout=1)) is not None:
+            told += [json.loads(message["data"])] if message["type"] == "pmessage" else []
+    assert [frame["columns"]["loss"]["step"] for frame in told if frame["type"] == "points"] == [[20]]
+    assert not [frame for frame in told if frame["type"] == "lines"]
+
+
 async def test_a_process_that_connects_while_it_is_watched_is_told_at_once(live_site, run, headers, broker):
     async with browser(live_site, headers) as page:
         await page.subscribe(run.source)
