@@ -7,6 +7,7 @@ those still exists: a second compactor, or a deletion of the run, makes it give 
 
 import json
 import logging
+import math
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -77,20 +78,26 @@ def compact(limit_seconds: float = 8.0, source: str | None = None) -> int:
 
 def give_back_space() -> None:
     """Shrink SQLite's file by pages that compacted batches left, down to a twentieth that new batches use again."""
+    shrink(spare=1 / 20, deadline=time.monotonic() + SHRINK_SECONDS)
+
+
+def shrink(spare: float, deadline: float = math.inf) -> None:
+    """Take free pages from the end of SQLite's file until such a part of it is free; several transactions."""
     connection = connections[settings.SERIES_DATABASE]
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         return
-    deadline = time.monotonic() + SHRINK_SECONDS
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA freelist_count")
             free = cursor.fetchone()[0]
             cursor.execute("PRAGMA page_count")
-            spare = cursor.fetchone()[0] // 20
-        if free <= max(spare, FEWEST_SPARE_PAGES):
+            kept = max(int(cursor.fetchone()[0] * spare), FEWEST_SPARE_PAGES if spare else 0)
+        if free <= kept:
             return
-        some = min(PAGES_GIVEN_BACK, free - spare)
-        connection.connection.executescript(f"PRAGMA incremental_vacuum({some})")
+        # A cursor's `execute` takes one step of it, which frees one page; a script is run to its end.
+        connection.connection.executescript(
+            f"PRAGMA incremental_vacuum({min(PAGES_GIVEN_BACK, free - kept)})"
+        )
 
 
 def waiting_sources() -> list[str]:

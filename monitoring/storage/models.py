@@ -77,7 +77,11 @@ class SeriesChunk(models.Model):
     columns = models.BinaryField()
 
     class Meta:
-        indexes = [models.Index(fields=["series", "branch", "first_step"], name="chunk_by_step")]
+        indexes = [
+            models.Index(fields=["series", "branch", "first_step"], name="chunk_by_step"),
+            # Points are counted here: the rows themselves lie among megabytes of columns.
+            models.Index(fields=["points"], name="chunk_points"),
+        ]
 
 
 class SeriesRollup(models.Model):

@@ -20,7 +20,7 @@ from . import axes, buckets, figures, reading
 from .batches import Floats, Ints, Points, join, unpack
 from .buckets import Buckets
 from .chunks import TornChunk, decode
-from .compact import compact
+from .compact import compact, shrink
 from .figures import KeyInfo
 from .integrity import Problem, check
 from .retention import age
@@ -34,6 +34,9 @@ __all__ = [
     "check", "compact", "delete", "keys",
     "last_seq", "raw", "read", "stats", "stop_writer", "tail", "writer",
 ]  # fmt: skip
+
+
+CHUNKS_DELETED_AT_ONCE = 500
 
 
 class AgedColumn(NamedTuple):
@@ -285,22 +288,33 @@ def tail(
 
 
 def delete(source: str) -> None:
-    """Remove everything of a source and give the space back."""
+    """Remove everything of a source and give the space back.
+
+    A long source goes in several transactions, its batches first, so that no writer waits for the whole of it and
+    a compaction on the way gives up.
+    """
     alias = settings.SERIES_DATABASE
-    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        lock_source(cursor, connections[alias].vendor, source)
-        series_of = "series_id IN (SELECT id FROM monitoring_serieskey WHERE source = %s)"
-        cursor.execute(
-            "DELETE FROM monitoring_seriesrollup WHERE id IN "  # noqa: S608
-            f"(SELECT id FROM monitoring_serieschunk WHERE {series_of})",
-            [source],
-        )
-        cursor.execute(f"DELETE FROM monitoring_serieschunk WHERE {series_of}", [source])  # noqa: S608
-        for table in ("serieskey", "seriesaxis", "seriesbatch", "seriessession", "logchunk"):
-            cursor.execute(f"DELETE FROM monitoring_{table} WHERE source = %s", [source])  # noqa: S608
-    if connections[alias].vendor == "sqlite" and not connections[alias].in_atomic_block:
-        # A cursor's `execute` takes one step of it, which frees one page; a script is run to its end.
-        connections[alias].connection.executescript("PRAGMA incremental_vacuum")
+    series_of = "series_id IN (SELECT id FROM monitoring_serieskey WHERE source = %s)"
+    some = (
+        f"SELECT id FROM monitoring_serieschunk WHERE {series_of} ORDER BY id LIMIT {CHUNKS_DELETED_AT_ONCE}"  # noqa: S608
+    )
+    left = True
+    while left:
+        with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+            lock_source(cursor, connections[alias].vendor, source)
+            for table in ("seriesbatch", "seriessession", "logchunk"):
+                cursor.execute(f"DELETE FROM monitoring_{table} WHERE source = %s", [source])  # noqa: S608
+            cursor.execute(some, [source])
+            ids = [row[0] for row in cursor.fetchall()]
+            if ids:
+                marks = ", ".join(["%s"] * len(ids))
+                for table in ("seriesrollup", "serieschunk"):
+                    cursor.execute(f"DELETE FROM monitoring_{table} WHERE id IN ({marks})", ids)  # noqa: S608
+            left = len(ids) == CHUNKS_DELETED_AT_ONCE
+            if not left:
+                for table in ("serieskey", "seriesaxis"):
+                    cursor.execute(f"DELETE FROM monitoring_{table} WHERE source = %s", [source])  # noqa: S608
+    shrink(spare=0)
 
 
 def stats() -> dict[str, int]:

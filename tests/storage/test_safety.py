@@ -16,7 +16,8 @@ from django.db import connection, connections
 
 from monitoring.storage import compact as compaction
 from monitoring.storage import logs, series
-from monitoring.storage.models import LogChunk, SeriesBatch, SeriesChunk, SeriesRollup
+from monitoring.storage.fill import fill
+from monitoring.storage.models import LogChunk, SeriesAxis, SeriesBatch, SeriesChunk, SeriesRollup
 from monitoring.storage.writer import SeriesWriter, WriterStopped, item_of, store
 from scaleweb_sdk.protocol import Batch, LogLine
 from tests.storage.test_store import line
@@ -388,3 +389,37 @@ def test_no_batch_is_taken_that_a_stopping_writer_would_forget():
         made.stop()
         sender.join()
         assert all(future.done() for future in futures)
+
+
+@both
+@committed
+def test_a_source_of_many_chunks_is_deleted_in_several_transactions(monkeypatch):
+    monkeypatch.setattr(series, "CHUNKS_DELETED_AT_ONCE", 3)
+    list(fill(runs=2, keys=8, points=300))
+    one, other = "run:fill-1-00000", "run:fill-1-00001"
+    series.delete(one)
+    assert series.keys(one) == []
+    assert SeriesChunk.objects.filter(series__source=one).count() == 0
+    assert {each.source for each in SeriesAxis.objects.all()} == {other}
+    assert [info.points for info in series.keys(other)] == [300] * 8
+    assert series.check() == []
+    series.delete("run:none")
+
+
+@both
+@rows
+def test_a_big_store_is_made_by_a_command_and_the_same_by_the_same_seed(monkeypatch, capsys):
+    monkeypatch.setattr(compaction, "CHUNK_POINTS", 1024)
+    call_command("series", "fill", "--runs", "2", "--keys", "5", "--points", "2500")
+    assert "25,000 points of 2 runs" in capsys.readouterr().out
+    assert series.check() == []
+    assert series.stats()["points"] == 25_000
+    first = [column.values for column in series.raw("run:fill-1-00001")]
+    assert [len(values) for values in first] == [2500] * 5
+    series.delete("run:fill-1-00001")
+    call_command("series", "fill", "--runs", "2", "--keys", "5", "--points", "2500")
+    again = [column.values for column in series.raw("run:fill-1-00001")]
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert series.stats()["points"] == 25_000
+    with pytest.raises(CommandError, match="--runs=0; expected 1 or more"):
+        call_command("series", "fill", "--runs", "0")
