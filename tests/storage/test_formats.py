@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from monitoring.storage import chunks, levels, rollups, series
 from monitoring.storage.batches import Points
 from monitoring.storage.chunks import TornChunk
+from monitoring.storage.integrity import check
 from monitoring.storage.models import SeriesAxis, SeriesChunk, SeriesKey, SeriesRollup
 from scaleweb_sdk.protocol import Batch, Column
 
@@ -188,3 +189,32 @@ def test_five_keys_of_a_training_take_less_than_four_bytes_a_point():
     stored = sum(len(chunk.columns) for chunk in SeriesChunk.objects.all())
     stored += sum(len(each.body) for model in (SeriesAxis, SeriesRollup) for each in model.objects.all())
     assert stored / 100_000 < 4
+
+
+@both
+@rows
+def test_an_axis_that_counts_wrongly_is_found_and_put_right():
+    series.append("run:x", "a" * 32, [together(0, 600)])
+    series.compact(source="run:x")
+    SeriesAxis.objects.update(users=2)
+    left = SeriesAxis.objects.create(source="run:x", users=1, body=b"")
+    SeriesRollup.objects.create(id=10**9, body=b"")
+    assert len(series.check()) == 3
+    assert [found.mended for found in check(repair=True)] == [True, True, True]
+    assert series.check() == []
+    assert [axis.users for axis in SeriesAxis.objects.all()] == [5]
+    assert not SeriesAxis.objects.filter(pk=left.pk).exists()
+
+
+@both
+@rows
+def test_figures_that_miscount_are_worked_out_again():
+    series.append("run:x", "a" * 32, [together(0, 600, keys=1)])
+    series.compact(source="run:x")
+    key = SeriesKey.objects.get()
+    right = dict(key.figures)
+    key.figures = right | {"points": 5}
+    key.save()
+    assert [found.mended for found in check(repair=True)] == [True]
+    key.refresh_from_db()
+    assert key.figures == right

@@ -38,7 +38,9 @@ class Command(BaseCommand):
     def run_check(self, options: dict[str, Any]) -> None:
         problems = integrity.check(repair=options["repair"])
         for problem in problems:
-            where = f"chunk {problem.chunk}" if problem.chunk else "its figures"
+            where = (
+                f"chunk {problem.chunk}" if problem.chunk else "its figures" if problem.key else "the store"
+            )
             mended = " (mended)" if problem.mended else ""
             self.stdout.write(f"{problem.source} {problem.key!r}, {where}: {problem.message}{mended}")
         left = [problem for problem in problems if not problem.mended]
