@@ -2,17 +2,20 @@
 
 import argparse
 import getpass
+import http.client
 import json
 import os
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from . import settings
-from .start import Declined, Unreachable, request
+from .start import Declined, Unreachable, request, sentence
 from .sync import sync
 
 ENDED = {"finished", "failed", "stopped", "lost"}
@@ -44,9 +47,19 @@ def login(options: argparse.Namespace) -> None:
     token = sys.stdin.readline().strip() if options.token_stdin else ""
     if not token:
         print(f"Make a token at {url}/settings and paste it here; it is not shown.")
-        token = getpass.getpass("Token: ").strip()
+        try:
+            token = getpass.getpass("Token: ").strip()
+        except EOFError:
+            raise Wrong(
+                "no token was given; `scaleweb login --token-stdin` reads one from standard input"
+            ) from None
     me = request(url, "me", token)
-    path = settings.store(url, token)
+    try:
+        path = settings.store(url, token)
+    except OSError as error:
+        raise Wrong(
+            f"the token cannot be kept in {settings.config_path()}: {error.strerror or error}"
+        ) from None
     print(f"Logged in at {url} as {me['username']}; kept in {path}")
 
 
@@ -72,9 +85,12 @@ def submit(options: argparse.Namespace) -> None:
 def device_range(text: str) -> tuple[int, int]:
     low, _, high = text.partition("-")
     try:
-        return int(low), int(high or low)
+        found = int(low), int(high or low)
     except ValueError:
         raise Wrong(f"--devices {text}: expected a number or a range such as 1-4") from None
+    if not 1 <= found[0] <= found[1]:
+        raise Wrong(f"--devices {text}: expected at least 1, and the smaller number first, such as 1-4")
+    return found
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -215,8 +231,6 @@ def stop(options: argparse.Namespace) -> None:
 
 
 def export(options: argparse.Namespace) -> None:
-    import urllib.request
-
     site = Site()
     query = urlencode({"format": options.format} | ({"keys": options.keys} if options.keys else {}))
     asked = urllib.request.Request(  # noqa: S310  the address is the user's own setting
@@ -227,12 +241,20 @@ def export(options: argparse.Namespace) -> None:
         with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310
             while block := answer.read(2**16):
                 sys.stdout.buffer.write(block)
-    except OSError as error:
-        raise Wrong(f"the export failed: {error}") from None
+    except BrokenPipeError:
+        raise
+    except urllib.error.HTTPError as error:
+        raise Wrong(f"the export failed: {sentence(error)}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Wrong(f"the export was cut short: {error}") from None
     sys.stdout.flush()
 
 
 def send_kept(options: argparse.Namespace) -> None:
+    if not Path(options.folder).is_dir():
+        raise Wrong(
+            f"there is no folder {options.folder}; `scaleweb sync FOLDER` names the one that runs were kept in"
+        )
     url, token = settings.credentials()
     results = sync(Path(options.folder), url, token)
     for line in results.said:
@@ -342,6 +364,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Wrong, Declined) as error:
         print(f"scaleweb: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Who read the output has enough of it, as `head` does; Python would complain as it flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
     return 0

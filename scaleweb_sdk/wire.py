@@ -43,7 +43,8 @@ class Bell:
         self.ear, self._hammer = socket.socketpair()
         self.ear.setblocking(False)
         self._hammer.setblocking(False)
-        self.rung = False
+        self.rung = False  # a ring is under way, or waits to be heard
+        self._rang = False
 
     def ring(self) -> None:
         if not self.rung:
@@ -53,16 +54,20 @@ class Bell:
 
     def hear(self) -> bool:
         """Whether it rang since the last call."""
-        rung, self.rung = self.rung, False
-        # Asked for even when it seems not to have rung: a ring that is under way would wake for ever.
+        rung, self._rang = self._rang, False
+        return rung
+
+    def hush(self) -> None:
+        """Called by who waits, once the ear is readable."""
+        self.rung, self._rang = False, True
         with contextlib.suppress(OSError):
             self.ear.recv(1024)
-        return rung
 
     def wait(self, seconds: float) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self.ear, selectors.EVENT_READ)
-            selector.select(seconds)
+            if selector.select(seconds):
+                self.hush()
 
     def close(self) -> None:
         self.ear.close()
@@ -74,6 +79,7 @@ class Wire:
 
     def __init__(self, sock: socket.socket, websocket: ClientProtocol, bell: Bell) -> None:
         self._socket = sock
+        self._bell = bell
         self._websocket = websocket
         self._unwritten: deque[memoryview] = deque()
         self.unwritten_bytes = 0
@@ -118,6 +124,8 @@ class Wire:
                     self._read()
                 if ready & selectors.EVENT_WRITE:
                     self._write()
+            else:
+                self._bell.hush()
         return list(self._messages())
 
     def close(self) -> None:

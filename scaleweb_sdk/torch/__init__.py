@@ -29,9 +29,8 @@ To survive running out of GPU memory in the forward pass too, put both passes in
             with loop.guard():
                 loop.backward(torch.nn.functional.cross_entropy(model(image), label))
 
-What it does not do: optimisers that need a closure (LBFGS), gradient scalers for float16 (bfloat16 autocast
-needs none and works), saving the random state inside loader workers (what they augment after a resumption
-differs; the order of samples does not).
+What it does not do: optimisers that need a closure (LBFGS), and saving the random state inside loader workers (what
+they augment after a resumption differs; the order of samples does not).
 """
 
 import os
@@ -67,6 +66,7 @@ def attach(
     keep: int = 5,
     non_finite_limit: int = 5,
     lr_bounds: tuple[float, float] | None = None,
+    scaler: Any = None,
     extra: dict[str, Any] | None = None,
 ) -> Loop:
     """A loop over `loader` that trains `model` under `run`.
@@ -83,6 +83,8 @@ def attach(
     the first and the last. keep: how many of the newest stay, beside the first, the best and those asked for by name.
     non_finite_limit: steps with a loss or gradient that is not finite, in a row, before it goes back to a
     checkpoint by itself. lr_bounds: lowest and highest rate of the control.
+    scaler: a torch.amp.GradScaler, as float16 autocast needs one (bfloat16 needs none): the loop scales, unscales
+    before it clips, steps and updates it. A gradient that overflows its scale is its business, not a reflex's.
     extra: further objects with state_dict and load_state_dict to save and restore, by name.
 
     In a process that was started to resume (SCALEWEB_RESUME) it continues from that checkpoint, the next
@@ -106,7 +108,10 @@ def attach(
     folder = CheckpointFolder(Path(place).resolve(), keep) if place else None
     feed = None if loader is None else feed_for(loader)
     rates = Rates(optimizer, scheduler)
-    keeper = Keeper(run, model, optimizer, rates, feed, extra or {}, folder)
+    scaler = scaler if scaler is not None and scaler.is_enabled() else None
+    keeper = Keeper(
+        run, model, optimizer, rates, feed, {"scaler": scaler} if scaler else {}, extra or {}, folder
+    )
     wanted = os.environ.get("SCALEWEB_RESUME")
     found = keeper.find_resumable(Path(wanted)) if wanted else None
     saved: dict[str, Any] = {} if found is None else found[0]["settings"]
@@ -115,7 +120,8 @@ def attach(
     )
     loop = Loop(
         run, model, optimizer, rates, feed, controls, keeper,
-        scheduler_every=scheduler_every, checkpoint_every=checkpoint_every, non_finite_limit=non_finite_limit,
+        scaler=scaler, scheduler_every=scheduler_every, checkpoint_every=checkpoint_every,
+        non_finite_limit=non_finite_limit,
     )  # fmt: skip
     if found is not None:
         loop.resume(*found)

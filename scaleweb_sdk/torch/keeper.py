@@ -17,7 +17,8 @@ from .rates import Rates
 
 
 class Keeper:
-    """Saves and restores model, optimiser, scheduler, `extra` (name: object with state_dict) and the feed."""
+    """Saves and restores model, optimiser, scheduler, the feed, and further objects with state_dict by name:
+    those of the loop itself (`further`) and of the script (`extra`)."""
 
     def __init__(
         self,
@@ -26,6 +27,7 @@ class Keeper:
         optimizer: torch.optim.Optimizer,
         rates: Rates,
         feed: Feed | None,
+        further: dict[str, Any],
         extra: dict[str, Any],
         folder: CheckpointFolder | None,
     ) -> None:
@@ -36,6 +38,7 @@ class Keeper:
         self._parts: dict[str, Any] = {"model": model, "optimizer": optimizer}
         if rates.scheduler is not None:
             self._parts["scheduler"] = rates.scheduler
+        self._parts |= further
         self._parts |= {f"extra/{name}": part for name, part in extra.items()}
         self._generators = [] if feed is None else feed.generators()
         self._levels: dict[Path, float] = {}

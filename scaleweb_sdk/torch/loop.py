@@ -37,6 +37,7 @@ class Loop:
         controls: Controls,
         keeper: Keeper,
         *,
+        scaler: Any,
         scheduler_every: str,
         checkpoint_every: int,
         non_finite_limit: int,
@@ -49,6 +50,7 @@ class Loop:
         self.feed = feed
         self.controls = controls
         self.keeper = keeper
+        self.scaler = scaler
         self.scheduler_every = scheduler_every
         self.checkpoint_every = checkpoint_every
         self.non_finite_limit = non_finite_limit
@@ -148,8 +150,9 @@ class Loop:
         self._losses.append(value)
         if math.isfinite(value):
             parts = self.controls.accumulate
+            share = loss if parts == 1 else loss / parts
             try:
-                (loss if parts == 1 else loss / parts).backward()  # type: ignore[no-untyped-call]
+                (share if self.scaler is None else self.scaler.scale(share)).backward()
             except self.out_of_memory_errors as error:
                 del loss
                 self._shrink(error)
@@ -164,13 +167,20 @@ class Loop:
 
     def _finish_step(self, metrics: dict[str, float]) -> bool:
         loss = math.fsum(self._losses) / len(self._losses) if _finite(self._losses) else math.nan
+        scale = None if self.scaler is None else float(self.scaler.get_scale())
+        if self.scaler is not None and math.isfinite(loss):
+            self.scaler.unscale_(self.optimizer)
         norm = self._clipped_norm() if math.isfinite(loss) else math.nan
         rate = self.rates.now
         good = math.isfinite(loss) and math.isfinite(norm)
-        if good:
+        if self.scaler is not None and math.isfinite(loss):
+            # It makes no step itself where a gradient is not finite, and lowers its scale then.
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        elif good:
             self.optimizer.step()
-            if self.scheduler is not None and self.scheduler_every == "step":
-                self._step_scheduler(loss)
+        if good and self.scheduler is not None and self.scheduler_every == "step":
+            self._step_scheduler(loss)
         self.optimizer.zero_grad()
         self.step += 1
         now = time.perf_counter()
@@ -185,13 +195,18 @@ class Loop:
         }
         if self._samples and seconds > 0:
             figures["_samples_per_second"] = self._samples / seconds
+        if scale is not None:
+            figures["loss_scale"] = scale
         self.run.log(figures, step=self.step)
         self._last_metrics = {"loss": shown, "grad_norm": norm}
         if math.isfinite(shown):
             # One batch's loss scatters: which checkpoint is the best is asked of its running mean.
             self._level = shown if math.isnan(self._level) else 0.95 * self._level + 0.05 * shown
         self._epoch_losses.append(shown)
-        self._count(good, shown, norm)
+        # A scale above 1 that was too large: its scaler looks for a smaller one, and no checkpoint would help.
+        overflowed = scale is not None and scale > 1 and math.isfinite(loss) and not good
+        if not overflowed:
+            self._count(good, shown, norm)
         self._clear_step()
         return good
 

@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -123,3 +127,66 @@ def test_a_site_that_is_away_is_a_sentence(say, tmp_path, monkeypatch):
     code, _, complaint = say("runs")
     assert code == 1
     assert "http://127.0.0.1:9 does not answer" in complaint
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("submit", "--devices", "4-1", "--", "true"), "the smaller number first"),
+        (("submit", "--devices", "0", "--", "true"), "at least 1"),
+        (("submit", "--devices", "many", "--", "true"), "a number or a range"),
+        (("sync", "no-such-folder"), "there is no folder no-such-folder"),
+        (("login", "127.0.0.1:8000", "--token-stdin"), "expected one such as http://127.0.0.1:8000"),
+        (("login", "http://127.0.0.1:9", "--token-stdin"), "does not answer"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence_and_no_traceback(say, tmp_path, monkeypatch, words, said):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.stdin", io.StringIO("sw_user_x\n"))
+    code, _, complaint = say(*words)
+    assert code == 1
+    assert said in complaint
+    assert complaint.startswith("scaleweb: ")
+    assert len(complaint.splitlines()) == 1
+
+
+def test_a_site_that_is_another_program_is_named_as_such(say, tmp_path, monkeypatch):
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("SCALEWEB_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("SCALEWEB_TOKEN", "sw_user_x")
+        code, _, complaint = say("runs")
+        server.shutdown()
+        thread.join()
+    assert code == 1
+    assert "not as ScaleWeb does" in complaint
+
+
+def test_an_export_of_no_run_says_why_and_a_reader_that_goes_is_no_error(say, training):
+    row, run = training
+    code, _, complaint = say("export", "nosuchrun")
+    assert code == 1
+    assert "the export failed: no such run" in complaint
+    for step in range(20_000):
+        run.log({"loss": float(step)}, step=step)
+    run.link.flush()
+    until(lambda: say("export", row.code, "--keys", "loss")[1].count("\n") > 20_000)
+    done = subprocess.run(
+        f"{sys.executable} -m scaleweb_sdk export {row.code} | head -1", shell=True, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": os.getcwd()}, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["key"]

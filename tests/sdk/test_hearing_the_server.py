@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from websockets.sync.server import serve
 
 from scaleweb_sdk.link import Link
-from scaleweb_sdk.protocol import Ack, Column, Refusal, Welcome, decode_up, encode
+from scaleweb_sdk.protocol import Ack, Column, Hint, Refusal, Welcome, decode_up, encode
 from tests.support.wait import PATIENCE_SECONDS, until
 
 
@@ -68,3 +68,26 @@ def test_a_frame_of_a_newer_server_is_passed_over(tmp_path):
         link = Link(url, "sw_run_x", "run:x", spool_dir=tmp_path)
         link.send([Column("loss", [1], [1.0], [1.0])])
         assert link.close(timeout=60)
+
+
+def test_a_server_under_load_gets_one_batch_where_it_had_many(tmp_path):
+    sizes = []
+
+    def ask_for_patience(socket):
+        socket.recv()
+        for frame in (Welcome(0, 0, 0.0), Hint(10.0)):
+            socket.send(encode(frame))
+        for raw in socket:
+            batch = decode_up(raw)
+            sizes.append(sum(len(column.steps) // 8 for column in batch.packed))
+            socket.send(encode(Ack(batch.seq)))
+
+    with a_server(ask_for_patience) as url:
+        link = Link(url, "sw_run_x", "run:x", spool_dir=tmp_path, flush_seconds=0.01)
+        until(lambda: link.flush_seconds == 10.0)
+        for step in range(300):
+            link.send([Column("loss", [step], [1.0], [1.0])])
+            threading.Event().wait(0.001)  # thirty times the interval of its own
+        assert link.close(timeout=10)
+    assert sum(sizes) == 300
+    assert len(sizes) <= 2

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -89,6 +90,22 @@ class TestWithTheServer:
         assert "token" in results.said[0]
         assert list(tmp_path.glob("*/*.batches"))
 
+    def test_two_syncs_at_once_send_it_once_to_one_run(self, live_site, person, tmp_path):
+        offline_run(tmp_path)
+        results = []
+        threads = [
+            threading.Thread(target=lambda: results.append(sync(tmp_path, live_site.url, person)))
+            for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum(each.found - each.failed for each in results) == 1, [each.said for each in results]
+        said = " ".join(line for each in results for line in each.said if "sent" not in line)
+        assert "Traceback" not in said
+        assert stored(Run.objects.get()) == list(range(100))
+
     def test_a_process_that_was_killed_leaves_its_points_to_sync(self, live_site, person, tmp_path):
         row = a_run()
         script = (
@@ -122,6 +139,14 @@ def test_without_a_server_sync_says_so_at_once_and_keeps_everything(tmp_path):
 def test_without_an_address_sync_says_what_to_do(tmp_path):
     offline_run(tmp_path)
     assert "scaleweb login" in sync(tmp_path, "", "").said[0]
+
+
+def test_a_spool_of_which_nobody_knows_whose_it_is_is_kept(tmp_path):
+    offline_run(tmp_path)
+    (folder,) = tmp_path.iterdir()
+    (folder / "about.json").write_text('{"session": "ab')
+    assert "about.json cannot be read" in sync(tmp_path, "http://127.0.0.1:9", "x").said[0]
+    assert list(folder.glob("*.batches"))
 
 
 def test_a_spool_in_use_is_left_alone(tmp_path):

@@ -75,11 +75,11 @@ def test_a_resumed_training_brings_back_what_was_set(tmp_path, monkeypatch):
     )
     assert (again.value, resumed.rates.value, resumed.feed.batch_size) == (0.4, 0.03, 64)
     assert run.applied_seq == 3
-    # The server sends again what it does not know as applied; this process has applied it.
+    # The server sends again what it does not know as applied; this process has applied it, and says so.
     order(run, "set", "lr", 9.0, seq=3)
     train(resumed, 42)
     assert run.tunables["lr"].value == 0.03
-    assert outcomes(run) == []
+    assert outcomes(run) == [(3, True, "applied before the restart, as the checkpoint says")]
 
 
 def test_a_resumed_run_counts_its_branch_on(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 import scaleweb_sdk
 from scaleweb_sdk.protocol import Order
+from scaleweb_sdk.run import Run
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "steering.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.S)
@@ -21,14 +22,13 @@ def ran(tmp_path, monkeypatch):
         if name.startswith("SCALEWEB_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("SCALEWEB_CHECKPOINT_DIR", str(tmp_path / "checkpoints"))
-    monkeypatch.setenv("SCALEWEB_MODE", "disabled")
     monkeypatch.chdir(tmp_path)
 
     def execute(name, *orders):
-        runs, start = [], scaleweb_sdk.init
+        runs = []
 
-        def init(**arguments):
-            run = start(**arguments)
+        def init(**_):
+            run = Run()  # without a link: what it would send stays with it
             run.receive([Order(number, *order) for number, order in enumerate(orders, 1)])
             runs.append(run)
             return run
@@ -43,7 +43,9 @@ def ran(tmp_path, monkeypatch):
 
 
 def answers(run):
-    return [(event.data["ok"], event.data["message"]) for _, event in run._events if event.kind == "command"]
+    return [
+        (event.data["ok"], event.data["message"]) for _, event in run._given_events if event.kind == "command"
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,5 +85,5 @@ def test_own_checkpoints_resume_and_roll_back(ran, monkeypatch, tmp_path):
     assert answers(run) == [(True, ""), (True, "")]
     assert names["state"]["step"] == 20
     assert names["state"]["weight"] == pytest.approx(2.0)
-    branches = [event.data["reason"] for _, event in run._events if event.kind == "branch"]
+    branches = [event.data["reason"] for _, event in run._given_events if event.kind == "branch"]
     assert branches == ["resume", "rollback"]
