@@ -109,15 +109,14 @@ def blobs(heads: Sequence[ChunkHead], table: str, column: str) -> dict[int, byte
 def exact_points(line: Line, start: int = 0, end: int = BIGGEST_STEP) -> Points:
     """The points of a line with start <= step <= end, by chunk and then by arrival. A torn chunk is left out."""
     heads = [head for head in line.heads if head.first_step <= end and head.last_step >= start]
-    parts = [
-        within(points, start, end, head.first_step, head.last_step) for head, points in points_of(line, heads)
-    ]
+    parts = [cut(points, start, end) for points in points_of(line, heads)]
     if line.waiting is not None:
-        parts.append(within(line.waiting, start, end, -1, BIGGEST_STEP + 1))
+        mask = (line.waiting.steps >= start) & (line.waiting.steps <= end)
+        parts.append(line.waiting if mask.all() else line.waiting.at(mask))
     return join(parts)
 
 
-def points_of(line: Line, heads: Sequence[ChunkHead]) -> Iterator[tuple[ChunkHead, Points]]:
+def points_of(line: Line, heads: Sequence[ChunkHead]) -> Iterator[Points]:
     """The points of some of a line's chunks; a torn one is left out and said in the log."""
     found = blobs(heads, "monitoring_serieschunk", "columns")
     needed = {number for blob in found.values() if (number := chunks.axis_of(blob)) is not None}
@@ -127,16 +126,15 @@ def points_of(line: Line, heads: Sequence[ChunkHead]) -> Iterator[tuple[ChunkHea
         if not blob:
             continue
         try:
-            yield head, Points(*chunks.decode(blob, axes.of(blob, line.known_axes)))
+            yield Points(*chunks.decode(blob, axes.of(blob, line.known_axes)))
         except TornChunk as error:
             logger.error("chunk %d cannot be read: %s; run manage.py series check", head.id, error)
 
 
-def within(points: Points, start: int, end: int, first: int, last: int) -> Points:
-    if start <= first and last <= end:
-        return points
-    mask = (points.steps >= start) & (points.steps <= end)
-    return Points(points.steps[mask], points.times[mask], points.values[mask])
+def cut(points: Points, start: int, end: int) -> Points:
+    """The points with start <= step <= end of a chunk, which is in order of step."""
+    first, last = np.searchsorted(points.steps, [start, end + 1]).tolist()
+    return points.between(first, last)
 
 
 def bucket_rows(line: Line, k: int, start: int = 0, end: int = BIGGEST_STEP) -> Rows:
@@ -152,7 +150,7 @@ def bucket_rows(line: Line, k: int, start: int = 0, end: int = BIGGEST_STEP) -> 
             fine.append(head)
         else:
             parts.append(rows)
-    parts += [rollups.of_points(*points, k) for _, points in points_of(line, fine)]
+    parts += [rollups.of_points(*cut(points, first, last), k) for points in points_of(line, fine)]
     if line.waiting is not None:
         parts.append(rollups.of_points(*line.waiting, k))
     rows = rollups.merge(parts, k)

@@ -179,16 +179,16 @@ def read_key(
     if low > high:
         return []
     gone = [k for line in lines.values() if (k := reading.aged_k(line, low, high)) is not None]
-    exact = not gone and sum(reading.count_within(line, low, high) for line in lines.values()) <= width
     # The smallest width of buckets that leaves at most `width` of them over the range.
     k = max(gone, default=0)
     while (high >> k) - (low >> k) + 1 > width:
         k += 1
     found = []
+    exact = None if gone else few_points(lines, width, k, low, high)
     for branch, line in sorted(lines.items()):
         limit = limits.get(branch, reading.BIGGEST_STEP)
-        if exact:
-            points = reading.exact_points(line, low, high)
+        if exact is not None:
+            points = exact[branch]
             for faded, mask in ((False, points.steps <= limit), (True, points.steps > limit)):
                 if mask.any():
                     part = Points(points.steps[mask], points.times[mask], points.values[mask])
@@ -200,6 +200,17 @@ def read_key(
                 chart = buckets.of_rows(source, key, branch, faded, rows.where(mask))
                 found.append(replace(chart, aged=True) if gone else chart)
     return found
+
+
+def few_points(
+    lines: dict[int, reading.Line], width: int, k: int, low: int, high: int
+) -> dict[int, Points] | None:
+    """The points between two steps by branch, None when there are more than `width`."""
+    # Chunks on the edge count in whole. Where buckets would be one step wide the points are decoded anyhow.
+    if k and sum(reading.count_within(line, low, high) for line in lines.values()) > width:
+        return None
+    found = {branch: reading.exact_points(line, low, high) for branch, line in lines.items()}
+    return found if sum(points.size for points in found.values()) <= width else None
 
 
 def branch_limits(branches: Iterable[Mapping[str, Any]]) -> dict[int, int]:

@@ -242,3 +242,12 @@ def test_long_series_become_chunks_and_roll_ups_that_agree_with_the_points(monke
     assert np.allclose(part.columns["max"], [chunk.max() for chunk in folded])
     assert np.allclose(part.columns["mean"], [chunk.mean() for chunk in folded])
     assert np.allclose(part.columns["last"], [chunk[-1] for chunk in folded])
+
+
+def test_a_close_look_into_a_long_chunk_is_exact():
+    series.append("run:x", "a" * 32, [line(range(5000), range(5000))])
+    series.compact(source="run:x")
+    (part,) = series.read("run:x", ["loss"], width=900, start=2000, end=2899)
+    assert (part.exact, part.bucket, part.columns["step"].tolist()) == (True, 1, list(range(2000, 2900)))
+    (part,) = series.read("run:x", ["loss"], width=899, start=2000, end=2899)
+    assert (part.exact, part.bucket) == (False, 2)
