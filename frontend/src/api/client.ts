@@ -46,7 +46,31 @@ export interface Options {
 }
 
 /** Ask and read JSON. Raises ApiError, or lets an AbortError pass. */
-export async function ask<T>(where: string, options: Options = {}): Promise<T> {
+export function ask<T>(where: string, options: Options = {}): Promise<T> {
+  if ((options.method ?? "GET") !== "GET") return answer<T>(where, options);
+  const question = where.startsWith("/") ? where : address(where, options.query);
+  const early = kept.get(question) as Promise<T> | undefined;
+  kept.delete(question);
+  if (early && !keeping) return early;
+  const asked = answer<T>(where, options);
+  if (keeping) kept.set(question, asked);
+  return asked;
+}
+
+const KEPT_MILLISECONDS = 10_000; // an older answer is no answer any more
+const kept = new Map<string, Promise<unknown>>();
+let keeping = false;
+
+/** Ask now what a page is about to ask, while its own file is still on the way; its `ask` then gets this answer. */
+export function askAhead(questions: () => Promise<unknown>[]): void {
+  keeping = true;
+  // The page that asks in earnest tells of what failed.
+  for (const asked of questions()) asked.catch(() => undefined);
+  keeping = false;
+  window.setTimeout(() => kept.clear(), KEPT_MILLISECONDS);
+}
+
+async function answer<T>(where: string, options: Options): Promise<T> {
   const response = await send(where, options, "application/json");
   if (response.status === 204) return undefined as T;
   const answer = await response.json().catch(() => undefined);

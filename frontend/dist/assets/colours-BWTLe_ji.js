@@ -1,1 +1,0 @@
-function e(e){let t=2166136261;for(let n=0;n<e.length;n++)t=Math.imul(t^e.charCodeAt(n),16777619);return t>>>0}function t(t){let n=new Set,r=new Map;for(let i of[...t].sort()){let t=e(i)%12;if(n.size<12)for(;n.has(t);)t=(t+1)%12;n.add(t),r.set(i,t+1)}return r}export{t};
