@@ -73,6 +73,7 @@ class Link:
         rank: int = 0,
         world_size: int = 1,
         attempt: int = 0,
+        resumed: bool = False,
         process: dict[str, Any] | None = None,
         on_orders: Callable[[list[Order]], None] | None = None,
         on_welcome: Callable[[Welcome], None] | None = None,
@@ -91,6 +92,7 @@ class Link:
             world_size,
             attempt,
         )
+        self.resumed = resumed
         self.process = plain(process or {})
         self.on_orders, self.on_welcome, self.fill = on_orders, on_welcome, fill
         self.applied_seq = applied_seq
@@ -353,7 +355,7 @@ class Link:
         hello = Hello(
             protocol=protocol.PROTOCOL_VERSION, session=self.session, sdk=self.sdk, source=self.source, role=self.role,
             rank=self.rank, world_size=self.world_size, applied_seq=self.applied_seq(), attempt=self.attempt,
-            process=self.process, clock=time.time(),
+            process=self.process, resumed=self.resumed, clock=time.time(),
         )  # fmt: skip
         self._wire.send(protocol.encode(hello))
 

@@ -58,7 +58,9 @@ class Desk:
         while True:
             while self.inbox:
                 order = self.inbox.popleft()
-                if order.seq > self.applied_seq:
+                if order.again:
+                    self._set_again(order)
+                elif order.seq > self.applied_seq:
                     self._apply(order, step)
                 else:
                     # The checkpoint that was resumed from holds its effect, but the process that applied it
@@ -91,6 +93,24 @@ class Desk:
             ok, message = False, plain(error) or type(error).__name__
             logger.warning("scaleweb: %s was refused: %s", order.verb, message)
         self._answer(order, step, ok, message, old, new)
+
+    def _set_again(self, order: Order) -> None:
+        """Bring back a setting that was changed after the checkpoint that this process goes on from."""
+        if order.seq <= self.applied_seq:
+            return  # the checkpoint holds it
+        self.applied_seq = order.seq
+        wanted = f"{order.tunable} = {order.value} (set by {order.asked_by})"
+        try:
+            self._set(order)
+        except Exception as error:  # noqa: BLE001  a user's handler must not end the training
+            message = f"{wanted} could not be set again after the resumption: {plain(error)}"
+            logger.warning("scaleweb: %s", message)
+        else:
+            message = f"{wanted} was set again: the checkpoint is older than that change"
+            if self.run.rank == 0:
+                self.run._report_tunable(self.run.tunables[order.tunable], order.asked_by)
+        if self.run.rank == 0:
+            self.run.note(message)
 
     def _answer(
         self, order: Order, step: int, ok: bool, message: str, old: Any = None, new: Any = None

@@ -65,6 +65,8 @@ class Hello(msgspec.Struct, tag="hello", omit_defaults=True):
     attempt: int = 0  # fencing number, 0 outside a job
     process: dict[str, Json] = {}  # hostname, pid, argv, python, git, started_at
     clock: float = 0.0  # the sender's clock as it sends this, seconds since the epoch; 0 when it does not say
+    # It goes on from a checkpoint: settings that were applied after that checkpoint are wanted again.
+    resumed: bool = False
 
 
 class Welcome(msgspec.Struct, tag="welcome"):
@@ -144,6 +146,7 @@ class Order(msgspec.Struct, omit_defaults=True):
     value: Json = None
     asked_by: str = ""
     reason: str = ""
+    again: bool = False  # a setting that an earlier process applied and answered: no outcome is wanted
 
 
 class Orders(msgspec.Struct, tag="orders"):

@@ -381,9 +381,11 @@ class Run:
             )
         self._stepped_at = now
 
-    def _report_tunable(self, tunable: Tunable) -> None:
+    def _report_tunable(self, tunable: Tunable, changed_by: str = "") -> None:
         spec = tunable.spec
         data = {name: getattr(spec, name) for name in spec.__struct_fields__}
+        if changed_by:
+            data["changed_by"] = changed_by
         self.event(EventKind.TUNABLE, plain(data))
 
     def _measure_file(self, data: dict[str, Any], at: int) -> None:

@@ -104,6 +104,7 @@ def init(
         rank=rank,
         world_size=world_size,
         attempt=attempt,
+        resumed="SCALEWEB_RESUME" in os.environ,
         process=described,
         on_orders=run.receive,
         on_welcome=lambda welcome: welcomed(run, welcome),

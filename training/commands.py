@@ -195,6 +195,22 @@ def expiry(now: Any, seconds: float | None) -> Any:
     return now + timedelta(seconds=seconds)
 
 
+def settings_after(run: Run, seq: int) -> list[Order]:
+    """The newest applied setting of each tunable above `seq`, for a process that goes on from a checkpoint before it.
+
+    Without them a resumption would quietly undo what a person or the controller set after the checkpoint.
+    """
+    newest: dict[str, Command] = {}
+    for command in Command.objects.filter(
+        run_id=run.pk, verb=Verb.SET, state=S.APPLIED, seq__gt=seq
+    ).order_by("seq"):
+        newest[command.tunable] = command
+    return [
+        Order(each.seq, each.verb, each.tunable, each.value, each.asked_by, each.reason, again=True)
+        for each in sorted(newest.values(), key=lambda each: each.seq)
+    ]
+
+
 def orders_after(run: Run, seq: int) -> list[Order]:
     """Every command above `seq` that is not final, in order, and marks them sent."""
     now = timezone.now()

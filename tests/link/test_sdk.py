@@ -9,7 +9,7 @@ import scaleweb_sdk
 from monitoring.storage import series
 from tests.support.domain import a_member, a_project, a_run, a_run_token
 from tests.support.wait import PATIENCE_SECONDS, until
-from training.commands import CommandRefused, issue
+from training.commands import CommandRefused, issue, record_outcome
 from training.models import Command, Run, Tunable
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, databases="__all__")]
@@ -86,6 +86,42 @@ def test_a_command_is_applied_at_a_step_boundary_and_its_row_says_so(start, row)
     assert (command.old_value, command.new_value) == (0.1, 0.01)
     assert 0 <= command.applied_step <= run.current_step
     assert (tunable.value, tunable.initial, tunable.changed_by) == (0.01, 0.1, "ada")
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["older than the setting", "holds the setting"])
+def test_a_setting_outlives_a_resumption_from_an_older_checkpoint(start, row, monkeypatch, held):
+    Tunable.objects.create(run=row, name="lr", kind="float", value=0.1, initial=0.1, low=1e-6, high=1.0)
+    Run.objects.filter(pk=row.pk).update(state="running")
+    row.refresh_from_db()
+    for value in (0.05, 0.01):
+        command = issue(row, "set", tunable="lr", value=value, asked_by="ada")
+        record_outcome(row, 0, 10, {"seq": command.seq, "ok": True, "old_value": 0.1, "new_value": value})
+    monkeypatch.setenv("SCALEWEB_RESUME", "step-5.pt")
+    run = start()
+    lr = run.tunable("lr", 0.1, low=1e-6, high=1.0)
+    if held:
+        run.applied_seq = 2
+    later = issue(row, "set", tunable="lr", value=0.02, asked_by="bob")
+    values = []
+
+    def settled():
+        run.step({"loss": 0.5})
+        values.append(float(lr))
+        later.refresh_from_db()
+        return later.state == "applied"
+
+    until(settled)
+    assert values[-1] == 0.02
+    # Only the newest is set again, before what came after it, and not when the checkpoint holds it.
+    assert run.applied_seq == 3
+    run.finish(timeout=60)
+    notes = [event.reason for event in row.events.filter(kind="note")]
+    assert [note for note in notes if "set again" in note] == (
+        [] if held else ["lr = 0.01 (set by ada) was set again: the checkpoint is older than that change"]
+    )
+    assert row.commands.count() == 3
+    tunable = Tunable.objects.get()
+    assert (tunable.value, tunable.changed_by) == (0.02, "bob")
 
 
 def test_an_outage_of_the_server_loses_and_doubles_nothing(start, row, live_site):

@@ -74,6 +74,7 @@ class Connection:
         self.room = asyncio.Event()
         self.wake = asyncio.Event()
         self.sent_seq = 0
+        self.reminded = False  # of the settings that its checkpoint may be too old for
         self.node_seen_at = 0.0
         self.latest_time = 0.0  # of the points so far, by the sender's clock
 
@@ -286,8 +287,12 @@ class Connection:
             await self.wake.wait()
             self.wake.clear()
             orders = await self.hub.threads.run(commands.orders_after, run, self.sent_seq)
+            self.sent_seq = max([self.sent_seq, *(order.seq for order in orders)])
+            if self.hello.resumed and not self.reminded:
+                self.reminded = True
+                settings = await self.hub.threads.run(commands.settings_after, run, self.hello.applied_seq)
+                orders = sorted(settings + orders, key=lambda order: order.seq)
             if orders:
-                self.sent_seq = orders[-1].seq
                 metrics.ORDERS.inc(len(orders))
                 await self.tell(Orders(orders))
 
