@@ -160,7 +160,8 @@ def add_windows(found: Mapping[int, Watched], policies: Sequence[Policy], tail_s
     from monitoring.storage import series
 
     keys = wanted_keys(policies, found.values())
-    tails = series.tail([watched.run.source for watched in found.values()], keys, tail_steps)
+    forks = {watched.run.source: forks_of(watched.run) for watched in found.values()}
+    tails = series.tail(list(forks), keys, tail_steps, forks)
     for watched in found.values():
         columns = tails.get(watched.run.source, {})
         watched.windows = {key: Window.of(*column) for key, column in columns.items() if len(column[0])}

@@ -252,9 +252,17 @@ def first_time(source: str) -> float:
 
 
 def tail(
-    sources: Sequence[str], keys: Sequence[str], steps: int
+    sources: Sequence[str],
+    keys: Sequence[str],
+    steps: int,
+    forks: Mapping[str, Sequence[tuple[int, int]]] | None = None,
 ) -> dict[str, dict[str, tuple[Ints, Floats, Floats]]]:
-    """The newest `steps` points of each key on its source's newest branch, by step. Two queries for all sources."""
+    """The newest `steps` points of each key on its source's newest branch, by step. Two queries for all sources.
+
+    forks: {source: [(branch, the step it begins after)…]}; with it, what the newest branch grew from belongs to it:
+    points of older branches up to where they were left.
+    """
+    forks = forks or {}
     if not sources or not keys:
         return {}
     wanted = frozenset(keys)
@@ -266,10 +274,10 @@ def tail(
             list(sources),
         )
         waiting = cursor.fetchall()
-        # The newest two chunks of each: the last one may have just been begun.
+        # The newest two chunks of each branch: the last one may have just been begun.
         cursor.execute(
             "SELECT source, key, branch, columns FROM (SELECT k.source, k.key, c.branch, c.columns, c.last_step, "  # noqa: S608
-            "ROW_NUMBER() OVER (PARTITION BY c.series_id ORDER BY c.branch DESC, c.last_step DESC) AS place "
+            "ROW_NUMBER() OVER (PARTITION BY c.series_id, c.branch ORDER BY c.last_step DESC) AS place "
             "FROM monitoring_serieschunk c JOIN monitoring_serieskey k ON k.id = c.series_id "
             f"WHERE k.source IN ({source_marks}) AND k.key IN ({key_marks}) AND length(c.columns) > 0) AS newest "
             "WHERE place <= 2 ORDER BY last_step",
@@ -291,11 +299,24 @@ def tail(
         newest[source] = max(newest[source], *(branch for branch, _ in found))
     tails: dict[str, dict[str, tuple[Ints, Floats, Floats]]] = defaultdict(dict)
     for (source, key), found in parts.items():
-        points = join([each for branch, each in found if branch == newest[source]])
+        points = join(
+            [
+                each if branch == newest[source] else grown_from(each, branch, newest[source], forks[source])
+                for branch, each in found
+                if branch == newest[source] or source in forks
+            ]
+        )
         order = np.argsort(points.steps, kind="stable")[-steps:]
         if len(order):
             tails[source][key] = points.steps[order], points.times[order], points.values[order]
     return dict(tails)
+
+
+def grown_from(points: Points, branch: int, newest: int, forks: Sequence[tuple[int, int]]) -> Points:
+    """The points of an older branch that the newest one still stands on: up to where a later one began."""
+    left_at = min((step for index, step in forks if branch < index <= newest), default=-1)
+    kept = points.steps <= left_at
+    return Points(points.steps[kept], points.times[kept], points.values[kept])
 
 
 def delete(source: str) -> None:

@@ -75,16 +75,25 @@ class ScriptedRun:
         """Apply what was ordered; what that was."""
         told = []
         for order in orders_after(self.run, 0):
-            value = order.value if order.verb == "set" else None
-            old = self.run.tunables.get(name=order.tunable).value if order.verb == "set" else None
+            old, new, at = None, None, self.step - 1
+            if order.verb == "set":
+                old, new = self.value(order.tunable), order.value
+            else:
+                self.roll_back(order.value["step"])
             record_outcome(
-                self.run,
-                0,
-                self.step - 1,
-                {"seq": order.seq, "ok": True, "old_value": old, "new_value": value},
+                self.run, 0, at, {"seq": order.seq, "ok": True, "old_value": old, "new_value": new}
             )
-            told.append(f"{order.verb} {order.tunable} {value}".replace(" None", "").strip())
+            told.append(
+                " ".join(str(each) for each in (order.verb, order.tunable, new) if each not in (None, ""))
+            )
         return told
+
+    def roll_back(self, step: int) -> None:
+        self.run.refresh_from_db()
+        index = 1 + max((b["index"] for b in self.run.branches), default=0)
+        self.run.branches = [*self.run.branches, {"index": index, "from_step": step, "reason": "rollback"}]
+        self.run.save(update_fields=["branches"])
+        self.step = step + 1
 
     def tick(self):
         self.clock.pass_seconds(1)

@@ -7,8 +7,10 @@ import pytest
 from control import actions, history, loop
 from control.loop import tick
 from control.models import ControllerSettings, Decision
+from control.policies.divergence import Divergence
 from control.proposals import Change
 from control.registry import Registry
+from control.replay import replay
 from tests.loop.scripted import ScriptedRun
 from tests.support.domain import a_user
 from training.commands import issue, record_outcome
@@ -372,3 +374,30 @@ def test_a_checkpoint_that_a_roll_back_left_behind_is_no_place_to_go_back_to(clo
     live.tick()
     assert [c.id for c in live.policy.seen.checkpoints] == [kept.pk, after.pk]
     assert left.pk not in {c.id for c in live.policy.seen.checkpoints}
+
+
+def test_after_a_roll_back_the_healthy_past_is_still_seen_live_and_in_a_replay(clock):
+    """A rescue by the largest step was too small: the loss is stuck far above where the run had been."""
+    live = ScriptedRun(clock)
+    registry = Registry((Divergence(),))
+    live.run.tunables.filter(name="lr").update(role="learning_rate")
+
+    def look():
+        clock.pass_seconds(1)
+        tick(clock.now, registry)
+
+    live.log(40, level=9.0)
+    look()
+    assert live.obey() == ["rollback", "set lr 0.03"]
+    live.log(120, level=5.0)
+    look()
+    first, second = live.decisions
+    assert first.verdict == "better"
+    assert (second.policy, second.verb) == ("divergence", "rollback")
+    assert second.new_value < 0.03
+    assert second.evidence["healthy_level"] == pytest.approx(1.0, abs=0.05)
+    replayed = {d["created_at"]: d for d in replay(Run.objects.get(), registry=registry).decisions}
+    for decision in (first, second):
+        twin = replayed[decision.created_at.isoformat()]
+        assert (twin["changes"], twin["reason"]) == (decision.changes, decision.reason)
+        assert (twin["evidence"], twin["forecast"]) == (decision.evidence, decision.forecast)

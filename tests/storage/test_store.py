@@ -223,6 +223,20 @@ def test_the_tail_is_the_newest_branch_by_step_for_many_sources_at_once():
     assert found["run:y"]["loss"][0].tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("compacted", [False, True])
+def test_the_tail_may_go_back_to_what_the_newest_branch_grew_from(compacted):
+    """0 to 49; back to 29 and on to 39; back to 34 and on to 36: two roll backs."""
+    for seq, (branch, first, last) in enumerate([(0, 0, 49), (1, 30, 39), (2, 35, 36)], 1):
+        values = [1000 * branch + step for step in range(first, last + 1)]
+        series.append("run:x", "a" * 32, [line(range(first, last + 1), values, seq=seq, branch=branch)])
+        if compacted:
+            series.compact(source="run:x")
+    forks = {"run:x": [(0, 0), (1, 29), (2, 34), (3, 20)]}  # the last has no point yet
+    steps, _, values = series.tail(["run:x"], ["loss"], 12, forks)["run:x"]["loss"]
+    assert steps.tolist() == list(range(25, 37))
+    assert values.tolist() == [*range(25, 30), *range(1030, 1035), 2035, 2036]
+
+
 def test_long_series_become_chunks_and_roll_ups_that_agree_with_the_points(monkeypatch):
     monkeypatch.setattr(compaction, "CHUNK_POINTS", 4096)
     rng = np.random.default_rng(7)
