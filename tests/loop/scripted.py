@@ -60,7 +60,7 @@ class ScriptedRun:
 
     def log(self, count: int, level: float = 1.0, key: str = "loss") -> None:
         steps = list(range(self.step, self.step + count))
-        times = [self.clock.now.timestamp() + 0.01 * i for i in range(count)]
+        times = [self.clock.now.timestamp() + 0.01 * (i + 1) for i in range(count)]
         values = list(level * np.exp(0.05 * self.dice.standard_normal(count)))
         self.seq += 1
         branch = max((b["index"] for b in self.run.branches), default=0)
