@@ -45,7 +45,7 @@ MAX_UNSENT = 64
 LONGEST_WAIT_SECONDS = 5.0
 # A script that has something to say at each step does not make a batch of each.
 SHORTEST_FLUSH_SECONDS = 0.01
-WELCOME_SECONDS = 10.0
+WELCOME_SECONDS = 30.0  # in a storm of 500 the last one waited for 17 s; dialling anew would only add to it
 
 
 class Link:
