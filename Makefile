@@ -1,11 +1,12 @@
 # make run    sets everything up and starts the site on this machine
 # make test   sets everything up and checks all of it
 # make lint   style and types alone          make front   builds the front end
+# make bench  measures this machine          make bench-peers   the same work for ours and for MLflow, trackio, Aim, TensorBoard
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 
-.PHONY: run test lint front environment environment-dev need-python
+.PHONY: run test lint front bench bench-peers environment environment-dev need-python
 
 need-python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. On Debian: apt install python3 python3-venv" >&2; exit 1; }
@@ -25,6 +26,12 @@ test: environment-dev
 
 lint: environment-dev
 	@exec .venv/bin/python scripts/check.py --only style
+
+bench: environment-dev
+	@exec .venv/bin/python -m benchmarks
+
+bench-peers: environment-dev
+	@exec .venv/bin/python -m benchmarks.peers
 
 front:
 	cd frontend && npm ci --no-audit --no-fund && npm run build

@@ -1,0 +1,158 @@
+"""ScaleWeb beside the tools a user would pick instead: the same work, on the same machine, in one run.
+
+    make bench-peers        or: python -m benchmarks.peers [--repeats 3] [--only trackio,aim] [--json]
+
+Each tool runs in an environment of its own, with its server and its data folder; turns alternate, so that what else the
+machine does falls on all. A tool that fails or takes too long is said so, and the others go on. At the end: ours
+against the best peer.
+"""
+
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.peers import environments
+from benchmarks.report import Report, machine, parser
+
+OURS = "ours"
+LIMITS = {"light": 420, "size": 420, "heavy": 420}  # seconds
+# figure -> (name, unit, whether more is better)
+FIGURES = {
+    "log median": ("log of 5 values, median", "us", False),
+    "log p99": ("log of 5 values, p99", "us", False),
+    "ingest": ("ingest of 5 keys x 20,000 steps until readable", "points/s", True),
+    "ingest many": ("ingest of 20 runs in 4 processes until readable", "points/s", True),
+    "freshness": ("log call to readable over the API", "ms", False),
+    "freshness watched": ("the same, its page being open", "ms", False),
+    "chart": ("chart of 1,000,000 points at 1,000 px", "ms", False),
+    "list": ("list of 1,000 runs", "ms", False),
+    "storage": ("storage", "bytes/point", False),
+    "start": ("start of the server", "s", False),
+    "memory": ("memory of the server, idle", "MB", False),
+    "memory loaded": ("memory of the server after chart and list", "MB", False),
+}
+Found = dict[str, dict[str, list[dict]]]  # tool -> figure -> what was told
+
+
+def main() -> None:
+    arguments = parser(__doc__, repeats=3)
+    arguments.add_argument("--only", default="", help="peers, separated by commas")
+    arguments.add_argument("--tasks", default="light,size,heavy", help="light, size and heavy")
+    arguments.add_argument(
+        "--divisor", type=int, default=1, help="less work, to try it out: no figures for the docs"
+    )
+    options = arguments.parse_args()
+    report = Report("peers", options.json)
+    wanted = options.only.split(",") if options.only else list(environments.PINS)
+    tools = [OURS]
+    for peer in wanted:
+        if peer not in environments.PINS:
+            arguments.error(f"{peer!r} is no peer; expected {', '.join(environments.PINS)}")
+        if problem := environments.ready(peer):
+            report.line(f"{peer}, installed", None, "", peer=peer, note=problem)
+        else:
+            tools.append(peer)
+    about = machine()
+    report.line(
+        "cores", about.pop("cores"), "cores", peers=[environments.PINS[peer] for peer in tools[1:]], **about
+    )
+    found: Found = {tool: {} for tool in tools}
+    turns = [
+        (tool, task)
+        for task in options.tasks.split(",")
+        for _ in range(options.repeats if task == "light" else 1)
+        for tool in tools
+    ]
+    for tool, task in turns:
+        for told in turn(tool, task, options.divisor):
+            print(
+                f"  {told['figure']}: {told['value']:,.4g} {told.get('note', '')}",
+                file=sys.stderr,
+                flush=True,
+            )
+            found[tool].setdefault(told["figure"], []).append(told)
+    tell(report, found)
+
+
+def turn(tool: str, task: str, divisor: int) -> list[dict]:
+    """What one tool told of one task; less than all when it failed, which is said on stderr."""
+    python = sys.executable if tool == OURS else str(environments.python_of(tool))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix=f"sw-{tool}-"))
+    print(f"{tool}: {task}", file=sys.stderr, flush=True)
+    command = [python, "-m", "benchmarks.peers.work", tool, task, str(folder), str(port), str(divisor)]
+    problem, said = "", folder / "said"
+    try:
+        with open(said, "w") as out:
+            # A session of its own, so that whatever it started ends with it.
+            child = subprocess.Popen(
+                command, cwd=environments.TOP, stdout=out, stderr=subprocess.PIPE, text=True,
+                start_new_session=True,
+            )  # fmt: skip
+        try:
+            _, errors = child.communicate(timeout=LIMITS[task])
+            problem = errors.strip()[-600:] if child.returncode else ""
+        except subprocess.TimeoutExpired:
+            problem = f"not done after {LIMITS[task]} s"
+        end(child.pid)
+        if problem:
+            print(f"{tool}: {task}: {problem}", file=sys.stderr, flush=True)
+        return [json.loads(line) for line in said.read_text().splitlines() if line.startswith('{"figure"')]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def end(session: int) -> None:
+    """Whatever is left of a session that was started here."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(path.read_text().rpartition(")")[2].split()[3]) == session:
+                os.kill(int(path.parent.name), 9)
+        except OSError:
+            continue
+
+
+def tell(report: Report, found: Found) -> None:
+    notes = {tool: note_of(tool) for tool in found}
+    for figure, (name, unit, more_is_better) in FIGURES.items():
+        if not any(figure in figures for figures in found.values()):
+            continue  # of a task that was not asked for
+        medians: dict[str, float] = {}
+        for tool, figures in found.items():
+            told = figures.get(figure, [])
+            if not told and figure == "freshness watched":
+                continue  # pages of peers ask again every so often, which changes nothing here
+            if not told:
+                report.line(
+                    name, None, unit, peer=tool, note="no figure: it failed or took too long, see above"
+                )
+                continue
+            medians[tool] = statistics.median(each["value"] for each in told)
+            note = "; ".join(filter(None, (told[-1].get("note"), notes[tool] if figure == "ingest" else "")))
+            report.line(name, medians[tool], unit, peer=tool, repeats=len(told), note=note or None)
+        peers = {tool: value for tool, value in medians.items() if tool != OURS}
+        if peers and OURS in medians:
+            best = (max if more_is_better else min)(peers, key=lambda tool: peers[tool])
+            ours, theirs = medians[OURS], peers[best]
+            ratio = ours / theirs if more_is_better else theirs / ours
+            report.line(f"{name}: times better than the best peer", ratio, "x", best_peer=best)
+
+
+def note_of(tool: str) -> str:
+    source = (environments.TOP / "benchmarks" / "peers" / f"{tool}.py").read_text()
+    for line in source.splitlines():
+        if line.strip().startswith('note = "'):
+            return line.split('"')[1]
+    return ""
+
+
+if __name__ == "__main__":
+    main()
