@@ -102,7 +102,8 @@ def turn(tool: str, task: str, divisor: int) -> list[dict]:
             problem = errors.strip()[-600:] if child.returncode else ""
         except subprocess.TimeoutExpired:
             problem = f"not done after {LIMITS[task]} s"
-        end(child.pid)
+        finally:
+            end(child.pid)  # after Ctrl-C too, which does not reach another session
         if problem:
             print(f"{tool}: {task}: {problem}", file=sys.stderr, flush=True)
         return [json.loads(line) for line in said.read_text().splitlines() if line.startswith('{"figure"')]
