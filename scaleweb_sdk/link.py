@@ -164,6 +164,11 @@ class Link:
         self._bell.close()
 
     @property
+    def alive(self) -> bool:
+        """Whether something may still be sent."""
+        return self._thread.is_alive()
+
+    @property
     def complete(self) -> bool:
         """Whether the server has everything that was given so far."""
         return self.acknowledged >= self.seq and not self._pending

@@ -164,7 +164,8 @@ def open_spool(folder: Path, session: str, about: dict[str, Any]) -> Spool | Non
 def create(run: Run, link: Link, url: str, token: str, wanted: dict[str, Any]) -> None:
     """Ask the server for a run until it answers; then the link may go up."""
     waits = iter([1, 2, 5])
-    while not run.finished:
+    # A script may have ended already: its link waits for this as long as `finish` was told to.
+    while link.alive:
         try:
             made = request(url, "runs", token, wanted)
             code, run_token = str(made["code"]), str(made["token"])

@@ -7,10 +7,11 @@ from websockets.sync.client import connect
 
 import scaleweb_sdk
 from monitoring.storage import series
+from scaleweb_sdk import start as begin
 from tests.support.domain import a_member, a_project, a_run, a_run_token
 from tests.support.wait import PATIENCE_SECONDS, until
 from training.commands import CommandRefused, issue, record_outcome
-from training.models import Command, Run, Tunable
+from training.models import ApiToken, Command, Run, TokenKind, Tunable
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, databases="__all__")]
 
@@ -122,6 +123,30 @@ def test_a_setting_outlives_a_resumption_from_an_older_checkpoint(start, row, mo
     assert row.commands.count() == 3
     tunable = Tunable.objects.get()
     assert (tunable.value, tunable.changed_by) == (0.02, "bob")
+
+
+def test_a_script_that_ends_at_once_has_its_run_though_the_site_answers_late(
+    live_site, monkeypatch, tmp_path
+):
+    ada = a_member(a_project(), "ada", "operator")
+    token = ApiToken.issue(TokenKind.USER, user=ada)[1]
+    asked = []
+
+    def late(*args):
+        asked.append(args)
+        if len(asked) == 1:
+            raise begin.Unreachable("busy")
+        return request(*args)
+
+    request = begin.request
+    monkeypatch.setattr(begin, "request", late)
+    run = scaleweb_sdk.init(
+        experiment="short", url=live_site.url, token=token, dir=tmp_path / "spool", capture=False
+    )
+    run.log({"loss": 0.5}, step=0)
+    assert run.finish(timeout=60)
+    row = Run.objects.get(experiment__name="short")
+    assert (row.state, losses(row), len(asked)) == ("finished", [0], 2)
 
 
 def test_an_outage_of_the_server_loses_and_doubles_nothing(start, row, live_site):
