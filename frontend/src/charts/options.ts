@@ -60,7 +60,7 @@ export function options(parts: Parts): uPlot.Options {
       },
       {
         ...axis,
-        size: (u: uPlot, labels: string[]) => Math.max(40, 14 + 6.2 * Math.max(0, ...(labels ?? []).map((label) => label?.length ?? 0)) || u.axes.length),
+        size: growing(),
         gap: 6,
         space: 34,
         ...(parts.unit.startsWith("bytes") ? { incrs: BYTES } : {}),
@@ -79,6 +79,12 @@ export function options(parts: Parts): uPlot.Options {
     ],
     hooks: parts.hooks,
   };
+}
+
+/** The width of the axis for its labels: room for six characters, and never less than it had, so that a live plot stays where it is. */
+function growing(): (u: uPlot, labels: string[]) => number {
+  let width = 52;
+  return (_, labels) => (width = Math.max(width, 14 + 6.2 * Math.max(0, ...(labels ?? []).map((label) => label?.length ?? 0))));
 }
 
 /** Dots where points stand far enough apart to be seen as such, and where a lone one would draw no line. */
