@@ -60,7 +60,7 @@ export function options(parts: Parts): uPlot.Options {
       },
       {
         ...axis,
-        size: growing(),
+        size: growing(parts.unit.startsWith("bytes") ? 12 : 6),
         gap: 6,
         space: 34,
         ...(parts.unit.startsWith("bytes") ? { incrs: BYTES } : {}),
@@ -81,10 +81,13 @@ export function options(parts: Parts): uPlot.Options {
   };
 }
 
-/** The width of the axis for its labels: room for six characters, and never less than it had, so that a live plot stays where it is. */
-function growing(): (u: uPlot, labels: string[]) => number {
-  let width = 52;
-  return (_, labels) => (width = Math.max(width, 14 + 6.2 * Math.max(0, ...(labels ?? []).map((label) => label?.length ?? 0))));
+/** The axis' width: room for labels of so many characters, and never less than it had, so that a live plot stays where it is. */
+function growing(characters: number): (u: uPlot, labels: string[]) => number {
+  let longest = characters;
+  return (_, labels) => {
+    longest = Math.max(longest, ...(labels ?? []).map((label) => label?.length ?? 0));
+    return 15 + 6.2 * longest;
+  };
 }
 
 /** Dots where points stand far enough apart to be seen as such, and where a lone one would draw no line. */
