@@ -245,3 +245,12 @@ def test_the_agent_learns_to_hold_the_pole(alone):
     )
     # Untrained it stands for about 10 to 20 moves.
     assert figures["val/moves"] > 100
+
+
+@pytest.mark.parametrize("name", ["cnn", "gpt"])
+def test_a_gpu_that_is_not_there_is_refused_in_words(name, alone, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    ended = script(name, "--device", "cuda", "--steps", "1", cwd=alone)
+    assert ended.returncode == 2
+    assert "--device cuda" in ended.stderr
+    assert "expected auto or cpu here" in ended.stderr

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import scaleweb_sdk
 import scaleweb_sdk.torch
+from training import accelerator
 from training.idx import BadIdxFile, read_labelled_images
 
 SIDE = 28
@@ -141,6 +142,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     # As many as the job was given (its node says so here); by hand one, for the neighbours' sake.
     given_cores = os.environ.get("OMP_NUM_THREADS") or "1"
     parser.add_argument("--threads", type=int, default=given_cores, help="cores to compute with")
+    parser.add_argument(
+        "--device", choices=accelerator.CHOICES, default="auto", help="auto: a GPU where one is given"
+    )
     parser.add_argument("--experiment", default="digits")
     given = parser.parse_args(argv)
     for name in ("steps", "threads", "batch_size", "validate_every"):
@@ -157,7 +161,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
-    """Train as the arguments say; the last validation's figures. Raises BadIdxFile, TooFewImages."""
+    """Train as the arguments say; the last validation's figures. Raises BadIdxFile, TooFewImages, NoSuchDevice."""
+    device = accelerator.device_named(args.device)
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     train_N1HW, train_N, val_N1HW, val_N = idx_folder(args.data) if args.data else digits()
@@ -169,11 +174,12 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         val_N1HW, val_N = Augmented(val_N1HW, val_N, args.noise).__getitems__(list(range(len(val_N))))
+    val_N1HW, val_N = val_N1HW.to(device), val_N.to(device)
     loader = DataLoader(
         Augmented(train_N1HW, train_N, args.noise),
         batch_size=args.batch_size, shuffle=True, drop_last=True, num_workers=args.workers, collate_fn=as_is,
     )  # fmt: skip
-    model = network()
+    model = network().to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9, weight_decay=args.weight_decay)
     config = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
     figures: dict[str, float] = {}
@@ -182,6 +188,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             run, model, optimizer, loader, clip=None, checkpoint_every=args.checkpoint_every
         )
         for step, (images_B1HW, labels_B) in loop.batches(args.steps):
+            images_B1HW, labels_B = images_B1HW.to(device), labels_B.to(device)
             logits_BC = model(images_B1HW)
             correct_B = logits_BC.detach().argmax(1) == labels_B
             loop.backward(F.cross_entropy(logits_BC, labels_B), {"accuracy": correct_B.float().mean().item()})
@@ -195,7 +202,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 def main() -> int:
     try:
         train(arguments())
-    except (BadIdxFile, TooFewImages) as error:
+    except (BadIdxFile, TooFewImages, accelerator.NoSuchDevice) as error:
         print(f"cnn: {error}", file=sys.stderr)
         return 2
     return 0

@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 import scaleweb_sdk
 import scaleweb_sdk.torch
+from training import accelerator
 
 # Newline, tab and printable ASCII. All else is one sign, so that a stray letter does not widen the vocabulary.
 ALPHABET = "\n\t" + "".join(chr(code) for code in range(32, 127))
@@ -126,10 +127,12 @@ class GPT(nn.Module):
         self, prompt: str, characters: int, generator: torch.Generator, temperature: float = 0.8
     ) -> str:
         """`prompt` continued; drawn from its own generator, so that a sample does not change the training."""
-        tokens_BT = encode(prompt)[None]
+        device = self.position.weight.device
+        tokens_BT = encode(prompt)[None].to(device)
         for _ in range(characters):
             logits_V = self(tokens_BT[:, -self.length :])[0, -1] / temperature
-            token = torch.multinomial(logits_V.softmax(0), 1, generator=generator)
+            # Drawn on the CPU: the same sample for the same generator, wherever the model computes.
+            token = torch.multinomial(logits_V.softmax(0).cpu(), 1, generator=generator).to(device)
             tokens_BT = torch.cat([tokens_BT, token[None]], dim=1)
         return decode(tokens_BT[0])
 
@@ -156,9 +159,10 @@ def validate(model: GPT, tokens: Tensor, batches: int = 8, batch_size: int = 32)
     windows = Windows(tokens, model.length)
     starts = torch.linspace(0, len(windows) - 1, batches * batch_size).long().tolist()
     losses = []
+    device = model.position.weight.device
     for first in range(0, len(starts), batch_size):
         pairs = [windows[start] for start in starts[first : first + batch_size]]
-        inputs_BT, targets_BT = (torch.stack(side) for side in zip(*pairs, strict=True))
+        inputs_BT, targets_BT = (torch.stack(side).to(device) for side in zip(*pairs, strict=True))
         losses.append(loss_of(model, inputs_BT, targets_BT).item())
     model.train()
     loss = sum(losses) / len(losses)
@@ -190,6 +194,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     # As many as the job was given (its node says so here); by hand one, for the neighbours' sake.
     given_cores = os.environ.get("OMP_NUM_THREADS") or "1"
     parser.add_argument("--threads", type=int, default=given_cores, help="cores to compute with")
+    parser.add_argument(
+        "--device", choices=accelerator.CHOICES, default="auto", help="auto: a GPU where one is given"
+    )
     parser.add_argument("--experiment", default="library-gpt")
     given = parser.parse_args(argv)
     counts = ("steps", "threads", "warm_up", "batch_size", "length", "width", "heads", "layers")
@@ -210,7 +217,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
-    """Train as the arguments say; the last validation's figures. Raises BadText."""
+    """Train as the arguments say; the last validation's figures. Raises BadText, NoSuchDevice."""
+    device = accelerator.device_named(args.device)
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     tokens = encode(read_text(args.data, args.glob, args.most_characters))
@@ -221,7 +229,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     # Windows overlap, so an epoch means little: windows drawn anew each time, without an order of millions.
     sampler = RandomSampler(windows, replacement=True, num_samples=1000 * args.batch_size)
     loader = DataLoader(windows, batch_size=args.batch_size, sampler=sampler)
-    model = GPT(args.length, args.width, args.heads, args.layers)
+    model = GPT(args.length, args.width, args.heads, args.layers).to(device)
     decayed = [weight for weight in model.parameters() if weight.dim() >= 2]
     others = [weight for weight in model.parameters() if weight.dim() < 2]
     optimizer = torch.optim.AdamW(
@@ -246,7 +254,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             print(f"--- sample after step {loop.step} ---\n{sample}\n---", flush=True)
 
         for step, (inputs_BT, targets_BT) in loop.batches(args.steps):
-            loop.backward(loss_of(model, inputs_BT, targets_BT))
+            loop.backward(loss_of(model, inputs_BT.to(device), targets_BT.to(device)))
             if loop.step == step and (step % args.validate_every == 0 or step == args.steps):
                 figures = validate(model, tokens[-held_out:])
                 run.log(figures, step=step)
@@ -257,7 +265,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 def main() -> int:
     try:
         train(arguments())
-    except BadText as error:
+    except (BadText, accelerator.NoSuchDevice) as error:
         print(f"gpt: {error}", file=sys.stderr)
         return 2
     return 0
