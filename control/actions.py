@@ -45,8 +45,15 @@ def move(decision: Decision, old: str, new: str, **fields: Any) -> bool:
 
 def issue_all(decision: Decision, changes: Sequence[Change], **fields: Any) -> list[Command]:
     """Issue commands in order with these fields of `issue`, in a transaction. Raises CommandRefused."""
+    # A stop's value is its reason, which the decision tells; the command itself takes none.
     return [
-        issue(decision.run, change.verb, tunable=change.tunable, value=change.value, **fields)
+        issue(
+            decision.run,
+            change.verb,
+            tunable=change.tunable,
+            value=None if change.verb == "stop" else change.value,
+            **fields,
+        )
         for change in changes
     ]
 
@@ -139,7 +146,8 @@ def undo(decision: Decision, user: Any) -> Decision:
         raise TooLate(f"the decision is {state}; only a change in force can be taken back")
     changes = [c for c in decision.changes if c["verb"] == "set"]
     if not changes:
-        raise TooLate("a roll back cannot be taken back; roll back to another checkpoint instead")
+        what = "a roll back" if decision.verb == "rollback" else decision.verb
+        raise TooLate(f"{what} cannot be taken back; roll back to a checkpoint from before it instead")
     back = [Change("set", c["tunable"], c["old_value"]) for c in reversed(changes)]
     name = user.get_username()
     fields: dict[str, Any] = {"decided_by": user}

@@ -11,7 +11,8 @@ class Policy(Protocol):
     """A pure function with a name: the same observation gives the same proposals.
 
     `defaults` are the parameters a person may set per experiment; their values' types are the types
-    accepted. `propose` finds them, with the person's values in place, in `observation.parameters`.
+    accepted. `propose` finds them, with the person's values in place, in `observation.parameters`. A policy may also
+    have `reads`, a tuple of keys that it wants in `observation.windows` beside the usual ones.
     """
 
     name: str

@@ -47,6 +47,7 @@ def consider(
     Proposals that only repeat an earlier decision are left out.
     """
     asked: list[Proposal] = []
+    given: dict[str, Mapping[str, Any]] = {}
     problems: list[Problem] = []
     # A plug-in that writes into what it sees must not change what the others and the guards see.
     shown = replace(
@@ -58,6 +59,7 @@ def consider(
         parameters = {**policy.defaults, **settings.get(policy.name, {})}
         if not parameters.get("enabled", True):
             continue
+        given[policy.name] = parameters
         try:
             asked += proposals_of(policy.name, policy.propose(replace(shown, parameters=parameters)))
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plug-in may raise anything; the others must still be heard
@@ -69,7 +71,7 @@ def consider(
         touches = {change.tunable or change.verb for change in proposal.changes}
         if touches & taken or already_said(proposal, observation, limits) is not None:
             continue
-        refusal = check(proposal, observation, limits)
+        refusal = check(proposal, replace(observation, parameters=given[proposal.policy]), limits)
         if refusal is None:
             taken |= touches
         considered.append(Considered(proposal, no_action(observation, proposal), refusal))

@@ -7,7 +7,7 @@ from typing import Any
 
 from training.values import BadValue, check_value
 
-from .proposals import ACTED_STATES, Change, Observation, PastDecision, Proposal, TunableView
+from .proposals import ACTED_STATES, LASTING, VERBS, Change, Observation, PastDecision, Proposal, TunableView
 
 
 class Rule(StrEnum):
@@ -22,6 +22,8 @@ class Rule(StrEnum):
     BUDGET = "budget"
     CHECKPOINT = "no such checkpoint"
     VERB = "verb"
+    VALUE = "value"
+    CONSENT = "a person's word"
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,23 @@ def check(proposal: Proposal, observation: Observation, limits: Limits) -> Refus
 
 
 def _check_change(change: Change, observation: Observation, limits: Limits) -> Refusal | None:
+    if change.verb not in VERBS:
+        return Refusal(Rule.VERB, f"a policy may ask for {', '.join(VERBS)}, not {change.verb!r}")
+    if change.verb == "set":
+        return _check_set(change, observation, limits)
     if change.verb == "rollback":
         wanted = change.value.get("checkpoint") if isinstance(change.value, Mapping) else None
         if any(checkpoint.id == wanted for checkpoint in observation.checkpoints):
             return None
         return Refusal(Rule.CHECKPOINT, f"this run has no restorable checkpoint {wanted!r}")
-    if change.verb != "set":
-        return Refusal(Rule.VERB, f"a policy may set a tunable or roll back, not {change.verb!r}")
+    return (
+        _check_shape(change, observation)
+        or _check_offer(change.verb, observation)
+        or _check_consent(change.verb, observation, limits)
+    )
+
+
+def _check_set(change: Change, observation: Observation, limits: Limits) -> Refusal | None:
     tunable = observation.tunables.get(change.tunable)
     if tunable is None:
         have = ", ".join(sorted(observation.tunables)) or "none"
@@ -108,6 +120,49 @@ def _check_change(change: Change, observation: Observation, limits: Limits) -> R
         or _check_hand(tunable, limits)
         or _check_size(tunable, change.value, limits)
     )
+
+
+def _check_shape(change: Change, observation: Observation) -> Refusal | None:
+    """Whether the value of a verb is what `Change` says of it."""
+    value = change.value if isinstance(change.value, Mapping) else {}
+    why, source = value.get("why"), value.get("run")
+    if change.verb == "stop" and not (isinstance(why, str) and why.strip()):
+        return Refusal(Rule.VALUE, f'a stop says why: {{"why": sentence}}, not {change.value!r:.80}')
+    if change.verb == "adopt":
+        whole = isinstance(value.get("checkpoint"), int) and isinstance(value.get("step"), int)
+        if not (whole and isinstance(source, str) and source and value.get("path")):
+            expected = '{"run": code, "checkpoint": id, "step", "path"}'
+            return Refusal(Rule.CHECKPOINT, f"an adoption names {expected}, not {change.value!r:.80}")
+        if source == observation.run:
+            return Refusal(Rule.CHECKPOINT, "a run's own checkpoint is rolled back to, not adopted")
+    if change.value is not None and not isinstance(change.value, Mapping):
+        return Refusal(Rule.VALUE, f"{change.verb} takes a map of settings, not {change.value!r:.80}")
+    return None
+
+
+def _check_offer(verb: str, observation: Observation) -> Refusal | None:
+    # Any process can be stopped: the site does that by its job where the process does not.
+    if verb == "stop" or observation.offers is None or verb in observation.offers:
+        return None
+    offered = ", ".join(sorted(observation.offers)) or "nothing"
+    return Refusal(Rule.VERB, f"the process does not offer {verb}; it offers {offered}")
+
+
+def _check_consent(verb: str, observation: Observation, limits: Limits) -> Refusal | None:
+    """What a person keeps to himself: a run that he has just touched, and what cannot be taken back."""
+    ago = observation.person_seconds_ago
+    if ago is not None and ago < limits.hands_off_seconds:
+        return Refusal(
+            Rule.PERSON,
+            f"a person asked something of this run {ago:.0f} s ago; "
+            f"it is theirs for {limits.hands_off_seconds:.0f} s",
+        )
+    word = f"may_{verb}"
+    if verb in LASTING and observation.mode == "act" and observation.parameters.get(word) is not True:
+        return Refusal(
+            Rule.CONSENT, f"{verb} cannot be taken back; set the policy's {word} to let it act by itself"
+        )
+    return None
 
 
 def _check_value(tunable: TunableView, value: Any) -> Refusal | None:
@@ -158,16 +213,15 @@ def _check_size(tunable: TunableView, value: Any, limits: Limits) -> Refusal | N
 
 def _check_open(proposal: Proposal, observation: Observation) -> Refusal | None:
     touched = {change.tunable for change in proposal.changes if change.verb == "set"}
-    rolls_back = any(change.verb == "rollback" for change in proposal.changes)
+    # A roll back, a stop, another run's weights: whatever is being judged would not be the same run any more.
+    whole = any(change.verb != "set" for change in proposal.changes)
     for past in observation.past:
-        if not past.is_open or not (
-            rolls_back or past.verb == "rollback" or any(past.sets(name) for name in touched)
-        ):
+        if not past.is_open or not (whole or past.verb != "set" or any(past.sets(name) for name in touched)):
             continue
         # A rescue need not wait for a person's answer to something smaller.
         if proposal.urgency and past.state == "proposed" and not past.urgent:
             continue
-        if proposal.urgency and past.verb != "rollback" and not any(map(past.sets, touched)):
+        if proposal.urgency and past.verb == "set" and not any(map(past.sets, touched)):
             continue
         what = past.tunable or past.verb
         return Refusal(Rule.OPEN, f"decision {past.id} of {past.policy} on {what} is not yet judged")
@@ -199,7 +253,7 @@ def last_touched(change: Change, tunable: TunableView | None, observation: Obser
         for past in observation.past
         if past.state in ACTED_STATES
         and observation.on_this_branch(past)
-        and (past.sets(change.tunable) or past.verb == "rollback")
+        and (past.sets(change.tunable) or past.verb != "set")
     ]
     if tunable is not None and tunable.changed_step is not None and tunable.changed_step <= observation.step:
         steps.append(tunable.changed_step)

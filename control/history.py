@@ -34,6 +34,14 @@ TAIL_STEPS = 1000
 PAST_DECISIONS = 200
 IN_FLIGHT = (CommandState.PENDING, CommandState.SENT)
 OPEN = (DecisionState.PROPOSED, DecisionState.SENT, DecisionState.APPLIED)
+# What is wanted of a run's large columns, and no more of them.
+TOLD = {
+    "told_verbs": F("process__verbs"),
+    "told_optimizer": F("config__optimizer"),
+    "told_optimiser": F("config__optimiser"),
+    "told_opt": F("config__opt"),
+    "told_optim": F("config__optim"),
+}
 
 
 @dataclass
@@ -50,6 +58,9 @@ class Watched:
     more_commands: Mapping[int, Command] = field(default_factory=dict)  # of decisions on their way
     person_set: dict[str, datetime] = field(default_factory=dict)  # tunable: when a person last asked
     person_rolled_back: datetime | None = None
+    person_asked: datetime | None = None  # anything at all of this run
+    offers: frozenset[str] | None = None
+    optimiser: str = ""
     last_seq: int = 0  # the newest command that was there when all this was read
     before: dict[str, Any] = field(default_factory=dict)  # tunable: its value before the last change
     windows: dict[str, Window] = field(default_factory=dict)
@@ -81,12 +92,17 @@ def watch(policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) -> list[Watc
 def load(runs: Any, policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) -> list[Watched]:
     """The given runs (a queryset of Run) with their rows and the newest points of the keys policies read."""
     # What people wrote and what the script told of itself is not looked at: it may be large.
-    rows = list(runs.defer("config", "tags", "notes", "summary", "process", "actions"))
+    rows = list(runs.defer("config", "tags", "notes", "summary", "process", "actions").annotate(**TOLD))
     experiments = Experiment.objects.select_related("controller").in_bulk({run.experiment_id for run in rows})
     found: dict[int, Watched] = {}
     for run in rows:
         run.experiment = experiments[run.experiment_id]
-        found[run.pk] = Watched(run, getattr(run.experiment, "controller", None))
+        found[run.pk] = Watched(
+            run,
+            getattr(run.experiment, "controller", None),
+            offers=verbs_of(run.told_verbs),
+            optimiser=optimiser_of(getattr(run, name) for name in TOLD if name != "told_verbs"),
+        )
     if not found:
         return []
     add_decisions(found)
@@ -96,6 +112,17 @@ def load(runs: Any, policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) ->
     add_commands(found)
     add_windows(found, policies, tail_steps)
     return list(found.values())
+
+
+def verbs_of(told: Any) -> frozenset[str] | None:
+    """The verbs a process offers, by its own word."""
+    return frozenset(map(str, told)) if isinstance(told, list) else None
+
+
+def optimiser_of(told: Iterable[Any]) -> str:
+    """The optimiser's name as a config tells it under one of the usual names, in small letters; "" for none."""
+    named = (name.strip().lower() for name in told if isinstance(name, str))
+    return next((name[:40] for name in named if name), "")
 
 
 def add_decisions(found: Mapping[int, Watched]) -> None:
@@ -142,11 +169,14 @@ def add_checkpoints(found: Mapping[int, Watched]) -> None:
 
 
 def add_commands(found: Mapping[int, Watched]) -> None:
-    asked = Command.objects.filter(run__in=found, verb__in=("set", "rollback")).exclude(state__in=VOID)
+    asked = Command.objects.filter(run__in=found).exclude(state__in=VOID)
     fields = ("run", "seq", "verb", "tunable", "created_at", "by_person", "state", "old_value")
     for run, seq, verb, name, at, by_person, state, old in asked.order_by("run", "seq").values_list(*fields):
         watched = found[run]
         watched.last_seq = seq
+        watched.person_asked = at if by_person else watched.person_asked
+        if verb not in ("set", "rollback"):
+            continue
         if verb == "rollback":
             watched.person_rolled_back = at if by_person else watched.person_rolled_back
             continue
@@ -182,6 +212,7 @@ def wanted_keys(policies: Sequence[Policy], watched: Iterable[Watched]) -> list[
     keys = set(LOSS_NAMES)
     for policy in policies:
         keys |= set(named_metrics(policy.defaults)) | set(getattr(policy, "metrics", ()))
+        keys |= set(getattr(policy, "reads", ()))
     for item in watched:
         keys.add(item.run.experiment.goal_metric)
         for parameters in (item.settings.policies if item.settings else {}).values():
@@ -212,7 +243,15 @@ def observation(watched: Watched, now: datetime) -> Observation:
         checkpoints=tuple(watched.checkpoints),
         past=tuple(watched.past()),
         changes_made=watched.changes_made,
+        mode=watched.mode,
+        person_seconds_ago=seconds_since(watched.person_asked, now),
+        offers=watched.offers,
+        optimiser=watched.optimiser,
     )
+
+
+def seconds_since(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else max(0.0, (now - moment).total_seconds())
 
 
 def tunable_view(
@@ -229,7 +268,7 @@ def tunable_view(
         choices=tuple(tunable.choices),
         role=tunable.role,
         changed_step=tunable.changed_step,
-        person_seconds_ago=None if person_set is None else max(0.0, (now - person_set).total_seconds()),
+        person_seconds_ago=seconds_since(person_set, now),
         before=before,
     )
 

@@ -370,6 +370,8 @@ def as_decision(item: Considered, observed: Observation, mode: str, state: str, 
         "high": proposal.expected.high,
         "unit": proposal.expected.unit,
     }
+    if proposal.expected.low80 is not None:
+        expected |= {"low80": proposal.expected.low80, "high80": proposal.expected.high80}
     return Decision(
         policy=proposal.policy,
         state=state,

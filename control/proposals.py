@@ -27,6 +27,11 @@ ACTED_STATES = frozenset({"sent", "applied", "judged", "undone"})
 
 LOSS_NAMES = ("loss", "train/loss", "train_loss", "training_loss")
 
+# What a policy may ask for. Those in LASTING cannot be taken back: in mode act a policy needs the person's word, its
+# parameter `may_<verb>`.
+VERBS = ("set", "rollback", "stop", "adopt", "prune", "quantise", "compile")
+LASTING = frozenset({"stop", "prune", "quantise"})
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
@@ -156,6 +161,24 @@ class CheckpointView:
 
 
 @dataclass(frozen=True)
+class Belief:
+    """What verdicts taught about one action of a policy, in runs like this one (docs/learning.md).
+
+    better, worse: the chance of that verdict. gain: how much better the metric was than not acting, a positive ratio
+    where it helped, with its 80 % interval low..high. verdicts: how many it rests on; 0 for none at all.
+    """
+
+    action: str
+    context: str
+    better: float
+    worse: float
+    gain: float
+    low: float
+    high: float
+    verdicts: float
+
+
+@dataclass(frozen=True)
 class Goal:
     """What the experiment is judged by. An empty metric: no goal was set."""
 
@@ -178,6 +201,14 @@ class Observation:
     past: tuple[PastDecision, ...] = ()  # oldest first; the newest 200 and all open ones
     changes_made: int = 0  # by the controller in this run, those that `past` no longer holds too
     parameters: Mapping[str, Any] = field(default_factory=dict)  # of the policy that is asked
+    # Of the policy that is asked: {action: belief}, "" for all its actions together. What nobody judged is missing.
+    beliefs: Mapping[str, Belief] = field(default_factory=dict)
+    mode: str = "act"  # observe, advise, act
+    # Since a person last asked anything of this run, None if never.
+    person_seconds_ago: float | None = None
+    # The verbs that the process says it can do; None: it did not say.
+    offers: frozenset[str] | None = None
+    optimiser: str = ""  # adam, adamw, sgd, … as the run's config tells, "" when it does not
 
     def with_role(self, role: str) -> TunableView | None:
         """The tunable that was declared with this role, or None; the first where there are several."""
@@ -202,9 +233,16 @@ class Observation:
 
 @dataclass(frozen=True)
 class Change:
-    """One command: set a tunable to a value, or roll back to {"checkpoint": id, "step", "path"}."""
+    """One command. Its value is, by verb:
 
-    verb: str  # set, rollback
+    set          the tunable's new value
+    rollback     {"checkpoint": id, "step", "path"} of this run
+    stop         {"why": sentence}
+    adopt        {"run": code, "checkpoint": id, "step", "path"}: load a checkpoint of another run
+    prune, quantise, compile   a map of settings
+    """
+
+    verb: str  # one of VERBS
     tunable: str = ""
     value: Any = None
 
@@ -213,13 +251,26 @@ class Change:
 class Expected:
     """The change of the metric that is expected at the horizon, against not acting, with a 90 % interval.
 
-    unit "ratio": -0.2 says 20 % lower than without the change.
+    unit "ratio": -0.2 says 20 % lower than without the change. low80, high80: an 80 % interval inside of it, for a
+    policy that has one.
     """
 
     effect: float
     low: float
     high: float
     unit: str = "ratio"
+    low80: float | None = None
+    high80: float | None = None
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another size of the same proposal that its policy would stand behind too."""
+
+    changes: tuple[Change, ...]
+    reason: str
+    expected: Expected
+    judge_after_steps: int
 
 
 @dataclass(frozen=True)
@@ -236,6 +287,9 @@ class Proposal:
     urgency: bool = False  # a rescue: may override the cool-down, never bounds or a person's hand
     trial: bool = False  # taken back unless it is judged better; else only when judged worse
     broken: bool = False  # the metric is beyond use now: forecast its ruin, not its trend
+    # Other sizes: beliefs choose among them and this one, which is taken where nothing is known.
+    alternatives: tuple[Alternative, ...] = ()
+    run: str = ""  # a group policy names the run it means; "" is the run that was looked at
 
     @property
     def tunable(self) -> str:

@@ -68,6 +68,9 @@ def fault(policy: Any, taken: set[str]) -> str:
         return "its summary must be a text"
     if not isinstance(getattr(policy, "defaults", None), Mapping):
         return "its defaults must be a map of parameters"
+    reads = getattr(policy, "reads", ())
+    if not isinstance(reads, tuple | list) or not all(isinstance(key, str) and key for key in reads):
+        return f"its reads must be a tuple of keys that runs log, got {reads!r:.80}"
     if not callable(getattr(policy, "propose", None)):
         return "it has no method propose(observation)"
     return ""

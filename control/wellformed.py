@@ -14,9 +14,10 @@ import numpy as np
 
 from monitoring.plain import plain, text
 
-from .proposals import Change, Expected, Proposal
+from .proposals import Alternative, Change, Expected, Proposal
 
 MOST_PROPOSALS = 20
+MOST_ALTERNATIVES = 8
 LONGEST_HORIZON = 10**9
 
 
@@ -34,12 +35,7 @@ def well_formed(policy: str, proposal: object) -> Proposal:
         raise TypeError(f"propose must return Proposal objects, not {type(proposal).__name__}")
     if proposal.policy != policy:
         raise ValueError(f"a proposal names its own policy, {policy!r}, not {proposal.policy!r:.80}")
-    if not isinstance(proposal.changes, tuple | list):
-        raise TypeError(f"changes must be a tuple, not {type(proposal.changes).__name__}")
-    changes = tuple(change_of(change) for change in proposal.changes)
-    names = [change.tunable for change in changes if change.verb == "set"]
-    if len(names) != len(set(names)):
-        raise ValueError(f"a proposal sets a tunable once, not {', '.join(sorted(names))}")
+    changes = changes_of(proposal.changes)
     if not isinstance(proposal.evidence, Mapping):
         raise TypeError(f"evidence must be a map of figures, not {type(proposal.evidence).__name__}")
     return replace(
@@ -53,7 +49,38 @@ def well_formed(policy: str, proposal: object) -> Proposal:
         urgency=bool(proposal.urgency),
         trial=bool(proposal.trial),
         broken=bool(proposal.broken),
+        alternatives=alternatives_of(proposal.alternatives, changes),
+        run=text_of("run", proposal.run, 16),
     )
+
+
+def alternatives_of(given: object, changes: tuple[Change, ...]) -> tuple[Alternative, ...]:
+    """Other sizes of the same thing: the same verbs and tunables in the same order, so that one guard holds for all."""
+    if not isinstance(given, tuple | list):
+        raise TypeError(f"alternatives must be a tuple, not {type(given).__name__}")
+    if len(given) > MOST_ALTERNATIVES:
+        raise ValueError(f"a proposal has at most {MOST_ALTERNATIVES} alternatives, not {len(given)}")
+    found = []
+    touched = [(change.verb, change.tunable) for change in changes]
+    for other in given:
+        if not isinstance(other, Alternative):
+            raise TypeError(f"alternatives must hold Alternative objects, not {type(other).__name__}")
+        sizes = changes_of(other.changes)
+        if [(change.verb, change.tunable) for change in sizes] != touched:
+            raise ValueError("an alternative changes the same things in the same order, in another size")
+        reason, horizon = text_of("reason", other.reason, 10_000), horizon_of(other.judge_after_steps)
+        found.append(Alternative(sizes, reason, expected_of(other.expected), horizon))
+    return tuple(found)
+
+
+def changes_of(given: object) -> tuple[Change, ...]:
+    if not isinstance(given, tuple | list):
+        raise TypeError(f"changes must be a tuple, not {type(given).__name__}")
+    changes = tuple(change_of(change) for change in given)
+    names = [change.tunable for change in changes if change.verb == "set"]
+    if len(names) != len(set(names)):
+        raise ValueError(f"a proposal sets a tunable once, not {', '.join(sorted(names))}")
+    return changes
 
 
 def change_of(change: object) -> Change:
@@ -69,12 +96,21 @@ def change_of(change: object) -> Change:
 def expected_of(expected: object) -> Expected:
     if not isinstance(expected, Expected):
         raise TypeError(f"expected must be an Expected, not {type(expected).__name__}")
-    figures = [native(figure) for figure in (expected.effect, expected.low, expected.high)]
-    for figure in figures:
-        if isinstance(figure, bool) or not isinstance(figure, int | float) or not math.isfinite(figure):
-            raise ValueError(f"expected holds finite numbers, got {figure!r:.80}")
-    effect, low, high = map(float, figures)
-    return Expected(effect, low, high, text_of("unit", expected.unit, 40))
+    effect, low, high = map(finite, (expected.effect, expected.low, expected.high))
+    inner = [finite(figure) for figure in (expected.low80, expected.high80) if figure is not None]
+    if len(inner) == 1:
+        raise ValueError("expected holds both ends of its 80 % interval or none")
+    low80, high80 = inner or (None, None)
+    if low80 is not None and high80 is not None and not low <= low80 <= high80 <= high:
+        raise ValueError(f"the 80 % interval {low80:g}..{high80:g} must lie within {low:g}..{high:g}")
+    return Expected(effect, low, high, text_of("unit", expected.unit, 40), low80, high80)
+
+
+def finite(figure: object) -> float:
+    figure = native(figure)
+    if isinstance(figure, bool) or not isinstance(figure, int | float) or not math.isfinite(figure):
+        raise ValueError(f"expected holds finite numbers, got {figure!r:.80}")
+    return float(figure)
 
 
 def horizon_of(steps: object) -> int:

@@ -9,6 +9,8 @@ from control.proposals import Change, Expected, Proposal, TunableView
 from tests.control.make import a_checkpoint, a_past, a_rate, seen
 
 LIMITS = Limits(max_factor=10, cooldown_steps=50, max_changes=5, hands_off_seconds=120)
+STOP = Change("stop", value={"why": "it cannot reach the best"})
+ADOPT = Change("adopt", value={"run": "other", "checkpoint": 3, "step": 50, "path": "/c/3"})
 BACK = Change("rollback", value={"checkpoint": 101, "step": 100})
 
 
@@ -72,7 +74,26 @@ SIGNED = TunableView("shift", "float", 0.0, low=-1.0, high=1.0)
         (Change("set", "lr", 0.05), {"rate": a_rate(person_seconds_ago=121)}, None, ""),
         (Change("rollback", value={"checkpoint": 7}), {}, Rule.CHECKPOINT, "7"),
         (Change("rollback", value=None), {}, Rule.CHECKPOINT, "None"),
-        (Change("stop"), {}, Rule.VERB, "stop"),
+        (Change("pause"), {}, Rule.VERB, "pause"),
+        (Change("stop"), {}, Rule.VALUE, "says why"),
+        (Change("stop", value={"why": " "}), {}, Rule.VALUE, "says why"),
+        (STOP, {}, Rule.CONSENT, "may_stop"),
+        (STOP, {"parameters": {"may_stop": 1}}, Rule.CONSENT, "may_stop"),
+        (STOP, {"parameters": {"may_stop": True}}, None, ""),
+        (STOP, {"mode": "advise"}, None, ""),
+        (STOP, {"mode": "advise", "person_seconds_ago": 30.0}, Rule.PERSON, "30 s ago"),
+        (ADOPT, {}, None, ""),
+        (ADOPT, {"offers": frozenset({"stop"})}, Rule.VERB, "it offers stop"),
+        (ADOPT, {"offers": frozenset({"adopt"})}, None, ""),
+        (ADOPT, {"person_seconds_ago": 30.0}, Rule.PERSON, "30 s ago"),
+        (Change("adopt", value={**ADOPT.value, "run": "abc"}), {}, Rule.CHECKPOINT, "rolled back to"),
+        (Change("adopt", value={"run": "other"}), {}, Rule.CHECKPOINT, "names"),
+        (Change("adopt", value="other"), {}, Rule.CHECKPOINT, "names"),
+        (Change("prune", value={"ratio": 0.5}), {}, Rule.CONSENT, "may_prune"),
+        (Change("prune", value={"ratio": 0.5}), {"parameters": {"may_prune": True}}, None, ""),
+        (Change("quantise", value={}), {"mode": "observe"}, None, ""),
+        (Change("compile"), {}, None, ""),
+        (Change("compile", value=3), {}, Rule.VALUE, "map of settings"),
     ],
 )
 @pytest.mark.parametrize("urgency", [False, True])

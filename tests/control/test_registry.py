@@ -11,7 +11,7 @@ from control.decide import consider
 from control.guards import InvalidSetting, Limits
 from control.parameters import check_policies
 from control.policies.divergence import Divergence
-from control.proposals import Change, Expected, Proposal
+from control.proposals import Alternative, Change, Expected, Proposal
 from control.registry import BUILT_IN, GROUP, build
 from tests.control.make import a_rate, seen
 
@@ -61,6 +61,10 @@ class Mute(Good):
     propose = None
 
 
+class Greedy(Good):
+    reads = "loss"
+
+
 def point(name, target=None):
     return EntryPoint(name, f"tests.control.test_registry:{target or name}", GROUP)
 
@@ -82,6 +86,7 @@ def test_a_package_adds_a_policy_by_an_entry_point():
         ("Nameless", "name"),
         ("Impostor", "taken"),
         ("Mute", "propose"),
+        ("Greedy", "reads must be a tuple"),
         ("Missing", "AttributeError"),
     ],
 )
@@ -147,6 +152,9 @@ def answer(**fields):
     return Proposal(**fields)
 
 
+OTHER = Alternative((Change("set", "lr", 0.02),), "r", Expected(-0.1, -0.2, 0.0), 100)
+
+
 def odd(made):
     class Odd(Good):
         name = "odd"
@@ -192,6 +200,13 @@ def spoil_bounds(observation):
         ([answer(expected=None)], "Expected"),
         ([answer(expected=Expected(float("nan"), 0, 0))], "finite"),
         ([answer(expected=Expected("half", 0, 0))], "finite"),
+        ([answer(expected=Expected(0.0, -1.0, 1.0, low80=-0.5))], "both ends"),
+        ([answer(expected=Expected(0.0, -1.0, 1.0, low80=-2.0, high80=0.5))], "within -1..1"),
+        ([answer(alternatives=None)], "alternatives must be a tuple"),
+        ([answer(alternatives=("lr",))], "Alternative objects"),
+        ([answer(alternatives=(OTHER,) * 9)], "at most 8"),
+        ([answer(changes=(Change("set", "clip", 0.5),), alternatives=(OTHER,))], "the same things"),
+        ([answer(run=7)], "run must be a text"),
         ([answer(metric=None)], "metric must be a text"),
         ([answer(judge_after_steps=10**30)], "judge_after_steps"),
         ([answer(judge_after_steps=0.5)], "judge_after_steps"),
