@@ -64,7 +64,8 @@ def test_the_card_is_seen_at_work_and_its_process_linked_to_the_run(api, run):
     assert "NVIDIA" in gpu["name"]
     assert figures["memory_used_bytes"] > 1e9
     assert 50 < figures["power_watts"] < 2000
-    assert [process["run"] for process in gpu["processes"]] in ([run], []), gpu["processes"]
+    # The tests' own process may hold the card too; some drivers hide process ids in a container.
+    assert run in [process["run"] for process in gpu["processes"]] or not gpu["processes"], gpu["processes"]
 
 
 def test_a_new_rate_reaches_the_optimiser_on_the_gpu(api, run):
