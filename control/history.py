@@ -270,6 +270,7 @@ def tunable_view(
         changed_step=tunable.changed_step,
         person_seconds_ago=seconds_since(person_set, now),
         before=before,
+        about=tunable.about,
     )
 
 

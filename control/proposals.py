@@ -94,7 +94,7 @@ class TunableView:
     """A setting of the run as it stands.
 
     person_seconds_ago: since a person last set it, None if never. before: its value before `changed_step`, None
-    where no command changed it.
+    where no command changed it. about: facts that the process told of it.
     """
 
     name: str
@@ -109,6 +109,7 @@ class TunableView:
     changed_step: int | None = None
     person_seconds_ago: float | None = None
     before: Any = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

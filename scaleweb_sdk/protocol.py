@@ -31,7 +31,10 @@ Json: TypeAlias = Any
 
 
 class TunableSpec(msgspec.Struct, omit_defaults=True):
-    """A declared tunable. `low` and `high` are inclusive; `choices` is for kind "choice" alone."""
+    """A declared tunable. `low` and `high` are inclusive; `choices` is for kind "choice" alone.
+
+    about: facts that who sets it wants to know, by name; docs/steering.md lists those of the torch helper.
+    """
 
     name: str
     kind: str  # float, int, bool, choice
@@ -42,6 +45,7 @@ class TunableSpec(msgspec.Struct, omit_defaults=True):
     choices: list[Json] = []
     role: str = ""
     description: str = ""
+    about: dict[str, Json] = {}
 
 
 class ActionSpec(msgspec.Struct, omit_defaults=True):

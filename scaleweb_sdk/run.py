@@ -138,14 +138,15 @@ class Run:
         role: str = "",
         description: str = "",
         on_change: Callable[[Any], None] | None = None,
+        about: dict[str, Any] | None = None,
     ) -> Tunable:
         """Declare a setting that can be changed while the run goes on; `.value` is always the current one.
 
         Raises BadValue for a declaration that cannot be (low above high, a default out of bounds): that is a
         fault of the script, found at its first line. Declared again in the same words it is the same one, and
-        keeps the value that it has.
+        keeps the value that it has. about: facts by name that whoever sets it wants to know.
         """
-        spec = declare(name, default, low, high, scale, kind, choices, role, description)
+        spec = declare(name, default, low, high, scale, kind, choices, role, description, about)
         known = self.tunables.get(spec.name)
         if known is not None and known.declared_as(spec) and known.on_change is on_change:
             return known

@@ -51,6 +51,13 @@ class Tunable:
         self.spec.value = check(self.spec, value)
         self._report(self)
 
+    def tell(self, **facts: Any) -> None:
+        """Add to `about`, or change it there; None takes a fact away. Reported only where something is new."""
+        told = {name: fact for name, fact in (self.spec.about | facts).items() if fact is not None}
+        if told != self.spec.about:
+            self.spec.about = told
+            self._report(self)
+
     def order(self, value: Any) -> tuple[Any, Any]:
         """Apply a value from outside: (old, new). Raises BadValue, or what on_change raises; then nothing changed."""
         old, new = self.spec.value, check(self.spec, value)
@@ -77,8 +84,8 @@ class Tunable:
 
 
 def words(spec: TunableSpec) -> tuple[Any, ...]:
-    """Everything of the declaration but the value."""
-    return tuple(getattr(spec, name) for name in spec.__struct_fields__ if name != "value")
+    """Everything of the declaration but the value, and but the facts, which grow while the run goes on."""
+    return tuple(getattr(spec, name) for name in spec.__struct_fields__ if name not in {"value", "about"})
 
 
 def declare(
@@ -91,6 +98,7 @@ def declare(
     choices: list[Any] | None = None,
     role: str = "",
     description: str = "",
+    about: dict[str, Any] | None = None,
 ) -> TunableSpec:
     """The spec of a new tunable; the kind follows from the default where it is not given. Raises BadValue."""
     default, low, high = unwrapped(default), unwrapped(low), unwrapped(high)
@@ -116,7 +124,9 @@ def declare(
         raise BadValue(f"tunable {name!r}: low={low} is above high={high}")
     if scale == "log" and low is not None and low <= 0:
         raise BadValue(f"tunable {name!r}: a log scale needs a low above 0; got {low}")
-    return TunableSpec(name, kind, default, low, high, scale, list(choices or []), role, description)
+    return TunableSpec(
+        name, kind, default, low, high, scale, list(choices or []), role, description, dict(about or {})
+    )
 
 
 def unwrapped(value: Any) -> Any:

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 MAX_CONFIG_BYTES = 2**20
 MAX_TUNABLES = 500
 MAX_ACTIONS = 200
+MAX_ABOUT_BYTES = 4096
 
 
 class BadEvent(ValueError):
@@ -167,9 +168,13 @@ def on_tunable(report: Report) -> None:
     spec = msgspec.convert(data, TunableSpec)
     check_name(spec.name)
     value = check_spec(spec, spec.value)
+    size = len(msgspec.json.encode(spec.about))
+    if size > MAX_ABOUT_BYTES:
+        raise BadEvent(f"what is told about {spec.name} has {size} bytes; at most {MAX_ABOUT_BYTES} are kept")
     fields = {
         "kind": spec.kind, "value": value, "low": spec.low, "high": spec.high, "scale": spec.scale,
         "choices": spec.choices, "role": text(spec.role, 40), "description": text(spec.description, 500),
+        "about": spec.about,
     }  # fmt: skip
     tunable = report.run.tunables.filter(name=spec.name).first()
     if tunable is None:

@@ -71,6 +71,14 @@ def test_a_declared_tunable_is_stored_and_its_own_changes_are_told(run):
     )  # fmt: skip
 
 
+def test_what_a_process_tells_about_a_setting_is_kept_up_to_a_limit(run):
+    tell(run, event("tunable", name="lr", kind="float", value=0.1, about={"family": "adam"}))
+    assert Tunable.objects.get().about == {"family": "adam"}
+    tell(run, event("tunable", name="lr", kind="float", value=0.1, about={"long": "x" * 5000}), seq=2)
+    assert Tunable.objects.get().about == {"family": "adam"}
+    assert "at most 4096 are kept" in run.events.get(kind="error").reason
+
+
 def test_actions_are_listed_once(run):
     found = tell(
         run, event("action", name="render", description="a"), event("action", name="render", description="b")

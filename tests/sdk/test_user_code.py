@@ -19,6 +19,7 @@ import pytest
 import torch
 
 import scaleweb_sdk
+from scaleweb_sdk.run import Run
 from scaleweb_sdk.spool import Spool
 from scaleweb_sdk.thinning import numbers, packed
 
@@ -565,3 +566,14 @@ def test_the_address_of_the_run_is_not_printed_among_the_scripts_own_output(tmp_
     assert said.out == ""
     assert run.address == "http://127.0.0.1:9/runs/abc"
     assert json.loads((next(tmp_path.iterdir()) / "about.json").read_text())["token"] == "sw_run_x"
+
+
+def test_facts_about_a_setting_are_reported_when_they_are_news():
+    run = Run()
+    size = run.tunable("batch_size", 64, about={"ranks": 2})
+    size.tell(failed=128)
+    size.tell(failed=128)
+    size.tell(failed=None)
+    told = [event.data["about"] for _, event in run._events if event.kind == "tunable"]
+    assert told == [{"ranks": 2}, {"ranks": 2, "failed": 128}, {"ranks": 2}]
+    assert run.tunable("batch_size", 64, about={"ranks": 2}) is size

@@ -199,7 +199,7 @@ class TunableSerializer(serializers.ModelSerializer):
     class Meta:
         model = Tunable
         fields = [
-            "name", "kind", "value", "initial", "low", "high", "scale", "choices", "role", "description",
+            "name", "kind", "value", "initial", "low", "high", "scale", "choices", "role", "description", "about",
             "changed_at", "changed_step", "changed_by",
         ]  # fmt: skip
 

@@ -77,9 +77,12 @@ class Tunable(models.Model):
     high = models.FloatField(null=True, blank=True)
     scale = models.CharField(max_length=6, choices=Scale, default=Scale.LINEAR)
     choices = models.JSONField(default=list, blank=True)
-    # learning_rate, batch_size, weight_decay, gradient_clip, accumulation, loader_workers or "" (user's own).
+    # learning_rate, batch_size, weight_decay, gradient_clip, accumulation, loader_workers, prefetch, precision,
+    # trust_ratio or "" (user's own).
     role = models.CharField(max_length=40, blank=True)
     description = models.CharField(max_length=500, blank=True)
+    # What the process tells of it for whoever sets it: the optimiser's family, the batch that ran out of memory.
+    about = models.JSONField(default=dict, blank=True)
     changed_at = models.DateTimeField(null=True, blank=True)
     changed_step = models.BigIntegerField(null=True, blank=True)
     changed_by = models.CharField(max_length=200, blank=True)
