@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -13,11 +12,11 @@ from scaleweb_sdk.orders import Refused
 from scaleweb_sdk.run import Run
 from scaleweb_sdk.tunables import Tunable
 
-from .checkpoints import BrokenCheckpoint
 from .controls import Controls
 from .feed import Feed
 from .keeper import Keeper
 from .rates import Rates
+from .reflexes import Guard, NonFinite, shrink
 
 
 class Loop:
@@ -53,23 +52,17 @@ class Loop:
         self.scaler = scaler
         self.scheduler_every = scheduler_every
         self.checkpoint_every = checkpoint_every
-        self.non_finite_limit = non_finite_limit
+        self.non_finite = NonFinite(self, non_finite_limit)
         # What counts as out of memory; a test, or an accelerator with its own error, adds to it.
         self.out_of_memory_errors: tuple[type[BaseException], ...] = (torch.OutOfMemoryError,)
         self.step = 0
-        self.skipped = 0
-        self._streak = 0  # non-finite steps in a row
-        self._fruitless: list[int] = []  # steps gone back to since the last good stretch
-        self._gave_up = False  # no checkpoint helped: not tried again before the next good stretch
-        self._good_steps = 0
-        self._go_back = False
         self._driving = False  # inside batches() or steps(), which call the boundary themselves
         self._last_checkpoint = -1
         self._last_metrics: dict[str, float] = {}
         self._level = math.nan
         self._epoch_losses: list[float] = []
         self._losses: list[float] = []  # of the batches of the step so far
-        self._batches_in_step = 0
+        self.batches_in_step = 0
         self._samples = 0
         self._waited = self._computed = 0.0
         self._began = self._handed_over = time.perf_counter()
@@ -102,7 +95,7 @@ class Loop:
             if self._last_checkpoint < 0:
                 self.checkpoint("start", pinned=True)
             while True:
-                if not self._batches_in_step:
+                if not self.batches_in_step:
                     self._boundary()
                     if self.run.should_stop or (max_steps is not None and self.step >= max_steps):
                         break
@@ -119,12 +112,12 @@ class Loop:
                         if max_epochs is not None and feed.epoch >= max_epochs:
                             break
                 now = time.perf_counter()
-                if not self._batches_in_step:
+                if not self.batches_in_step:
                     self._began = began
                 self._waited += now - began
                 self._handed_over = now
                 self._samples += samples
-                self._batches_in_step += 1
+                self.batches_in_step += 1
                 yield self.step + 1, batch
             if self.step > self._last_checkpoint:
                 self.checkpoint("stop" if self.run.should_stop else "end")
@@ -145,7 +138,7 @@ class Loop:
         True when the optimiser made its step; False while gradients gather, when the step was skipped for a
         loss or gradient that is not finite, and when memory ran out (the samples then come again).
         """
-        self._batches_in_step = max(1, self._batches_in_step)
+        self.batches_in_step = max(1, self.batches_in_step)
         value = float(loss.detach())
         self._losses.append(value)
         if math.isfinite(value):
@@ -155,7 +148,7 @@ class Loop:
                 (share if self.scaler is None else self.scaler.scale(share)).backward()
             except self.out_of_memory_errors as error:
                 del loss
-                self._shrink(error)
+                shrink(self, error)
                 return False
         if len(self._losses) < self.controls.accumulate:
             self._computed += time.perf_counter() - self._handed_over
@@ -206,8 +199,8 @@ class Loop:
         # A scale above 1 that was too large: its scaler looks for a smaller one, and no checkpoint would help.
         overflowed = scale is not None and scale > 1 and math.isfinite(loss) and not good
         if not overflowed:
-            self._count(good, shown, norm)
-        self._clear_step()
+            self.non_finite.count(good, shown, norm)
+        self.clear_step()
         return good
 
     def _clipped_norm(self) -> float:
@@ -223,98 +216,25 @@ class Loop:
         else:
             self.scheduler.step()
 
-    def _clear_step(self) -> None:
+    def clear_step(self) -> None:
+        """Forget what has gathered for the step that was begun."""
         self._losses = []
-        self._batches_in_step = 0
+        self.batches_in_step = 0
         self._samples = 0
         self._waited = self._computed = 0.0
         self._began = self._handed_over = time.perf_counter()
 
-    # -- reflexes --------------------------------------------------------------------------------
-
-    def _count(self, good: bool, loss: float, norm: float) -> None:
-        if good:
-            self._streak = 0
-            self._good_steps += 1
-            if self._good_steps >= 10 * self.non_finite_limit:
-                self._hope()
-            return
-        self._good_steps = 0
-        self._streak += 1
-        self.skipped += 1
-        if self._streak == 1 or self._streak % 100 == 0:
-            what = f"loss {loss}" if not math.isfinite(loss) else f"gradient norm {norm}"
-            self.run.reflex(
-                "non_finite", f"{what} at step {self.step}: the optimiser's step was skipped",
-                skipped=self.skipped, in_a_row=self._streak,
-            )  # fmt: skip
-        self._go_back = self._streak % self.non_finite_limit == 0 and not self._gave_up
-
-    def _hope(self) -> None:
-        """All checkpoints may be gone back to again: what failed after them is over."""
-        self._fruitless.clear()
-        self._gave_up = False
-
-    def _roll_back_by_itself(self) -> None:
-        """To the newest checkpoint that is older than those that did not help since the last good stretch."""
-        self._go_back = False
-        limit = min(self._fruitless, default=self.step)
-        for saved in sorted(self.keeper.saved, key=lambda saved: saved.step, reverse=True):
-            # The same state would fail again where it failed; step 0 is the last resort, and is tried once.
-            if saved.step >= limit:
-                continue
-            try:
-                self._restore(saved.path)
-            except BrokenCheckpoint as error:
-                self.run.note(str(error))
-                continue
-            self._fruitless.append(saved.step)
-            self.run.reflex(
-                "rolled_back",
-                f"{self.non_finite_limit} steps in a row were not finite: back to the checkpoint of "
-                f"step {saved.step}",
-                to_step=saved.step, skipped=self.skipped,
-            )  # fmt: skip
-            return
-        self._gave_up = True
-        self.run.reflex(
-            "no_way_back",
-            f"{self._streak} steps in a row were not finite and no further checkpoint is left to go back "
-            "to; steps are skipped until the loss is finite again",
-            skipped=self.skipped,
-        )
-
-    def guard(self) -> "Guard":
+    def guard(self) -> Guard:
         """`with loop.guard():` around forward pass and backward(): out of memory in there shrinks the batch.
 
         The rest of the block is left out and the same samples come again in smaller batches.
         """
         return Guard(self)
 
-    def _shrink(self, error: BaseException) -> None:
-        """A smaller micro-batch and as many more of them: the same effective batch. Raises `error` if it
-        cannot be smaller."""
-        size = None if self.feed is None else self.feed.batch_size
-        if size is None or size < 2 or self.feed is None:
-            raise error
-        # The smallest prime factor, 2 for an even size: the effective batch stays exactly what it was.
-        factor = next((f for f in range(2, math.isqrt(size) + 1) if size % f == 0), size)
-        self.optimizer.zero_grad()
-        again = self.feed.give_back(self._batches_in_step)
-        accumulation = self.controls.accumulate * factor
-        self.controls.change("batch_size", size // factor)
-        self.controls.change("accumulation", accumulation)
-        self._clear_step()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        self.run.reflex(
-            "out_of_memory",
-            f"out of memory at step {self.step + 1}: batches of {size // factor} in place of {size}, "
-            f"{accumulation} of them to a step"
-            + ("" if again else "; the samples of this step are passed over"),
-            batch_size=size // factor, accumulation=accumulation,
-            effective_batch=size // factor * accumulation,
-        )  # fmt: skip
+    @property
+    def skipped(self) -> int:
+        """Steps left out because their loss or gradient was not finite."""
+        return self.non_finite.skipped
 
     # -- boundary --------------------------------------------------------------------------------
 
@@ -322,10 +242,10 @@ class Loop:
         """Between two steps: save if it is time, go back if that is due, then apply what was ordered."""
         due = self.checkpoint_every and self.step % self.checkpoint_every == 0
         # A state in which the loss is not finite is not worth going back to.
-        if due and self.step > self._last_checkpoint and not self._streak:
+        if due and self.step > self._last_checkpoint and not self.non_finite.streak:
             self.checkpoint("periodic")
-        if self._go_back:
-            self._roll_back_by_itself()
+        if self.non_finite.due:
+            self.non_finite.roll_back()
         self.run.step(step=self.step)
 
     def checkpoint(self, reason: str = "asked for by the script", pinned: bool = False) -> Path | None:
@@ -346,10 +266,11 @@ class Loop:
             raise Refused("the checkpoint could not be written; the run's events say why")
 
     def _ordered_roll_back(self, checkpoint: dict[str, Any]) -> None:
-        self._restore(Path(str(checkpoint["path"])))
-        self._hope()
+        self.restore(Path(str(checkpoint["path"])))
+        self.non_finite.hope()
 
-    def _restore(self, path: Path) -> None:
+    def restore(self, path: Path) -> None:
+        """Go back to a checkpoint of this training, as a new branch. Raises BrokenCheckpoint."""
         state = self.keeper.read(path)
         self.keeper.put_back(state, path)
         self.controls.reapply()
@@ -358,9 +279,8 @@ class Loop:
         # (as PaLM did it: Chowdhery et al. 2022, arXiv 2204.02311, section 5.1).
         self.step = self._last_checkpoint = int(state["step"])
         self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
-        self._streak = self._good_steps = 0
-        self._go_back = False
-        self._clear_step()
+        self.non_finite.forget()
+        self.clear_step()
         self.run.branched(self.step, "rollback")
 
     def resume(self, state: dict[str, Any], path: Path) -> None:
@@ -394,24 +314,6 @@ class Loop:
         if link is not None and link.token:
             link.connected.wait(5.0)
         self.run.branch = max(self.run.branch, saved)
-
-
-class Guard:
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if error is None or not isinstance(error, self._loop.out_of_memory_errors):
-            return False
-        # The traceback keeps the forward pass's tensors alive, and with them the memory.
-        error.__traceback__ = None
-        self._loop._shrink(error)
-        return True
 
 
 def _finite(values: list[float]) -> bool:
