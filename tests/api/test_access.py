@@ -48,6 +48,7 @@ API = {
     "decisions/<int:pk>/approve": {"POST": OPERATOR},
     "decisions/<int:pk>/reject": {"POST": OPERATOR},
     "decisions/<int:pk>/undo": {"POST": OPERATOR},
+    "marks": {"GET": VIEWER},
     "series/read": {"POST": VIEWER},
     "jobs": {"GET": LISTED, "POST": IN_BODY},
     "jobs/<slug:code>": {"GET": VIEWER},
@@ -184,6 +185,8 @@ def ask(run, job, node, decision):
         "DELETE api/v1/projects/<slug:slug>/members": {"username": "vera"},
     }
 
+    queries = {"GET api/v1/marks": f"?runs={run.code}"}
+
     def ask(client, method, route, **extra):
         here = dict(values)
         if "jobs/" in route:
@@ -193,6 +196,7 @@ def ask(run, job, node, decision):
         if "tokens/" in route:
             here["pk"] = str(ApiToken.issue(TokenKind.USER, user=a_user("someone"))[0].pk)
         path = "/" + re.sub(r"<\w+:(\w+)>", lambda match: here[match[1]], route)
+        path += queries.get(f"{method} {route}", "")
         return client.ask(method, path, bodies.get(f"{method} {route}"), **extra)
 
     return ask

@@ -444,3 +444,28 @@ def test_marks_tell_the_story_of_a_run(operator, run):
     ]  # fmt: skip
     assert marks[0]["label"] == "lr → 0.01 (pending), by olga"
     assert marks[2]["label"] == "running → failed out of memory"
+
+
+def test_charts_of_several_runs_get_what_changed_each_and_nothing_else(operator, run):
+    from control.models import Decision
+    from training.models import Checkpoint
+
+    other = Run.objects.create(experiment=run.experiment, name="other")
+    operator.ask("POST", f"runs/{run.code}/commands", {"verb": "checkpoint"})
+    Checkpoint.objects.create(run=run, step=5, path="/c/5")
+    for which, state in ((run, "blocked"), (other, "applied")):
+        Decision.objects.create(
+            run=which,
+            policy="divergence",
+            state=state,
+            mode="act",
+            decided_step=7,
+            judge_at_step=9,
+            reason="r",
+        )
+    marks = operator.ask("GET", f"marks?runs={run.code},{other.code}").json()["results"]
+    assert [(mark["run"], mark["kind"], mark["step"]) for mark in marks] == [
+        (run.code, "command", None), (other.code, "decision", 7),
+    ]  # fmt: skip
+    assert "expected 1 to 100 codes" in fields(operator.ask("GET", "marks"))["runs"][0]
+    assert "nosuch" in operator.ask("GET", f"marks?runs={run.code},nosuch").json()["detail"]

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers, status
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -21,6 +23,7 @@ from .run_serializers import (
 )
 
 MAX_MARKS = 2000
+MAX_RUNS = 100
 
 
 class OldestFirst(KeySetPages):
@@ -93,6 +96,7 @@ class MarkSerializer(serializers.Serializer):
     at = serializers.DateTimeField()
     label = serializers.CharField()
     tone = serializers.ChoiceField(choices=["neutral", "good", "bad", "warning"])
+    run = serializers.CharField(required=False, help_text="The run's code, where several were asked for.")
 
 
 class MarksPage(serializers.Serializer):
@@ -118,6 +122,47 @@ class Marks(APIView):
         ]
         marks.sort(key=lambda mark: mark["at"])
         return Response(whole(list(MarkSerializer(marks, many=True).data)))
+
+
+class MarksOfRuns(APIView):
+    """What changed several runs, for charts that draw them together: their commands and decisions, without what
+    belongs to one run's page alone. In order of time, the newest 2,000 of each kind."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("runs", str, required=True, description="Codes, up to 100, with commas.")
+        ],
+        responses=MarksPage,
+    )
+    def get(self, request):
+        runs = runs_named(request.query_params.get("runs", ""), request.user)
+        changes = Command.objects.filter(run__in=runs, by_person=True).order_by("-id")[:MAX_MARKS]
+        marks = [command_mark(each) | {"run": runs[each.run_id]} for each in changes]
+        # The relation comes from the control layer above. What a guard refused, or was only written down,
+        # changed nothing.
+        decided = Run.decisions.rel.related_model.objects.filter(run__in=runs)
+        decided = decided.exclude(state__in=("recorded", "blocked", "rejected", "expired", "proposed"))
+        marks += [
+            decision_mark(each) | {"run": runs[each.run_id]} for each in decided.order_by("-id")[:MAX_MARKS]
+        ]
+        marks.sort(key=lambda mark: mark["at"])
+        return Response(whole(list(MarkSerializer(marks, many=True).data)))
+
+
+def runs_named(text: str, user: Any) -> dict[int, str]:
+    """{id: code} of a list of codes with commas. Raises ValidationError, or Http404 naming what cannot be seen."""
+    codes = list(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
+    if not 1 <= len(codes) <= MAX_RUNS or "\0" in text:
+        raise ValidationError(
+            {"runs": [f"expected 1 to {MAX_RUNS} codes of runs with commas between them, got {len(codes)}"]}
+        )
+    found = dict(access.visible(Run.objects.filter(code__in=codes), user).values_list("pk", "code"))
+    missing = sorted(set(codes) - set(found.values()))
+    if missing:
+        raise Http404(f"no such run: {', '.join(missing)[:200]}")
+    return found
 
 
 def command_mark(command: Command) -> dict[str, Any]:

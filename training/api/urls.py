@@ -24,6 +24,7 @@ urlpatterns = [
     path("runs/<slug:code>/points", points.Points.as_view(), name="run-points"),
     path("runs/<slug:code>/finish", runs.Finish.as_view(), name="run-finish"),
     path("runs/<slug:code>/export", series.Export.as_view(), name="run-export"),
+    path("marks", run_parts.MarksOfRuns.as_view(), name="marks"),
     path("series/read", series.Read.as_view(), name="series-read"),
     path("jobs", jobs.Jobs.as_view(), name="jobs"),
     path("jobs/<slug:code>", jobs.JobDetail.as_view(), name="job"),

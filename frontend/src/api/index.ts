@@ -46,6 +46,8 @@ export const checkpoints = (code: string, signal?: Signal) => list<t.Checkpoint>
 export const decisions = (code: string, signal?: Signal) => list<t.Decision>(path`runs/${code}/decisions`, {}, signal);
 export const events = (code: string, signal?: Signal) => list<t.RunEvent>(path`runs/${code}/events`, {}, signal);
 export const marks = (code: string, signal?: Signal) => list<t.Mark>(path`runs/${code}/marks`, {}, signal);
+/** What changed these runs, for charts that draw them together. */
+export const marksOf = (codes: string[], signal?: Signal) => list<t.Mark>("marks", { runs: codes.join() }, signal);
 export const logs = (code: string, query: { start?: number; count?: number; search?: string }, signal?: Signal) =>
   ask<t.LogPage>(path`runs/${code}/logs`, { query, signal });
 

@@ -229,6 +229,7 @@ export interface Mark {
   at: string | number;
   label: string;
   tone: string;
+  run?: string; // of several runs
 }
 
 export type LogLine = [time: number, stream: string, text: string];

@@ -10,6 +10,8 @@ export interface ChartMark {
   x: number;
   label: string;
   tone: "good" | "bad" | "warn" | "accent" | "quiet";
+  run?: string;
+  colour?: string; // of its run's line, where several runs are drawn
 }
 
 export type Colour = (name: string) => string;
@@ -105,11 +107,11 @@ export function paintOver(u: uPlot, scene: Scene, marks: ChartMark[], hovered: s
   for (const mark of marks) {
     if (mark.x < scene.range[0] || mark.x > scene.range[1]) continue;
     const x = Math.round(u.valToPos(mark.x, "x", true));
-    ctx.strokeStyle = ctx.fillStyle = scene.colour(TONES[mark.tone]);
+    ctx.strokeStyle = ctx.fillStyle = scene.colour(mark.colour ?? TONES[mark.tone]);
     const strong = mark.id === hovered;
     ctx.globalAlpha = strong ? 1 : 0.75;
     ctx.lineWidth = (strong ? 2 : 1) * unit;
-    markShape(ctx, mark, x, bbox, unit);
+    markShape(ctx, mark, x, bbox, unit, strong);
   }
   ctx.globalAlpha = 1;
   ctx.fillStyle = scene.colour("--bad");
@@ -133,7 +135,7 @@ export const TONES: Record<ChartMark["tone"], string> = {
   good: "--good", bad: "--bad", warn: "--warn", accent: "--accent-text", quiet: "--text-3",
 };
 
-function markShape(ctx: CanvasRenderingContext2D, mark: ChartMark, x: number, bbox: uPlot.BBox, unit: number): void {
+function markShape(ctx: CanvasRenderingContext2D, mark: ChartMark, x: number, bbox: uPlot.BBox, unit: number, strong: boolean): void {
   const bottom = bbox.top + bbox.height;
   if (mark.kind === "checkpoint") {
     // Checkpoints are many: a short tick on the axis, not a line through the picture.
@@ -142,7 +144,8 @@ function markShape(ctx: CanvasRenderingContext2D, mark: ChartMark, x: number, bb
   }
   ctx.setLineDash(mark.kind === "decision" ? [] : mark.kind === "command" ? [4 * unit, 3 * unit] : [unit, 3 * unit]);
   ctx.beginPath();
-  ctx.moveTo(x + 0.5, bbox.top);
+  // Lines of many runs' marks would hide the picture: theirs are short until one is pointed at.
+  ctx.moveTo(x + 0.5, mark.run && !strong ? bottom - 14 * unit : bbox.top);
   ctx.lineTo(x + 0.5, bottom);
   ctx.stroke();
   ctx.setLineDash([]);

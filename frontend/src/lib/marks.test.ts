@@ -12,3 +12,10 @@ it.each([["step", 50], ["time", 1200], ["relative", 10], ["epoch", 0]])("stands 
 it("leaves out a mark that has no step", () => {
   expect(placeMarks([{ ...mark, step: null }], "step")([{ columns }])).toEqual([]);
 });
+
+it("stands on its own run's line where several are drawn, and goes with it", () => {
+  const other = { id: "run:b", label: "slow", colour: "--series-2", columns: columnsOf({ x: [5, 15], step: [40, 60], time: [1195, 1205] }) };
+  const place = placeMarks([{ ...mark, run: "b" }], "relative");
+  expect(place([{ id: "run:a", columns }, other])).toEqual([expect.objectContaining({ run: "b", colour: "--series-2", x: 10, label: "slow: lr" })]);
+  expect(place([{ id: "run:a", columns }])).toEqual([]);
+});

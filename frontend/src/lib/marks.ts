@@ -8,21 +8,36 @@ export interface PlacedMark {
   x: number;
   label: string;
   tone: "good" | "bad" | "warn" | "accent" | "quiet";
+  run?: string; // where several runs share a chart
+  colour?: string; // that run's line's
 }
 
 const TONES = new Set(["good", "bad", "warn", "accent", "quiet"]);
 const USUAL: Record<Mark["kind"], PlacedMark["tone"]> = { command: "accent", decision: "accent", checkpoint: "quiet", event: "quiet" };
 
+interface Line {
+  id?: string;
+  label?: string;
+  colour?: string;
+  columns: Columns;
+}
+
 /** A function from a chart's lines to its marks; those without a place on this axis are left out. */
-export function placeMarks(marks: Mark[], axis: XAxis): (lines: { columns: Columns }[]) => PlacedMark[] {
+export function placeMarks(marks: Mark[], axis: XAxis): (lines: Line[]) => PlacedMark[] {
   return (lines) => {
-    const columns = lines.find((line) => line.columns.x.length)?.columns;
+    const first = lines.find((line) => line.columns.x.length);
+    const own = new Map(lines.map((line) => [line.id, line]));
     const out: PlacedMark[] = [];
     for (const mark of marks) {
+      // Among several runs a mark stands on its own run's axis, in its colour, and goes when that run is not drawn.
+      const line = mark.run === undefined ? first : own.get(`run:${mark.run}`);
+      if (mark.run !== undefined && !line) continue;
+      const columns = line?.columns;
       const x = position(mark, axis, columns);
       if (x === null) continue;
       const tone = TONES.has(mark.tone) ? (mark.tone as PlacedMark["tone"]) : (TONE_WORDS[mark.tone] ?? USUAL[mark.kind] ?? "quiet");
-      out.push({ id: `${mark.kind}:${mark.id}`, kind: mark.kind, x, label: mark.label, tone });
+      const placed: PlacedMark = { id: `${mark.kind}:${mark.id}`, kind: mark.kind, x, label: mark.label, tone };
+      out.push(mark.run === undefined ? placed : { ...placed, run: mark.run, colour: line?.colour, label: `${line?.label ?? mark.run}: ${mark.label}` });
     }
     return out;
   };

@@ -1,6 +1,6 @@
 /** The runs of an experiment, kept up to date; which of them are drawn, and their colours. */
 import * as api from "../api";
-import type { Experiment, Run } from "../api/types";
+import type { Experiment, Mark, Run } from "../api/types";
 import { assignColours } from "../lib/colours";
 import type { PointsFrame } from "../live/frames";
 import { subscribe } from "../live/live.svelte";
@@ -8,11 +8,14 @@ import { Resource } from "./resource.svelte";
 import { readStored, writeStored } from "./stored";
 
 const DRAWN_AT_FIRST = 10;
+const MOST_MARKED = 100; // that many runs are asked for at once
 const LIVE = new Set(["starting", "running", "paused", "stopping"]);
 
 export class ExperimentState {
   readonly experiment: Resource<Experiment>;
   readonly list: Resource<Run[]>;
+  /** What changed the runs that are drawn. */
+  readonly marks: Resource<Mark[]>;
   runs = $state.raw<Run[]>([]);
   /** Codes of the runs on the charts. */
   drawn = $state.raw<ReadonlySet<string>>(new Set());
@@ -27,6 +30,10 @@ export class ExperimentState {
   constructor(readonly id: string) {
     this.experiment = new Resource((signal) => api.experiment(id, signal));
     this.list = new Resource((signal) => api.runs({ experiment: id }, signal));
+    this.marks = new Resource(async (signal) => {
+      const codes = this.drawnRuns.map((run) => run.code).slice(0, MOST_MARKED);
+      return codes.length ? api.marksOf(codes, signal) : [];
+    });
     const kept = readStored<string[] | null>(`drawn.${id}`, null);
     if (kept) {
       this.drawn = new Set(kept);
@@ -50,6 +57,7 @@ export class ExperimentState {
     window.clearTimeout(this.timer);
     this.experiment.stop();
     this.list.stop();
+    this.marks.stop();
   }
 
   async load(): Promise<void> {
@@ -97,6 +105,7 @@ export class ExperimentState {
   }
 
   private changed(what: string, data: Record<string, unknown>): void {
+    if (what === "decision") this.marks.soon(1000);
     if (what !== "run") return;
     const at = this.runs.findIndex((run) => run.code === data.code);
     if (at < 0 || data.deleted) {
