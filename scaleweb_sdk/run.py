@@ -8,30 +8,23 @@ import hashlib
 import logging
 import threading
 import time
-import traceback
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from . import points, process
+from . import ending, points
 from .capture import Capture
+from .config import Config
+from .gathering import CROWDED, Gathering, Nowhere
 from .link import Link, Parcel
 from .orders import Desk
 from .plain import plain
-from .plain import text as legible
-from .protocol import ActionSpec, Event, EventKind, Order
+from .protocol import ActionSpec, Event, EventKind, LogLine, Order
 from .tunables import BadValue, Tunable, declare
 
 logger = logging.getLogger("scaleweb")
 FAST = points.FAST
-USAGE_EVERY_SECONDS = 2.0
-# Calls of `log` that wait for the link's thread: from the first number on it is woken, beyond the second the oldest
-# are thinned. It comes to that only when the thread gets no turn for long.
-CROWDED = 20_000
-MOST_RECORDS = 300_000
-THINNED_AT_ONCE = 2_000
 
 
 class Run:
@@ -53,15 +46,9 @@ class Run:
         self.tunables: dict[str, Tunable] = {}
         self.finished = False
         self._inbox = self.desk.inbox
-        self._records: deque[tuple[int, Any, float, Any]] = deque()  # branch, step, time, items
-        self._events: deque[tuple[int, Event]] = deque()
-        # What the link's thread empties; the names above lead elsewhere once the run is over.
-        self._given_records, self._given_events = self._records, self._events
-        self._complaints = points.Complaints()
-        self._table = points.Table(self._complaints)
-        self._thinned = 0
-        self._usage = process.Usage()
-        self._usage_at = time.monotonic()
+        self._gathering = Gathering(self)
+        # Where the calls leave what they have to say; these lead elsewhere once the run is over.
+        self._records, self._events = self._gathering.records, self._gathering.events
         self._stepped_at: float | None = None
         self._capture: Capture | None = None
         self._hashing: list[threading.Thread] = []
@@ -79,7 +66,7 @@ class Run:
                     )
                     break
         except Exception:  # noqa: BLE001  no map at all, or one that another thread changes: not worth a training
-            self._complaints.add(
+            self._gathering.complaints.add(
                 "metrics", f"log() takes a map of names to numbers; got {points.shown(metrics)}"
             )
             return
@@ -91,7 +78,7 @@ class Run:
         records = self._records
         records.append((self.branch, step, time.time(), items))
         if len(records) > CROWDED:
-            self._crowded()
+            self._gathering.crowded()
 
     def step(self, metrics: dict[str, Any] | None = None, step: int | None = None) -> None:
         """Log, and apply what was ordered since the last step. This is the boundary where changes take effect.
@@ -280,12 +267,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or (isinstance(error, SystemExit) and not error.code):
-            self.finish()
-        elif isinstance(error, KeyboardInterrupt):
-            self.finish("stopped", "interrupted from the keyboard")
-        else:
-            self.fail(error)
+        ending.leave(self, error)
 
     def __reduce__(self) -> Any:
         # In another process, as in a spawned loader worker, it is a run that records nothing.
@@ -293,15 +275,7 @@ class Run:
 
     def fail(self, error: BaseException, timeout: float = 10.0) -> None:
         """End the run as failed, with the error's last lines on its record."""
-        try:
-            text = "".join(traceback.format_exception(error))
-            message = "".join(traceback.format_exception_only(error)).strip()
-        except Exception:  # noqa: BLE001  an error whose text cannot be made is still an error
-            text = message = type(error).__name__
-        self.event(
-            EventKind.ERROR, {"message": legible(message[:2000]), "traceback": legible(text[-10_000:])}
-        )
-        self.finish("failed", message[:2000], timeout)
+        ending.fail(self, error, timeout)
 
     # -- inside -------------------------------------------------------------------------------------
 
@@ -325,54 +299,13 @@ class Run:
         self._capture = Capture()
         self._capture.start()
 
-    def fill(self) -> list[Parcel]:
-        """From the link's thread: everything since the last flush, a parcel for each branch."""
-        now = time.monotonic()
-        if self.rank == 0 and now - self._usage_at >= USAGE_EVERY_SECONDS and not self.finished:
-            self._usage_at = now
-            self._given_records.append(
-                (self.branch, self.current_step, time.time(), tuple(self._usage.read().items()))
-            )
-        # Events before points: all that was logged before FINISH then goes up no later than it.
-        lines = self._capture.take() if self._capture is not None else []
-        events: dict[int, list[Event]] = {}
-        for branch, event in drain(self._given_events):
-            events.setdefault(branch, []).append(event)
-        records: dict[int, list[tuple[Any, float, Any]]] = {}
-        for branch, step, at, items in drain(self._given_records):
-            records.setdefault(branch, []).append((step, at, items))
-        parcels = []
-        for branch in sorted(records.keys() | events.keys() | ({self.branch} if lines else set())):
-            made = self._table.columns(records.get(branch, []))
-            parcels.append(Parcel(branch, made, lines, events.get(branch, [])))
-            lines = []
-        if self._thinned:
-            self._complaints.add(
-                "thinned",
-                "log() was called faster than its points could be taken: of the oldest that waited, every second "
-                "was left out",
-            )
-        for message in self._complaints.take():
-            logger.warning("scaleweb: %s", message)
-            note = Event(EventKind.NOTE, time.time(), None, {"message": message})
-            # Before the events of the last parcel, of which FINISH is to stay the last.
-            last = parcels.pop() if parcels else Parcel(self.branch)
-            parcels.append(last._replace(events=[note, *last.events]))
-        return parcels
+    def printed(self) -> list[LogLine]:
+        """From the link's thread: what the script printed since the last call."""
+        return self._capture.take() if self._capture is not None else []
 
-    def _crowded(self) -> None:
-        if self.link is not None:
-            self.link.flush()
-        waiting = self._records
-        if self.link is None or len(waiting) <= MOST_RECORDS:
-            return
-        try:
-            oldest = [waiting.popleft() for _ in range(THINNED_AT_ONCE)]
-        except IndexError:  # the link's thread took them meanwhile
-            return
-        kept = oldest[1::2]
-        waiting.extendleft(reversed(kept))
-        self._thinned += len(oldest) - len(kept)
+    def fill(self) -> list[Parcel]:
+        """From the link's thread: everything since the last flush."""
+        return self._gathering.fill()
 
     def _time_step(self, at: int) -> None:
         now = time.perf_counter()
@@ -400,63 +333,11 @@ class Run:
         self.event(EventKind.CHECKPOINT, data, at)
 
 
-class Config(dict[str, Any]):
-    """The run's configuration; `update` and assignment send what is new."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self._run = run
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.update({key: value})
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        new = dict(*args, **kwargs)
-        super().update(new)
-        if new:
-            self._run.event(EventKind.CONFIG, {"config": plain(new)})
-
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
-        self.update(other)
-        return self
-
-    def setdefault(self, key: str, default: Any = None) -> Any:
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def __reduce__(self) -> Any:
-        # A checkpoint that holds it loads without the run, and with weights_only, which takes no plain `dict` here.
-        return OrderedDict, (), None, None, iter(self.items())
-
-
-class Nowhere(deque[Any]):
-    """Takes what comes too late. why: said once, for what a script might not expect."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__((), 0)
-        self._why = why
-
-    def append(self, item: Any) -> None:
-        if self._why:
-            logger.warning("scaleweb: what is logged now is not recorded: %s", self._why)
-            self._why = ""
-
-
 def muted(code: str = "", rank: int = 0, world_size: int = 1) -> Run:
     """A run that takes everything and records nothing."""
     run = Run(code, rank, world_size)
     run.mute("")
     return run
-
-
-def drain(queue: deque[Any]) -> Iterator[Any]:
-    """What is in the queue now; another thread may append or take meanwhile."""
-    for _ in range(len(queue)):
-        try:
-            yield queue.popleft()
-        except IndexError:
-            return
 
 
 __all__ = ["BadValue", "Run"]

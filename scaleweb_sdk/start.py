@@ -1,23 +1,19 @@
 """`init`: from arguments and environment to a run whose link is being made in the background."""
 
-import atexit
 import http.client
 import json
 import logging
 import os
-import signal
 import sys
 import tempfile
 import threading
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from . import process
+from . import ending, process
 from .link import Link
 from .plain import mapping, plain
 from .points import shown
@@ -29,9 +25,6 @@ from .spool import Spool
 
 logger = logging.getLogger("scaleweb")
 MODES = ("online", "offline", "disabled")
-live: list[Run] = []
-uncaught: list[BaseException] = []
-watching = False
 
 
 def init(
@@ -61,7 +54,7 @@ def init(
     code = os.environ.get("SCALEWEB_RUN", "")
     if mode == "disabled":
         return muted(code, rank, world_size)
-    begun = next((run for run in live if code and run.code == code and not run.finished), None)
+    begun = next((run for run in ending.live if code and run.code == code and not run.finished), None)
     if begun is not None:
         logger.warning(
             "scaleweb: this job's run %s is under way already; init() gives the same one again", code
@@ -122,7 +115,7 @@ def init(
         capture = os.environ.get("SCALEWEB_CAPTURE", "1") != "0"
     if capture and rank == 0:
         run.capture()
-    watch_ending(run)
+    ending.watch(run)
     return run
 
 
@@ -250,65 +243,3 @@ def sentence(error: urllib.error.HTTPError) -> str:
 def welcomed(run: Run, welcome: Welcome) -> None:
     # A process that resumed counts on from where the server is; one that went on by itself keeps its own count.
     run.branch = max(run.branch, welcome.branch)
-
-
-def watch_ending(run: Run) -> None:
-    """Flush at exit, and let SIGTERM ask for an orderly stop before it ends the process."""
-    global watching
-    if not watching:
-        watching = True
-        atexit.register(finish_all)
-        sys.excepthook = noting(sys.excepthook)
-    live[:] = [each for each in live if not each.finished] + [run]
-    if (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    ):
-        signal.signal(signal.SIGTERM, on_sigterm)
-
-
-def on_sigterm(number: int, _: Any) -> None:
-    asked = [run for run in live if not run.finished and not run.should_stop]
-    if not asked:
-        # The second one ends the process, as without us.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-    for run in asked:
-        run.desk.stop("SIGTERM")
-
-
-Hook = Callable[[type[BaseException], BaseException, TracebackType | None], Any]
-
-
-def noting(hook: Hook) -> Hook:
-    """The hook for what ends the script uncaught: it ends the runs too, as they would not have by themselves."""
-
-    def note(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        hook(kind, error, trace)
-        uncaught.append(error)
-
-    return note
-
-
-def finish_all() -> None:
-    """At the end of the script, for runs that it did not finish itself."""
-    for run in live:
-        if run.finished:
-            continue
-        if not uncaught:
-            run.finish(timeout=5.0)
-        elif isinstance(uncaught[-1], KeyboardInterrupt):
-            run.finish("stopped", "interrupted from the keyboard", timeout=5.0)
-        else:
-            run.fail(uncaught[-1], timeout=5.0)
-
-
-def after_fork() -> None:
-    """In a forked child (a loader worker) the threads are gone: it must neither send nor wait."""
-    for run in live:
-        run.forget()
-    live.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=after_fork)

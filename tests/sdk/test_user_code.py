@@ -194,7 +194,7 @@ def test_a_flood_is_cut_into_frames_that_the_server_takes(tmp_path):
 
 
 def test_memory_is_bounded_when_the_links_thread_gets_no_turn(monkeypatch, tmp_path):
-    monkeypatch.setattr("scaleweb_sdk.run.MOST_RECORDS", 5_000)
+    monkeypatch.setattr("scaleweb_sdk.gathering.MOST_RECORDS", 5_000)
     monkeypatch.setattr("scaleweb_sdk.run.CROWDED", 1_000)
     run = offline(tmp_path)
     turn = threading.Event()

@@ -44,7 +44,9 @@ def ran(tmp_path, monkeypatch):
 
 def answers(run):
     return [
-        (event.data["ok"], event.data["message"]) for _, event in run._given_events if event.kind == "command"
+        (event.data["ok"], event.data["message"])
+        for _, event in run._gathering.events
+        if event.kind == "command"
     ]
 
 
@@ -85,5 +87,5 @@ def test_own_checkpoints_resume_and_roll_back(ran, monkeypatch, tmp_path):
     assert answers(run) == [(True, ""), (True, "")]
     assert names["state"]["step"] == 20
     assert names["state"]["weight"] == pytest.approx(2.0)
-    branches = [event.data["reason"] for _, event in run._given_events if event.kind == "branch"]
+    branches = [event.data["reason"] for _, event in run._gathering.events if event.kind == "branch"]
     assert branches == ["resume", "rollback"]
