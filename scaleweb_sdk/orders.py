@@ -33,6 +33,8 @@ class Desk:
         self.actions: dict[str, Callable[[], Any]] = {}
         self.save: Callable[[], Any] | None = None
         self.restore: Callable[[dict[str, Any]], Any] | None = None
+        self.take_over: Callable[[dict[str, Any]], Any] | None = None
+        self.stop_reason = ""
         # Not an Event: a signal's handler that sets one can find its lock held by the thread it interrupted.
         self._arrived: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._verbs: dict[str, Callable[[Order], tuple[Any, Any]]] = {
@@ -42,6 +44,7 @@ class Desk:
             "stop": self._stop,
             "checkpoint": self._checkpoint,
             "rollback": self._rollback,
+            "adopt": self._adopt,
             "action": self._action,
         }
 
@@ -77,6 +80,7 @@ class Desk:
         """Ask the script to leave its loop, as a signal does."""
         if not self.should_stop:
             self.should_stop = True
+            self.stop_reason = reason
             self._arrived.put(None)
             self.run.event(EventKind.STATE, {"state": "stopping", "reason": reason})
 
@@ -163,6 +167,17 @@ class Desk:
         before = self.run.current_step
         self.restore(order.value)
         return before, order.value.get("step")
+
+    def _adopt(self, order: Order) -> tuple[Any, Any]:
+        if self.take_over is None:
+            raise Refused(
+                "this run cannot take over another's checkpoint: the script has not called on_adopt"
+            )
+        value = order.value
+        if not isinstance(value, dict) or not {"run", "step", "path", "sha256"} <= value.keys():
+            raise Refused(f"an adoption names a run, a step, a path and its sha256; got {value!r}")
+        self.take_over(value)
+        return None, {"run": value["run"], "step": value["step"]}
 
     def _action(self, order: Order) -> tuple[Any, Any]:
         action = self.actions.get(order.tunable)

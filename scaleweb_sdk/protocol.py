@@ -104,7 +104,7 @@ class EventKind(StrEnum):
     COMMAND = "command"  # data: {"seq", "ok", "message", "old_value", "new_value"}: a command's outcome
     CHECKPOINT = "checkpoint"  # data: {"path", "size_bytes", "sha256", "metrics", "reason", "branch"}
     CHECKPOINT_GONE = "checkpoint_gone"  # data: {"path", "reason"}
-    BRANCH = "branch"  # data: {"index", "from_step", "reason": "resume"|"rollback"}
+    BRANCH = "branch"  # data: {"index", "from_step", "reason": "resume"|"rollback"|"adopt"}
     STATE = "state"  # data: {"state": running|paused|stopping, "reason"}
     REFLEX = "reflex"  # data: {"name", "reason", **figures}: what the process did without being asked
     ERROR = "error"  # data: {"message", "traceback"}

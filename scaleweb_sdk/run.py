@@ -163,6 +163,15 @@ class Run:
         self.desk.restore = restore
         return restore
 
+    def on_adopt(self, take_over: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+        """Offer to go on from another run's checkpoint: `take_over({"run", "step", "path", "sha256"})`.
+
+        It should load weights, verified by the hash, keep its own step and settings, and end in
+        `branched(step, "adopt")` with its own step.
+        """
+        self.desk.take_over = take_over
+        return take_over
+
     @property
     def applied_seq(self) -> int:
         """The last command applied; save it in checkpoints and set it again when resuming from one."""
@@ -249,6 +258,7 @@ class Run:
             self._capture.stop()
         if not state:
             state = "stopped" if self.should_stop else "finished"
+            reason = reason or self.desk.stop_reason
         if self.rank == 0:
             self.event(EventKind.FINISH, {"state": state, "reason": plain(reason)})
         self.mute("the run is finished")

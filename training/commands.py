@@ -17,7 +17,7 @@ from monitoring.live.publish import publish_change, wake_run
 from monitoring.plain import NotPlain, plain, text
 from scaleweb_sdk.protocol import Order
 
-from .models import Checkpoint, Command, CommandState, Run, Tunable
+from .models import Checkpoint, Command, CommandState, Run, RunEvent, Tunable
 from .models.command import Verb
 from .states import ENDED, RunState
 from .values import BadValue, check_value, shown
@@ -26,6 +26,8 @@ S = CommandState
 OPEN = (S.PENDING, S.SENT)
 # In one of these states a command had no effect and shows no intent that still stands.
 VOID = (S.REJECTED, S.EXPIRED, S.SUPERSEDED)
+# These change the run as a whole: whatever a person asked of it meanwhile stands against them.
+FOR_THE_WHOLE_RUN = {Verb.STOP, Verb.ADOPT}
 LATER = {Verb.RESCALE, Verb.PRUNE, Verb.QUANTISE, Verb.COMPILE}
 LONGEST_EXPIRY_SECONDS = 30 * 24 * 3600
 
@@ -106,10 +108,13 @@ def check_state(run: Run, verb: str) -> None:
 
 def check_hand(run: Run, verb: str, tunable: str, since: int) -> None:
     """A person's word that came while somebody else was still deciding wins, sent already or not."""
-    asked = run.commands.filter(verb=verb, tunable=tunable, by_person=True, seq__gt=since)
+    asked = run.commands.filter(by_person=True, seq__gt=since)
+    if verb not in FOR_THE_WHOLE_RUN:
+        asked = asked.filter(verb=verb, tunable=tunable)
     newest = asked.exclude(state__in=VOID).order_by("-seq").first()
     if newest is not None:
-        what = f"set {tunable} to {shown(newest.value)}" if verb == Verb.SET else f"asked for {verb}"
+        was_set = f"set {newest.tunable} to {shown(newest.value)}"
+        what = was_set if newest.verb == Verb.SET else f"asked for {newest.verb}"
         raise CommandRefused("person", f"{newest.asked_by} {what} meanwhile (#{newest.seq})")
 
 
@@ -122,6 +127,10 @@ def check_arguments(run: Run, verb: str, name: str, value: Any) -> tuple[str, An
         raise CommandRefused("tunable", f"{verb} takes no tunable, but got {name!r:.80}")
     if verb == Verb.ROLLBACK:
         return "", find_checkpoint(run, value)
+    if verb == Verb.ADOPT:
+        return "", find_to_adopt(run, value)
+    if verb == Verb.STOP and isinstance(value, dict) and isinstance(value.get("why"), str):
+        return "", {"why": text(value["why"], 10_000)}
     if value is not None:
         raise CommandRefused("value", f"{verb} takes no value, but got {value!r:.80}")
     offered = run.process.get("verbs")
@@ -183,6 +192,35 @@ def find_checkpoint(run: Run, value: Any) -> dict[str, Any]:
         have = ", ".join(f"{pk} (step {step})" for pk, step in newest) or "none"
         raise CommandRefused("value", f"the run has no such checkpoint to roll back to; it has {have}")
     return {"checkpoint": checkpoint.pk, "step": checkpoint.step, "path": checkpoint.path}
+
+
+def find_to_adopt(run: Run, value: Any) -> dict[str, Any]:
+    """The checkpoint of another run of the same experiment as the process gets it. value: {"checkpoint": id}."""
+    wanted = value.get("checkpoint") if isinstance(value, dict) else None
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 0 < wanted < 2**63:
+        raise CommandRefused(
+            "value", f'value={value!r:.80} names no checkpoint; expected {{"checkpoint": id}} of another run'
+        )
+    # Only within the experiment: who may steer this run may then read that one.
+    siblings = Checkpoint.objects.filter(run__experiment=run.experiment_id).exclude(run=run.pk)
+    checkpoint = siblings.select_related("run").filter(pk=wanted).first()
+    if checkpoint is None:
+        raise CommandRefused("value", f"no other run of this experiment has a checkpoint {wanted}")
+    what = f"checkpoint {wanted} of run {checkpoint.run.code}"
+    if not checkpoint.available:
+        raise CommandRefused("value", f"{what} is gone: its file was removed or found broken")
+    if not checkpoint.sha256:
+        raise CommandRefused(
+            "value", f"{what} was registered without its SHA-256, so it could not be verified"
+        )
+    return {
+        "run": checkpoint.run.code,
+        "checkpoint": checkpoint.pk,
+        "step": checkpoint.step,
+        "path": checkpoint.path,
+        "sha256": checkpoint.sha256,
+        "host": str(checkpoint.run.process.get("hostname") or ""),
+    }
 
 
 def expiry(now: Any, seconds: float | None) -> Any:
@@ -287,7 +325,23 @@ def settle(command: Command, ok: bool, message: str, step: int | None, outcome: 
                 "tunable",
                 changes | {"name": command.tunable, "changed_at": command.applied_at.isoformat()},
             )
+    if ok and command.verb == Verb.ADOPT:
+        note_lineage(command)
     return ["state", "message", "applied_step", "applied_at", "old_value", "new_value"]
+
+
+def note_lineage(command: Command) -> None:
+    """Where the run's weights come from, as a line of its history."""
+    source = command.value or {}
+    RunEvent.objects.create(
+        run=command.run,
+        kind="lineage",
+        step=command.applied_step,
+        new=str(source.get("run", "")),
+        reason=f"took over step {source.get('step')} of run {source.get('run')}: {command.reason}"[:10_000],
+        actor=command.asked_by,
+        data={name: source.get(name) for name in ("run", "step", "checkpoint")} | {"command": command.seq},
+    )
 
 
 def expire_open(run: Run, why: str) -> int:

@@ -37,6 +37,9 @@ class Controls:
         self.accumulate = accumulate
         self._handles: dict[str, Tunable] = {}
         self._put: dict[str, Callable[[Any], None]] = {}
+        self.total_steps: int | None = None  # where the training ends; None before batches() says it
+        self._declared_total: int | None = None
+        self.resumed_ending: dict[str, int] | None = None  # `ending` of the checkpoint that was resumed from
         self._declare_rate(lr_bounds, saved)
         self._declare_decay(saved)
         if clip is not None:
@@ -62,6 +65,44 @@ class Controls:
         """Set `name` without being asked, as a reflex does; the run is told, so that the page shows it."""
         self._put[name](value)
         self._handles[name].value = value
+
+    @property
+    def total_was_set(self) -> bool:
+        """Whether somebody moved the end of the training from where the script put it."""
+        return self.total_steps != self._declared_total
+
+    @property
+    def ending(self) -> dict[str, int] | None:
+        """Where the script put the end of the training and where it is now, for checkpoints."""
+        if self._declared_total is None or self.total_steps is None:
+            return None
+        return {"declared": self._declared_total, "value": self.total_steps}
+
+    def declare_total(self, max_steps: int | None, max_epochs: int | None) -> None:
+        """Make the end of the training a control, where the script knows one in steps."""
+        steps = max_steps if max_steps is not None else self._steps_in(max_epochs)
+        if steps is None or steps < 1 or steps == self._declared_total:
+            return
+        self._declared_total = self.total_steps = steps
+        before = self.resumed_ending
+        # A script that was started again with another end means that end.
+        saved = {"total_steps": before["value"]} if before and before["declared"] == steps else {}
+        self._declare(
+            "total_steps", steps, self._set_total, saved,
+            low=1, high=10 * steps, scale="log", role="total_steps",
+            description="Optimiser steps after which the training ends.",
+        )  # fmt: skip
+
+    def _steps_in(self, epochs: int | None) -> int | None:
+        """About how many optimiser steps so many epochs take; None where the loader does not tell its length."""
+        try:
+            batches = len(self.feed.loader)  # type: ignore[union-attr]
+        except (AttributeError, TypeError):
+            return None
+        return None if epochs is None else epochs * batches // self.accumulate
+
+    def _set_total(self, value: int) -> None:
+        self.total_steps = value
 
     def _declare(
         self, name: str, value: Any, put: Callable[[Any], None], saved: dict[str, Any], **spec: Any

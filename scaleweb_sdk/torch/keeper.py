@@ -35,21 +35,27 @@ class Keeper:
         self.folder = folder
         self.rates = rates
         self.feed = feed
-        self._parts: dict[str, Any] = {"model": model, "optimizer": optimizer}
+        self.parts: dict[str, Any] = {"model": model, "optimizer": optimizer}
         if rates.scheduler is not None:
-            self._parts["scheduler"] = rates.scheduler
-        self._parts |= further
-        self._parts |= {f"extra/{name}": part for name, part in extra.items()}
+            self.parts["scheduler"] = rates.scheduler
+        self.parts |= further
+        self.parts |= {f"extra/{name}": part for name, part in extra.items()}
         self._generators = [] if feed is None else feed.generators()
         self._levels: dict[Path, float] = {}
         self.saved: list[Saved] = []  # by this process, oldest first, those that still exist
 
     def save(
-        self, step: int, metrics: dict[str, float], level: float, reason: str, pinned: bool
+        self,
+        step: int,
+        metrics: dict[str, float],
+        level: float,
+        reason: str,
+        pinned: bool,
+        ending: dict[str, int] | None = None,
     ) -> Saved | None:
         """Write and report a checkpoint; None, with a note on the run, when the disk does not take it.
 
-        level: the running mean of the loss, NaN while there is none.
+        level: the running mean of the loss, NaN while there is none. ending: see Controls.ending.
         """
         if self.folder is None or self.run.rank != 0:
             return None
@@ -58,13 +64,14 @@ class Keeper:
             "run": self.run.code,
             "branch": self.run.branch,
             "applied_seq": self.run.applied_seq,
+            "ending": ending,
             "settings": {name: tunable.value for name, tunable in self.run.tunables.items()},
             "metrics": metrics,
             "level": level,
             "random": randomness.capture(self._generators),
             "feed": None if self.feed is None else self.feed.state(),
             "saved_at": time.time(),
-            "parts": {name: part.state_dict() for name, part in self._parts.items()},
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }
         try:
             saved = self.folder.save(state, step, self.run.branch, pinned)
@@ -87,14 +94,17 @@ class Keeper:
         finite = {path: level for path, level in self._levels.items() if math.isfinite(level)}
         return min(finite, key=lambda path: finite[path]) if finite else None
 
-    def read(self, path: Path) -> dict[str, Any]:
-        """A checkpoint that fits this training. Raises BrokenCheckpoint, having changed nothing."""
+    def read(self, path: Path, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """A checkpoint that fits this training. Raises BrokenCheckpoint, having changed nothing.
+
+        without: parts that it need not hold.
+        """
         state = load(path)
         parts = state["parts"]
-        missing = sorted(set(self._parts) - set(parts))
+        missing = sorted(set(self.parts) - set(parts) - without)
         if missing:
             raise BrokenCheckpoint(f"{path}: holds no state of {', '.join(missing)}, which this training has")
-        have = self._parts["model"].state_dict()
+        have = self.parts["model"].state_dict()
         saved = parts["model"]
         odd = [name for name in have if name not in saved] + [name for name in saved if name not in have]
         odd += [
@@ -110,8 +120,8 @@ class Keeper:
         """Weights, optimiser, scheduler and extra parts as they were. Raises BrokenCheckpoint."""
         try:
             # The optimiser first: it checks before it changes anything, and the model was checked in `read`.
-            for name in sorted(self._parts, key=lambda name: name != "optimizer"):
-                self._parts[name].load_state_dict(state["parts"][name])
+            for name in sorted(self.parts, key=lambda name: name != "optimizer"):
+                self.parts[name].load_state_dict(state["parts"][name])
         except (ValueError, KeyError, RuntimeError) as error:
             raise BrokenCheckpoint(f"{path}: does not fit this training: {error}") from error
         if "lr" in state["settings"]:

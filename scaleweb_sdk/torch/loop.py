@@ -12,6 +12,7 @@ from scaleweb_sdk.orders import Refused
 from scaleweb_sdk.run import Run
 from scaleweb_sdk.tunables import Tunable
 
+from . import adoption
 from .controls import Controls
 from .feed import Feed
 from .keeper import Keeper
@@ -76,7 +77,8 @@ class Loop:
 
         With accumulation, several batches share a step number. Orders are applied between two steps: a
         pause waits here, a roll back makes the next number smaller, a stop ends the iteration. A checkpoint
-        is saved at the start, every `checkpoint_every` steps and at the end.
+        is saved at the start, every `checkpoint_every` steps and at the end. Where the training ends is a control,
+        `total_steps`, in force from the next boundary; once somebody set it, `max_epochs` counts no more.
         """
         if self.feed is None:
             raise ValueError("attach(…, loader=…) was not given a loader; iterate over steps() instead")
@@ -94,10 +96,11 @@ class Loop:
         try:
             if self._last_checkpoint < 0:
                 self.checkpoint("start", pinned=True)
+            self.controls.declare_total(max_steps, max_epochs)
             while True:
                 if not self.batches_in_step:
                     self._boundary()
-                    if self.run.should_stop or (max_steps is not None and self.step >= max_steps):
+                    if self.run.should_stop or self._is_over(max_steps):
                         break
                 began = time.perf_counter()
                 batch, samples = None, 0
@@ -109,7 +112,8 @@ class Loop:
                         break
                     if feed.epoch != epoch:
                         self._end_epoch()
-                        if max_epochs is not None and feed.epoch >= max_epochs:
+                        extended = self.controls.total_was_set
+                        if max_epochs is not None and feed.epoch >= max_epochs and not extended:
                             break
                 now = time.perf_counter()
                 if not self.batches_in_step:
@@ -123,6 +127,11 @@ class Loop:
                 self.checkpoint("stop" if self.run.should_stop else "end")
         finally:
             self._driving = False
+
+    def _is_over(self, max_steps: int | None) -> bool:
+        total = self.controls.total_steps
+        binding = max_steps is not None or self.controls.total_was_set
+        return binding and total is not None and self.step >= total
 
     def _end_epoch(self) -> None:
         if self.scheduler is not None and self.scheduler_every == "epoch" and self._epoch_losses:
@@ -250,12 +259,15 @@ class Loop:
 
     def checkpoint(self, reason: str = "asked for by the script", pinned: bool = False) -> Path | None:
         """Save the state now, between two steps; its path, or None without a folder or when saving failed."""
-        saved = self.keeper.save(self.step, self._last_metrics, self._level, reason, pinned)
+        saved = self.keeper.save(
+            self.step, self._last_metrics, self._level, reason, pinned, self.controls.ending
+        )
         self._last_checkpoint = self.step
         return None if saved is None else saved.path
 
     def declare_orders(self) -> None:
         """Offer what this training can do when it is ordered to."""
+        self.run.on_adopt(lambda wanted: adoption.take_over(self, wanted))
         if self.keeper.folder is not None:
             self.run.on_checkpoint(self._ordered_checkpoint)
             self.run.on_rollback(self._ordered_roll_back)
@@ -267,6 +279,13 @@ class Loop:
 
     def _ordered_roll_back(self, checkpoint: dict[str, Any]) -> None:
         self.restore(Path(str(checkpoint["path"])))
+        self.non_finite.hope()
+
+    def went_on_with(self, state: dict[str, Any]) -> None:
+        """Another run's state was put in force at this boundary; the step stays."""
+        self.optimizer.zero_grad()
+        self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
+        self.non_finite.forget()
         self.non_finite.hope()
 
     def restore(self, path: Path) -> None:
@@ -290,6 +309,7 @@ class Loop:
         self.step = self._last_checkpoint = int(state["step"])
         self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
         self.run.applied_seq = max(self.run.applied_seq, int(state["applied_seq"]))
+        self.controls.resumed_ending = state.get("ending")
         for name, value in state["settings"].items():
             tunable = self.run.tunables.get(name)
             if tunable is not None and tunable.value != value:

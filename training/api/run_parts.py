@@ -174,6 +174,8 @@ def command_mark(command: Command) -> dict[str, Any]:
             label = f"{command.tunable} → {brief(command.value)} ({command.state})"
     elif command.verb == "rollback" and isinstance(command.value, dict):
         label = f"roll back to step {command.value.get('step')}"
+    elif command.verb == "adopt" and isinstance(command.value, dict):
+        label = f"take over step {command.value.get('step')} of {command.value.get('run')}"
     return {
         "kind": "command",
         "id": command.pk,

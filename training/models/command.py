@@ -22,6 +22,7 @@ class Verb(models.TextChoices):
     STOP = "stop"
     CHECKPOINT = "checkpoint"
     ROLLBACK = "rollback"
+    ADOPT = "adopt"  # go on from the checkpoint of another run of the same experiment
     ACTION = "action"
     # Refused in words until their parts are built: the wire and the table already carry them.
     RESCALE = "rescale"
@@ -37,6 +38,7 @@ class Command(models.Model):
     seq = models.BigIntegerField()  # 1, 2, 3… within the run; applied in this order, each once
     verb = models.CharField(max_length=12, choices=Verb)
     # set: tunable name and value. rollback: value {"checkpoint": id, "step", "path"}. action: name in tunable.
+    # stop: value {"why"} or none. adopt: value {"run", "checkpoint", "step", "path", "sha256", "host"}.
     tunable = models.CharField(max_length=200, blank=True)
     value = models.JSONField(null=True, blank=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
