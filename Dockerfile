@@ -26,6 +26,7 @@ USER scaleweb
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "scripts/healthcheck.py"]
-CMD ["uvicorn", "scaleweb.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--ws", "websockets-sansio", \
+CMD ["uvicorn", "scaleweb.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
+     "--ws", "scaleweb.websockets:FramesProtocol", \
      "--ws-per-message-deflate", "false", "--lifespan", "on", "--no-access-log", "--timeout-graceful-shutdown", "5", \
      "--proxy-headers"]

@@ -29,6 +29,7 @@ class Counted:
     def __init__(self) -> None:
         self.latencies: list[float] = []
         self.gaps = 0
+        self.cpu_seconds = 0.0  # of the part's process, from the last subscription on
 
 
 def one_part(site: MeasuredSite, viewers: int, last: int, ready: Any, results: Any) -> None:
@@ -46,7 +47,9 @@ def one_part(site: MeasuredSite, viewers: int, last: int, ready: Any, results: A
             with ready.get_lock():
                 ready.value += 1
             done.append(viewer.count(counted, last))
+        began = time.process_time()
         await asyncio.wait_for(asyncio.gather(*done), PATIENCE_SECONDS)
+        counted.cpu_seconds = time.process_time() - began
 
     try:
         asyncio.run(watch_all())
@@ -94,6 +97,7 @@ def measure(report: Report, site: MeasuredSite, given: argparse.Namespace) -> No
     found = [results.get(timeout=PATIENCE_SECONDS) for _ in parts]
     seconds = time.monotonic() - began
     cpu = (resource_seconds(site.pid) - cpu) / seconds
+    theirs = sum(counted.cpu_seconds for counted in found) / seconds
     for part in parts:
         part.join()
     latencies = [each for counted in found for each in counted.latencies]
@@ -102,6 +106,7 @@ def measure(report: Report, site: MeasuredSite, given: argparse.Namespace) -> No
     report.line("message to viewer, p99", quantile(latencies, 0.99) * 1000, "ms", at_most=100, **kind)
     report.line("web process, watched", cpu, "cores", at_most=1, **kind)
     report.line("web process, viewers there but nothing to show", idle, "cores", **kind)
+    report.line("the viewers' processes, which share the machine", theirs, "cores", **kind)
     report.line("messages dropped", sum(counted.gaps for counted in found), "messages", at_most=0, **kind)
     report.line("messages delivered", len(latencies), "messages", **kind)
 

@@ -59,7 +59,7 @@ def measured_site() -> Iterator[MeasuredSite]:
             headers, run, token, user_token = prepare(f"http://127.0.0.1:{port}")
             command = [
                 sys.executable, "-m", "uvicorn", "scaleweb.asgi:application", "--port", str(port),
-                "--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--no-access-log",
+                "--ws", "scaleweb.websockets:FramesProtocol", "--ws-per-message-deflate", "false", "--no-access-log",
                 "--log-level", "warning",
             ]  # fmt: skip
             server = subprocess.Popen(command)

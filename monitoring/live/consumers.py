@@ -11,7 +11,7 @@ from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from . import metrics
+from . import frames, metrics
 from .hub import LiveHub, TooManyReplies, Viewer
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         super().__init__()
         self.hub = hub
         self.ask = database_sync_to_async(may_watch)
-        self.viewer = Viewer()
+        self.viewer: Viewer
         self.tasks: list[asyncio.Task[None]] = []
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -45,6 +45,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         user = self.scope.get("user")
+        self.viewer = Viewer(self.scope.get("extensions", {}).get(frames.EXTENSION, {}).get("write"))
         # Accepted first: a browser learns nothing of a refusal before that, not even its code.
         await self.accept()
         if user is None or not user.is_authenticated or await self.ask(user, []) is None:
@@ -108,8 +109,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def drain(self) -> None:
         try:
             while True:
-                text = await self.viewer.take()
-                await self.base_send({"type": "websocket.send", "text": text})
+                message = await self.viewer.take()
+                await self.base_send({"type": "websocket.send", "text": message.text.decode()})
         except (OSError, RuntimeError):
             return  # gone, or closed by us a moment ago; `disconnect` follows
 

@@ -5,12 +5,15 @@ each viewer's own number.
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import msgspec
+from websockets.frames import Frame, Opcode
 
 from monitoring.plain import numbers
 
+# The ASGI extension of a server that takes websocket frames made here.
+EXTENSION = "scaleweb.frames"
 encoder = msgspec.json.Encoder()
 # More than this in one message is not sent: viewers are told to read the store, which draws it bounded.
 MAX_POINTS = 20_000
@@ -93,11 +96,22 @@ def lines(found: list[tuple[float, str, str]]) -> bytes:
     return encode(frame)
 
 
-def with_topic(topic: str, body: bytes) -> str:
+class Message(NamedTuple):
+    """A frame as viewers get it: as text, and as a websocket frame that is written to many as it is."""
+
+    text: bytes
+    framed: bytes
+
+
+def message(text: bytes) -> Message:
+    return Message(text, Frame(Opcode.TEXT, text).serialize(mask=False))
+
+
+def with_topic(topic: str, body: bytes) -> bytes:
     """A published message with its topic, short of the opening brace: done once for all viewers."""
-    return '"topic":' + encoder.encode(topic).decode() + "," + body[1:].decode()
+    return b'"topic":' + encoder.encode(topic) + b"," + body[1:]
 
 
-def numbered(n: int, rest: str) -> str:
+def numbered(n: int, rest: bytes) -> Message:
     """The frame as one viewer gets it."""
-    return f'{{"n":{n},{rest}'
+    return message(b'{"n":%d,%b' % (n, rest))

@@ -1,12 +1,14 @@
 """Fan-out to the browsers of one web process.
 
 One subscription to the broker, whatever the number of viewers; each message gets its topic once; each viewer
-has a bounded queue that drops its oldest message, so a slow one holds up nobody.
+has a bounded queue that drops its oldest message, so a slow one holds up nobody. A viewer that keeps up is written to
+at once, all that waits for it in one piece; only one that is behind costs a turn of its task for each message.
 """
 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -14,6 +16,7 @@ from redis.exceptions import RedisError
 from . import frames, metrics
 from .broker import background, closed, connect, listen
 from .channels import LIVE_CHANNEL, WATCH_CHANNEL, WATCH_EXPIRES_SECONDS, WATCH_KEY, WATCH_REFRESH_SECONDS
+from .frames import Message
 
 logger = logging.getLogger(__name__)
 QUEUE_MESSAGES = 256
@@ -21,42 +24,64 @@ QUEUE_BYTES = 4 * 2**20
 MAX_REPLIES = 1_000
 
 
-class Viewer:
-    """The queue of one connection: what the hub puts in, its consumer takes out."""
+# Viewers that are written to before the loop's other work gets its turn: about a millisecond.
+VIEWERS_A_TURN = 50
+# Writes whole websocket frames to one browser at once; False: it is behind, or gone.
+Write = Callable[[bytes], bool]
 
-    def __init__(self) -> None:
+
+class Viewer:
+    """The queue of one connection. What the hub puts in goes out in `flush`, or where that can't be, by `take`."""
+
+    def __init__(self, write: Write | None = None) -> None:
+        self.write = write
         self.topics: dict[str, int] = {}  # topic -> its number when this viewer came
-        self.replies: deque[str] = deque()  # answers to the viewer's own frames: never dropped
-        self.messages: deque[str] = deque()
+        self.replies: deque[Message] = deque()  # answers to the viewer's own frames: never dropped
+        self.messages: deque[Message] = deque()
         self.bytes = 0
         self.filled = asyncio.Event()
+        self.resting = False  # whether `take` waits, so that nothing it gave out is still to be sent
+        self.listed = False  # whether the hub is to flush it
         self.dropped = 0
 
     def reply(self, frame: object) -> None:
         """Queue an answer. Raises TooManyReplies for a viewer that asks and never reads."""
         if len(self.replies) >= MAX_REPLIES:
             raise TooManyReplies
-        self.replies.append(frames.encode(frame).decode())
+        self.replies.append(frames.message(frames.encode(frame)))
         self.filled.set()
 
-    def offer(self, text: str) -> None:
-        self.messages.append(text)
-        self.bytes += len(text)
+    def offer(self, message: Message) -> None:
+        self.messages.append(message)
+        self.bytes += len(message.text)
         while len(self.messages) > QUEUE_MESSAGES or (self.bytes > QUEUE_BYTES and len(self.messages) > 1):
-            self.bytes -= len(self.messages.popleft())
+            self.bytes -= len(self.messages.popleft().text)
             self.dropped += 1
             metrics.DROPPED.inc()
+
+    def flush(self) -> None:
+        """Send all that waits, in one piece if the browser keeps up."""
+        if not self.messages:
+            return
+        if self.write is not None and self.resting and not self.replies:
+            only = self.messages[0].framed if len(self.messages) == 1 else None
+            if self.write(only or b"".join(message.framed for message in self.messages)):
+                self.messages.clear()
+                self.bytes = 0
+                return
         self.filled.set()
 
-    async def take(self) -> str:
+    async def take(self) -> Message:
         while not self.replies and not self.messages:
             self.filled.clear()
+            self.resting = True
             await self.filled.wait()
+            self.resting = False
         if self.replies:
             return self.replies.popleft()
-        text = self.messages.popleft()
-        self.bytes -= len(text)
-        return text
+        message = self.messages.popleft()
+        self.bytes -= len(message.text)
+        return message
 
 
 class TooManyReplies(Exception):
@@ -74,6 +99,8 @@ class LiveHub:
 
     def __init__(self) -> None:
         self.topics: dict[str, Topic] = {}
+        self.unsent: deque[Viewer] = deque()  # the viewers to flush
+        self.flushing = False
         self.fresh: set[str] = set()  # topics that got their first viewer since the last beat
         self.beat = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
@@ -120,18 +147,39 @@ class LiveHub:
         if topic is not None:
             metrics.MESSAGES.inc()
             self.spread(name, topic, body)
+            self.flush_soon()
 
     def spread(self, name: str, topic: Topic, body: bytes) -> None:
         topic.n += 1
         rest = frames.with_topic(name, body)
         # Those who came between the same two messages count alike and share one text.
-        texts: dict[int, str] = {}
+        made: dict[int, Message] = {}
         for viewer in topic.viewers:
             n = topic.n - viewer.topics[name]
-            text = texts.get(n)
-            if text is None:
-                text = texts[n] = frames.numbered(n, rest)
-            viewer.offer(text)
+            message = made.get(n)
+            if message is None:
+                message = made[n] = frames.numbered(n, rest)
+            viewer.offer(message)
+            if not viewer.listed:
+                viewer.listed = True
+                self.unsent.append(viewer)
+
+    def flush_soon(self) -> None:
+        if self.unsent and not self.flushing:
+            self.flushing = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send to some viewers, then let the loop do its other work before the next.
+
+        What comes meanwhile for a viewer that is still listed goes out with the rest of what it has.
+        """
+        for _ in range(min(VIEWERS_A_TURN, len(self.unsent))):
+            viewer = self.unsent.popleft()
+            viewer.listed = False
+            viewer.flush()
+        self.flushing = False
+        self.flush_soon()
 
     async def opened(self) -> None:
         # What was published while the broker was away, or before the first subscription, is gone for those who
@@ -140,6 +188,7 @@ class LiveHub:
         for name, topic in self.topics.items():
             topic.n += 1
             self.spread(name, topic, body)
+        self.flush_soon()
         self.fresh.update(self.topics)
         self.beat.set()
 

@@ -74,8 +74,8 @@ class Stack:
             children.append(self.child("broker", broker_argv(path, self.home), lambda _: answers(path)))
         web = [
             python, "-m", "uvicorn", "scaleweb.asgi:application", "--host", host, "--port", str(port),
-            "--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--lifespan", "on", "--no-access-log",
-            "--log-level", "warning", "--timeout-graceful-shutdown", "5", *forwarded(),
+            "--ws", "scaleweb.websockets:FramesProtocol", "--ws-per-message-deflate", "false", "--lifespan", "on",
+            "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5", *forwarded(),
         ]  # fmt: skip
         children += [
             self.child("web", web, lambda _: healthy(self.url)),

@@ -75,7 +75,7 @@ def test_every_service_of_the_site_is_there_and_starts_what_the_stack_starts():
     assert "-Q control" in commands["control"]
     assert "uvicorn" in DOCKERFILE
     for flag in (
-        "websockets-sansio",
+        "scaleweb.websockets:FramesProtocol",
         "--ws-per-message-deflate",
         "--lifespan",
         "--timeout-graceful-shutdown",

@@ -67,8 +67,10 @@ def test_the_sdk_imports_without_the_site_and_without_torch():
     assert done.returncode == 0, done.stderr
 
 
-def test_the_web_process_does_not_load_torch():
+def test_the_web_process_does_not_load_torch_and_never_walks_what_it_has_loaded():
     code = "import sys, scaleweb.asgi\nassert 'torch' not in sys.modules"
+    # Nor is it walked at each full collection, which would hold up every viewer for a tenth of a second.
+    code += "\nimport gc\nleft = len(gc.get_objects())\nassert gc.get_freeze_count() > 50 * left, left"
     done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 TOP = Path(__file__).resolve().parents[2]
 # What each process loads, and what it loads only once it is at work.
 PROCESSES = {
-    "web": "import scaleweb.asgi, uvicorn.protocols.websockets.websockets_sansio_impl",
+    "web": "import scaleweb.asgi, scaleweb.websockets",
     "worker and beat": (
         "import scaleweb.celery, celery.bin.celery, celery.apps.worker, celery.apps.beat, celery.concurrency.thread\n"
         "import kombu.transport.redis, celery.backends.redis\n"

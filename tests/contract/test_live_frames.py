@@ -71,7 +71,7 @@ def as_sent(topic: str, body: bytes) -> dict:
     hub.subscribe(viewer, topic)
     hub.topics[topic].n = 16
     hub.spread(topic, hub.topics[topic], body)
-    return json.loads(viewer.messages[0])
+    return json.loads(viewer.messages[0].text)
 
 
 CASES = {name: as_sent(*published) for name, published in PUBLISHED.items()} | ANSWERS

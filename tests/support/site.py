@@ -12,9 +12,13 @@ from tests.support.wait import until
 
 
 class Site:
-    """`url` and `ws` are its addresses; `stop` shuts it down in order, `start` brings it back there."""
+    """`url` and `ws` are its addresses; `stop` shuts it down in order, `start` brings it back there.
 
-    def __init__(self) -> None:
+    ws: uvicorn's end of websockets.
+    """
+
+    def __init__(self, ws: str = "scaleweb.websockets:FramesProtocol") -> None:
+        self.protocol = ws
         # Bound for the site's whole life, but never listening: nobody else is given the port meanwhile, and
         # while the site is stopped a connection is refused.
         self.reserved = socket.socket()
@@ -40,7 +44,7 @@ class Site:
             build(get_asgi_application()),
             host="127.0.0.1",
             port=self.port,
-            ws="websockets-sansio",
+            ws=self.protocol,
             ws_per_message_deflate=False,
             log_level="warning",
             access_log=False,
