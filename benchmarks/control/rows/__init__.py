@@ -1,0 +1,1 @@
+"""One module a question: QUESTION, and rows(options), which answers it with Rows."""

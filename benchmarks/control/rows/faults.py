@@ -1,0 +1,42 @@
+"""Things that break: does the training get over them?"""
+
+from collections.abc import Iterator
+
+from benchmarks.control.grid import best_fixed
+from benchmarks.control.options import Options
+from benchmarks.control.report import Row
+from benchmarks.control.trial import Trial
+
+QUESTION = "NaN, spikes, bad batches, a lost checkpoint, out of memory: who recovers?"
+BROKEN = ("nan_loss", "nan_weights", "lost_checkpoint", "spike", "bad_batches")
+
+
+def rows(options: Options) -> Iterator[Row]:
+    best = best_fixed(options)
+    for fault in BROKEN:
+        trials = [
+            Trial(each.workload.where, seed, each.rate, 3 * each.steps[seed], "control", fault)
+            for each in best for seed in options.seeds
+        ]  # fmt: skip
+        outcomes = options.run(trials)
+        alone = options.run(Trial(t.workload, t.seed, t.rate, t.most, "fixed", fault) for t in trials)
+        there = [outcome.reached is not None for outcome in outcomes]
+        yield Row(
+            f"{fault.replace('_', ' ')}: recovered to the target", 100 * sum(there) / len(there), "%", at_least=100,
+            told={
+                "runs": len(there),
+                "without_controller": 100 * sum(each.reached is not None for each in alone) / len(alone),
+            },
+        )  # fmt: skip
+    trials = [
+        Trial(each.workload.where, seed, each.rate, 3 * each.steps[seed], "control", "out_of_memory")
+        for each in best if each.workload.build(0).loader is not None for seed in options.seeds
+    ]  # fmt: skip
+    if not trials:
+        return
+    outcomes = options.run(trials)
+    same = [each.reached is not None and each.effective_batch == each.began_with_batch for each in outcomes]
+    yield Row(
+        "out of memory: survived at the same effective batch", 100 * sum(same) / len(same), "%", at_least=100,
+        told={"runs": len(same)},
+    )  # fmt: skip

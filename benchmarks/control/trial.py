@@ -1,0 +1,160 @@
+"""One training from a seed, with the controller or without, through the SDK's own loop; how many steps to the target?
+
+The loop is `scaleweb_sdk.torch.attach`'s: skipped steps, its own roll backs and smaller batches are those of
+production. Steps are counted as they are done: those that a roll back throws away count as well.
+"""
+
+import logging
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import scaleweb_sdk.torch
+from control.policies.divergence import Divergence
+from control.policies.learning_rate import LearningRate
+from control.proposals import Goal
+from scaleweb_sdk.run import Run
+
+from . import faults, methods
+from .site import Site
+from .workload import Workload, load
+
+TICK_EVERY = 10  # steps between two looks of the controller
+CHECKPOINT_EVERY = 50
+POLICIES = (Divergence, LearningRate)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """workload: a name or a file. rate: of the start. most: optimiser steps to do at the most.
+
+    method: "fixed" (the rate stays), "control", or a peer of methods.py. fault: one of faults.py, "" for none.
+    """
+
+    workload: str
+    seed: int
+    rate: float
+    most: int
+    method: str = "fixed"
+    fault: str = ""
+    policies: tuple[str, ...] = ()
+    every: int = TICK_EVERY
+
+
+@dataclass
+class Outcome:
+    trial: Trial
+    reached: int | None  # steps done when the target was reached
+    steps: int  # done in all
+    best: float  # progress
+    rate: float  # at the end
+    effective_batch: int | None
+    began_with_batch: int | None
+    seconds: float
+    control_seconds: float
+    ticks: int
+    decisions: int
+    reflexes: dict[str, int] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    curve: list[tuple[int, float]] = field(default_factory=list)  # steps done, progress
+
+
+def run(trial: Trial) -> Outcome:
+    """The training from its seed to the target, or until `most` steps are done."""
+    logging.getLogger("scaleweb").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    folder = Path(tempfile.mkdtemp(prefix="sw-trial-", dir=memory_disk()))
+    try:
+        return Driver(trial, load(trial.workload), folder).drive()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def memory_disk() -> str | None:
+    """A folder in memory where there is one: checkpoints are written and read as ever, and no disk is waited for."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+class Driver:
+    def __init__(self, trial: Trial, workload: Workload, folder: Path) -> None:
+        self.trial, self.workload, self.folder = trial, workload, folder
+        torch.manual_seed(trial.seed)
+        self.built = workload.build(trial.seed)
+        self.method = methods.make(trial.method, self.built, trial.rate, trial.most)
+        self.sdk_run = Run()
+        self.loop = scaleweb_sdk.torch.attach(
+            self.sdk_run, self.built.model, self.method.optimizer, loader=self.built.loader,
+            scheduler=self.method.scheduler, checkpoint_dir=folder, checkpoint_every=CHECKPOINT_EVERY,
+            lr_bounds=(1e-8, 100.0),
+        )  # fmt: skip
+        goal = Goal("progress", workload.direction, workload.target)
+        names = trial.policies
+        policies = [
+            policy()
+            for policy in POLICIES
+            if trial.method == "control" and (not names or policy.name in names)
+        ]
+        self.site = Site(self.sdk_run, policies, goal)
+        self.fault = faults.make(trial.fault, self.loop, folder)
+        self.done = 0
+        self.best = math.inf if workload.direction == "min" else -math.inf
+        self.curve: list[tuple[int, float]] = []
+
+    def drive(self) -> Outcome:
+        began = time.perf_counter()
+        batch_before = self._effective_batch()
+        reached = None
+        latest: dict[str, float] = {}
+        steps: Any = (
+            self.loop.batches() if self.built.loader is not None else ((s, None) for s in self.loop.steps())
+        )
+        for _, batch in steps:
+            before = self.loop.step
+            with self.loop.guard():
+                batch = self.fault.before(self.done, batch)
+                self.loop.backward(self.fault.loss(self.done, self.built.loss(batch)), latest)
+            if self.loop.step == before:
+                continue  # gradients gather, or memory ran out and the samples come again
+            latest = {}
+            self.done += 1
+            self.method.after_step(self.built.model)
+            if self.done % self.workload.measure_every == 0:
+                progress = self._measure()
+                latest = {"progress": progress}
+                if self.workload.reached(progress):
+                    reached = self.done
+                    break
+            if self.trial.method == "control" and self.done % self.trial.every == 0:
+                self.site.tick()
+            if self.done >= self.trial.most:
+                break
+        self.site.read()
+        return Outcome(
+            self.trial, reached, self.done, self.best, self.loop.rates.now, self._effective_batch(), batch_before,
+            time.perf_counter() - began, self.site.seconds, self.site.ticks, len(self.site.made),
+            self.site.reflexes, self.site.told, self.curve,
+        )  # fmt: skip
+
+    def _measure(self) -> float:
+        with self.method.evaluating(self.built.model):
+            progress = self.built.progress()
+        if math.isfinite(progress):
+            better: Callable[..., float] = min if self.workload.direction == "min" else max
+            self.best = better(self.best, progress)
+        self.curve.append((self.done, progress))
+        return progress
+
+    def _effective_batch(self) -> int | None:
+        feed = self.loop.feed
+        return (
+            None
+            if feed is None or feed.batch_size is None
+            else feed.batch_size * self.loop.controls.accumulate
+        )
