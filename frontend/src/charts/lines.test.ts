@@ -57,6 +57,7 @@ describe("extents", () => {
     expect(padded({ min: 0, max: 1 }, false)[0]).toBe(0);
     expect(padded({ min: 5, max: 5 }, false)).toEqual([4.5, 5.5]);
     expect(padded({ min: 0, max: 0 }, false)).toEqual([-1, 1]);
+    expect(padded({ min: 0.1, max: 0.1 + 2e-17 * 7 }, false)[0]).toBeCloseTo(0.09); // rounding is no movement
     expect(padded({ min: 1, max: 1 }, true)).toEqual([0.5, 2]);
     expect(padded({ min: 0.98, max: 1 }, false, true)).toEqual([0, 1]);
     expect(padded({ min: 0, max: 3.5 }, false, true)[1]).toBeGreaterThan(3.5);

@@ -135,6 +135,8 @@ function beyond(end: number, min: number, max: number, side: number, log: boolea
 /** The ends of the y-axis around an extent, with a little air. `whole`: a share of something, drawn from 0 to all of it. */
 export function padded({ min, max }: { min: number; max: number }, log: boolean, whole = false): [number, number] {
   if (whole && !log && min >= 0 && max <= 1) return [0, 1];
+  // A mean of equal values differs from them in its last digits; drawn large, that would look like movement.
+  if (max - min <= 1e-12 * Math.max(Math.abs(min), Math.abs(max))) min = max;
   if (log) return min === max ? [min / 2, max * 2] : [min / (max / min) ** 0.05, max * (max / min) ** 0.05];
   if (min === max) {
     const air = Math.abs(min) * 0.1 || 1;

@@ -3,7 +3,7 @@ import { columnsOf } from "./columns.made";
 import { forecastPicture } from "./forecast";
 
 const columns = (step: number[], mean: number[]) => columnsOf({ step, mean, x: step });
-const decision = { decided_step: 90, forecast: { metric: "loss", steps: [90, 190], mean: [2, 2], low: [1.8, 1.8], high: [2.2, 2.2] } };
+const decision = { decided_step: 90, judge_at_step: 190, evidence: {}, forecast: { metric: "loss", steps: [90, 190], mean: [2, 2], low: [1.8, 1.8], high: [2.2, 2.2] } };
 const numbers = (points: string) => points.split(" ").map((pair) => pair.split(",").map(Number));
 
 test("what was measured before a roll back is drawn as left behind, and only up to the decision", () => {
@@ -22,6 +22,11 @@ test("an explosion that was left behind does not press the rest flat", () => {
   expect(numbers(picture.left[0])[0][1]).toBe(4); // held at the top
 });
 
-test("without a forecast there is no picture", () => {
-  expect(forecastPicture({ decided_step: 5, forecast: { steps: [5, 9], mean: [] } }, null, 300, 100)).toBeNull();
+test("without a forecast the picture is of what was seen, and there is none without that", () => {
+  const blind = { decided_step: 90, judge_at_step: 190, evidence: { window: [60, 90] }, forecast: { metric: "loss", steps: [90, 190], mean: [] } };
+  const picture = forecastPicture(blind, { columns: columns([0, 50, 100], [2, 1, 0.5]), faded: [columns([60, 80], [1, 3])] }, 300, 100)!;
+  expect([picture.from, picture.to, picture.forecast, picture.left.length]).toEqual([0, 190, "", 1]);
+  expect(numbers(picture.measured)).toHaveLength(3);
+  expect(forecastPicture(blind, null, 300, 100)).toBeNull();
+  expect(forecastPicture({ ...blind, evidence: {} }, null, 300, 100)).toBeNull();
 });

@@ -17,19 +17,33 @@ const LEFT_SHARE = 0.6; // of the height, that what was left behind may add abov
 
 type Pair = [step: number, value: number];
 
-/** Null where nothing could be forecast: a metric that was not a number any more has no mean. */
+/** Of what a decision's policy looked at, where nothing could be forecast from it (a metric that was no number any more). */
+function seenSteps({ evidence, decided_step, judge_at_step }: Pick<Decision, "evidence" | "decided_step" | "judge_at_step">): [number, number] | null {
+  const window = evidence.window;
+  const first = Array.isArray(window) && typeof window[0] === "number" ? window[0] : null;
+  if (first === null) return null;
+  const end = Math.max(judge_at_step, decided_step + 1);
+  // What was healthy before the trouble is part of what was seen.
+  return [Math.max(0, Math.min(first, decided_step - (end - decided_step))), end];
+}
+
+/** Null where neither a forecast nor a window of steps was kept. */
 export function forecastPicture(
-  decision: Pick<Decision, "forecast" | "decided_step">,
+  decision: Pick<Decision, "forecast" | "decided_step" | "evidence" | "judge_at_step">,
   line: { columns: Columns; faded: Columns[] } | null,
   width: number,
   height: number,
 ): ForecastPicture | null {
-  const { steps = [], mean = [], low = mean, high = mean } = decision.forecast;
-  if (steps.length < 2 || mean.length !== steps.length) return null;
-  const to = steps[steps.length - 1];
-  const from = Math.max(0, steps[0] - (to - steps[0]) * LEAD);
+  const whole = decision.forecast;
+  const hasForecast = (whole.steps?.length ?? 0) > 1 && whole.mean?.length === whole.steps?.length;
+  const { steps = [], mean = [], low = mean, high = mean } = hasForecast ? whole : {};
+  const seen = hasForecast ? null : seenSteps(decision);
+  if (!hasForecast && !seen) return null;
+  const [from, to] = seen ?? [Math.max(0, steps[0] - (steps[steps.length - 1] - steps[0]) * LEAD), steps[steps.length - 1]];
   const measured = line ? within(line.columns, from, to) : [];
-  const ends = [...low, ...high, ...measured.map(([, y]) => y)].filter(Number.isFinite);
+  const behind = seen ? (line?.faded ?? []).flatMap((columns) => within(columns, from, decision.decided_step)).map(([, y]) => y) : [];
+  const ends = [...low, ...high, ...measured.map(([, y]) => y), ...behind].filter(Number.isFinite);
+  if (!ends.length) return null;
   let [bottom, top] = [Math.min(...ends), Math.max(...ends)];
   // Often it was an explosion: it may widen the picture, but not press the rest flat.
   const air = (top - bottom) * LEFT_SHARE;

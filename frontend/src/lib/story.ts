@@ -15,7 +15,8 @@ export const leadOf = ({ state }: Decision): string =>
 
 function changeOf({ verb, tunable, value, old_value }: NonNullable<Decision["changes"]>[number]): string {
   if (verb === "set") return `${tunable} ${old_value === undefined || old_value === null ? "" : `${exact(old_value)} `}→ ${exact(value)}`;
-  const step = (value as { step?: unknown } | null)?.step;
+  const { step, run } = (value as { step?: unknown; run?: unknown } | null) ?? {};
+  if (verb === "adopt") return `take over ${typeof run === "string" ? `the state of run ${run}` : "another run's state"}${typeof step === "number" ? ` at step ${integer(step)}` : ""}`;
   if (verb === "rollback") return typeof step === "number" ? `roll back to step ${integer(step)}` : "roll back";
   return [verb, tunable].filter(Boolean).join(" ");
 }
@@ -42,13 +43,44 @@ export function verdictOf(decision: Decision): string {
 export function evidenceOf(evidence: Record<string, Json>): { name: string; value: string }[] {
   return Object.entries(evidence).flatMap(([name, value]) => {
     const words = name.replaceAll("_", " ");
-    if (name === "unit") return []; // how the figures beside it were reckoned, no figure itself
+    if (name === "unit" || name === "belief" || name === "alternatives") return []; // how the figures beside it were reckoned, no figure itself
     if (name === "window" && Array.isArray(value)) return [{ name: "steps", value: value.map((step) => integer(Number(step))).join(" to ") }];
     if (typeof value === "number") return [{ name: words, value: number(value) }];
     if (typeof value === "string" || typeof value === "boolean") return [{ name: words, value: exact(value) }];
     return [];
   });
 }
+
+interface Believed {
+  action: string;
+  context: string;
+  verdicts: number;
+  better: number;
+  gain: number;
+  low: number;
+  high: number;
+}
+
+const isBelief = (value: Json): value is Believed => {
+  const found = value as Partial<Believed> | null;
+  return typeof found === "object" && found !== null && typeof found.action === "string" && typeof found.verdicts === "number" && typeof found.gain === "number";
+};
+
+/** What was believed of the change when it was decided, and of the other sizes it was chosen among. */
+export function beliefOf(evidence: Record<string, Json>): { words: string; others: string[] } | null {
+  const { belief, alternatives } = evidence;
+  if (!isBelief(belief)) return null;
+  const others = Array.isArray(alternatives) ? alternatives.filter(isBelief) : [];
+  return { words: believed(belief), others: others.map((other) => `${other.action}: ${gainOf(other)}`) };
+}
+
+function believed(belief: Believed): string {
+  if (!belief.verdicts) return `Nothing has been learnt of ${belief.action} yet; this is its first trial.`;
+  const known = belief.verdicts === 1 ? "1 verdict" : `${integer(belief.verdicts)} verdicts`;
+  return `${belief.action} in runs like this one (${belief.context}), after ${known}: helps with ${percent(belief.better)}, ${gainOf(belief)}`;
+}
+
+const gainOf = ({ gain, low, high }: Believed): string => `gain ${signedPercent(gain)} (${signedPercent(low)} to ${signedPercent(high)})`;
 
 // A true minus, which is as wide as the plus.
 const signedNumber = (value: number): string => (value > 0 ? `+${number(value)}` : number(value).replace("-", "−"));
