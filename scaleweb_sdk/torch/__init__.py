@@ -18,16 +18,19 @@ A complete training script:
         for step, (image, label) in loop.batches(max_steps=1000):
             loop.backward(torch.nn.functional.cross_entropy(model(image), label))
 
-That logs loss, lr, grad_norm, samples a second and where the time of a step goes; declares lr, weight_decay,
-gradient_clip, batch_size, accumulation and loader_workers as controls; saves checkpoints, resumes from them
-and rolls back to them; pauses and stops on request; skips steps whose loss or gradient is not finite and
-goes back when they do not end. With nobody steering, the weights come out bit for bit as without it.
+That logs loss, lr, grad_norm, samples a second, where the time of a step goes, and memory and gradient noise
+where they can be measured; declares lr, weight_decay, gradient_clip, batch_size, accumulation, loader_workers,
+prefetch and trust_ratio as controls; saves checkpoints, resumes from them and rolls back to them; pauses and stops on
+request; skips steps whose loss or gradient is not finite and goes back when they do not end. With nobody steering,
+the weights come out bit for bit as without it.
 
 To survive running out of GPU memory in the forward pass too, put both passes in a guard:
 
         for step, (image, label) in loop.batches(max_steps=1000):
             with loop.guard():
                 loop.backward(torch.nn.functional.cross_entropy(model(image), label))
+
+The forward pass in `with loop.forward():` computes in the control `precision`: float32 until somebody sets bfloat16.
 
 What it does not do: optimisers that need a closure (LBFGS), and saving the random state inside loader workers (what
 they augment after a resumption differs; the order of samples does not).
@@ -46,7 +49,11 @@ from .controls import Controls
 from .feed import feed_for
 from .keeper import Keeper
 from .loop import Loop
+from .memory import device_of
+from .noise import GradientNoise
+from .precision import Precision
 from .rates import Rates
+from .trust import TrustRatio
 
 __all__ = ["BrokenCheckpoint", "Loop", "attach"]
 
@@ -67,6 +74,7 @@ def attach(
     non_finite_limit: int = 5,
     lr_bounds: tuple[float, float] | None = None,
     scaler: Any = None,
+    precision: str = "float32",
     extra: dict[str, Any] | None = None,
 ) -> Loop:
     """A loop over `loader` that trains `model` under `run`.
@@ -85,6 +93,7 @@ def attach(
     checkpoint by itself. lr_bounds: lowest and highest rate of the control.
     scaler: a torch.amp.GradScaler, as float16 autocast needs one (bfloat16 needs none): the loop scales, unscales
     before it clips, steps and updates it. A gradient that overflows its scale is its business, not a reflex's.
+    precision: what `with loop.forward():` computes in at first: float32, bfloat16, or float16 with a scaler.
     extra: further objects with state_dict and load_state_dict to save and restore, by name.
 
     In a process that was started to resume (SCALEWEB_RESUME) it continues from that checkpoint, the next
@@ -109,17 +118,21 @@ def attach(
     feed = None if loader is None else feed_for(loader)
     rates = Rates(optimizer, scheduler)
     scaler = scaler if scaler is not None and scaler.is_enabled() else None
+    trust = TrustRatio(optimizer)
+    noise = GradientNoise(model, run.rank, feed is not None)
     keeper = Keeper(
-        run, model, optimizer, rates, feed, {"scaler": scaler} if scaler else {}, extra or {}, folder
-    )
+        run, model, optimizer, rates, feed,
+        {"scaler": scaler} if scaler else {}, extra or {}, {"trust_ratio": trust}, folder,
+    )  # fmt: skip
     wanted = os.environ.get("SCALEWEB_RESUME")
     found = keeper.find_resumable(Path(wanted)) if wanted else None
     saved: dict[str, Any] = {} if found is None else found[0]["settings"]
     controls = Controls(
-        run, optimizer, rates, feed, clip=clip, accumulate=accumulate, lr_bounds=lr_bounds, saved=saved
-    )
+        run, optimizer, rates, feed, Precision(device_of(model), precision, scaler), trust,
+        ranks=max(1, noise.ranks), clip=clip, accumulate=accumulate, lr_bounds=lr_bounds, saved=saved,
+    )  # fmt: skip
     loop = Loop(
-        run, model, optimizer, rates, feed, controls, keeper,
+        run, model, optimizer, rates, feed, controls, keeper, noise, trust,
         scaler=scaler, scheduler_every=scheduler_every, checkpoint_every=checkpoint_every,
         non_finite_limit=non_finite_limit,
     )  # fmt: skip

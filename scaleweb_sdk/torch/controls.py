@@ -10,7 +10,9 @@ from scaleweb_sdk.run import Run
 from scaleweb_sdk.tunables import Tunable
 
 from .feed import Feed
+from .precision import Precision
 from .rates import Rates
+from .trust import TrustRatio, family_of
 
 
 class Controls:
@@ -22,19 +24,25 @@ class Controls:
         optimizer: torch.optim.Optimizer,
         rates: Rates,
         feed: Feed | None,
+        precision: Precision,
+        trust: TrustRatio,
         *,
+        ranks: int,
         clip: float | None,
         accumulate: int,
         lr_bounds: tuple[float, float] | None,
         saved: dict[str, Any],
     ) -> None:
-        """saved: values from a checkpoint, which take the place of the script's own."""
+        """saved: values from a checkpoint, which take the place of the script's own. ranks: that share a step."""
         self.run = run
         self.optimizer = optimizer
         self.rates = rates
         self.feed = feed
         self.clip = clip
         self.accumulate = accumulate
+        self.precision = precision
+        self._saved = saved
+        self._ranks = ranks
         self._handles: dict[str, Tunable] = {}
         self._put: dict[str, Callable[[Any], None]] = {}
         self.total_steps: int | None = None  # where the training ends; None before batches() says it
@@ -55,11 +63,36 @@ class Controls:
         )  # fmt: skip
         if feed is not None:
             self._declare_feed(feed, saved)
+        self._declare(
+            "trust_ratio", False, trust.set, saved, role="trust_ratio",
+            description="Scale each layer's step by its weights' length ("
+            + ("LARS" if trust.is_lars else "LAMB") + "), for large batches.",
+        )  # fmt: skip
 
     @property
     def values(self) -> dict[str, Any]:
         """The present values of these settings."""
         return {name: handle.value for name, handle in self._handles.items()}
+
+    def declare_precision(self) -> None:
+        """Offer the precision of the forward pass, once the script has shown that it lets the loop set it."""
+        precision = self.precision
+        if "precision" in self._handles or len(precision.choices) < 2:
+            return
+        self._declare(
+            "precision", precision.value, precision.set, self._saved,
+            choices=precision.choices, role="precision",
+            description="Format that the forward pass computes in; weights stay as they are.",
+        )  # fmt: skip
+
+    def tell(self, name: str, **facts: Any) -> None:
+        """Add facts to what is told about the setting, where there is such a one."""
+        if name in self._handles:
+            self._handles[name].tell(**facts)
+
+    def told(self, name: str, fact: str) -> Any:
+        """A fact that was told about the setting, None where it was not."""
+        return self._handles[name].spec.about.get(fact) if name in self._handles else None
 
     def change(self, name: str, value: Any) -> None:
         """Set `name` without being asked, as a reflex does; the run is told, so that the page shows it."""
@@ -110,7 +143,8 @@ class Controls:
         if name in saved and saved[name] != value:
             value = saved[name]
             put(value)
-        spec["low"], spec["high"] = min(spec["low"], value), max(spec["high"], value)
+        if "low" in spec:
+            spec["low"], spec["high"] = min(spec["low"], value), max(spec["high"], value)
         self._put[name] = put
         self._handles[name] = self.run.tunable(name, value, on_change=put, **spec)
 
@@ -130,6 +164,7 @@ class Controls:
         self._declare(
             "lr", lr, self.rates.set, saved,
             low=low, high=high, scale="log", role="learning_rate", description=description,
+            about={"optimizer": type(self.optimizer).__name__, "family": family_of(self.optimizer)},
         )  # fmt: skip
 
     def _declare_decay(self, saved: dict[str, Any]) -> None:
@@ -151,13 +186,22 @@ class Controls:
             self._declare(
                 "batch_size", feed.batch_size, feed.set_batch_size, saved,
                 low=1, high=max(16 * feed.batch_size, 256), scale="log", role="batch_size",
-                description="Samples in one batch; the loader goes on at its place.",
+                description="Samples in one batch; the loader goes on at its place."
+                + ("" if self._ranks > 1 else " Gradient noise is measured while accumulation is 2 or more."),
+                about={"ranks": self._ranks},
             )  # fmt: skip
         if feed.workers is not None:
             self._declare(
                 "loader_workers", feed.workers, feed.set_workers, saved,
-                low=0, high=max(feed.workers, os.cpu_count() or 1), role="loader_workers",
+                low=0, high=max(feed.workers, cores()), role="loader_workers",
                 description="Processes that prepare batches; 0 prepares them in the training process.",
+                about={"cores": cores()},
+            )  # fmt: skip
+        if feed.prefetch is not None:
+            self._declare(
+                "prefetch", feed.prefetch, feed.set_prefetch, saved,
+                low=1, high=max(32, feed.prefetch), scale="log", role="prefetch",
+                description="Batches that each loader worker prepares ahead.",
             )  # fmt: skip
 
     def _set_clip(self, value: float) -> None:
@@ -186,3 +230,10 @@ class Controls:
             self.rates.set(values["lr"])
         if "weight_decay" in values:
             self._set_decay(values["weight_decay"])
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -24,6 +24,7 @@ class Feed(Protocol):
     epoch: int  # the running epoch, from 0
     batch_size: int | None  # None: not ours to change
     workers: int | None
+    prefetch: int | None  # batches that each worker prepares ahead
 
     def next(self) -> tuple[Any, int]:
         """The next batch and its number of samples. Raises StopIteration when there will never be one."""
@@ -31,6 +32,8 @@ class Feed(Protocol):
     def set_batch_size(self, samples: int) -> None: ...
 
     def set_workers(self, workers: int) -> None: ...
+
+    def set_prefetch(self, batches: int) -> None: ...
 
     def give_back(self, batches: int) -> bool:
         """Yield the samples of the last `batches` batches again, first of all. False if that cannot be."""
@@ -57,6 +60,8 @@ class LoaderFeed:
         self.epoch = 0
         self.batch_size: int | None = loader.batch_size
         self.workers: int | None = loader.num_workers
+        # Without workers a DataLoader has none; with them it takes 2 where nothing is said.
+        self.prefetch: int | None = loader.prefetch_factor or 2
         # A batch sampler of the user's decides itself what makes a batch.
         self._by_batch = loader.batch_size is None and loader.batch_sampler is not None
         self._single = loader.batch_size is None and loader.batch_sampler is None
@@ -113,7 +118,7 @@ class LoaderFeed:
             "worker_init_fn": old.worker_init_fn,
             "multiprocessing_context": old.multiprocessing_context if workers else None,
             "generator": old.generator,
-            "prefetch_factor": old.prefetch_factor if workers else None,
+            "prefetch_factor": self.prefetch if workers else None,
             "persistent_workers": old.persistent_workers and workers > 0,
         }
         if self._single:
@@ -149,6 +154,12 @@ class LoaderFeed:
         if workers != self.workers:
             self.workers = workers
             self._reopen()
+
+    def set_prefetch(self, batches: int) -> None:
+        if batches != self.prefetch:
+            self.prefetch = batches
+            if self.workers:
+                self._reopen()
 
     def give_back(self, batches: int) -> bool:
         if self._by_batch or self._single or len(self._given) < batches:
@@ -231,6 +242,7 @@ class PlainFeed:
 
     batch_size: int | None = None
     workers: int | None = None
+    prefetch: int | None = None
 
     def __init__(self, batches: Iterable[Any]) -> None:
         self.batches = batches
@@ -260,6 +272,9 @@ class PlainFeed:
 
     def set_workers(self, workers: int) -> None:
         raise ValueError("the workers of this kind of loader cannot be changed from outside")
+
+    def set_prefetch(self, batches: int) -> None:
+        raise ValueError("the prefetching of this kind of loader cannot be changed from outside")
 
     def give_back(self, batches: int) -> bool:
         return False

@@ -18,7 +18,7 @@ from .rates import Rates
 
 class Keeper:
     """Saves and restores model, optimiser, scheduler, the feed, and further objects with state_dict by name:
-    those of the loop itself (`further`) and of the script (`extra`)."""
+    those of the loop itself (`further`) and of the script (`extra`). A checkpoint may lack the `optional` ones."""
 
     def __init__(
         self,
@@ -29,6 +29,7 @@ class Keeper:
         feed: Feed | None,
         further: dict[str, Any],
         extra: dict[str, Any],
+        optional: dict[str, Any],
         folder: CheckpointFolder | None,
     ) -> None:
         self.run = run
@@ -40,6 +41,7 @@ class Keeper:
             self.parts["scheduler"] = rates.scheduler
         self.parts |= further
         self.parts |= {f"extra/{name}": part for name, part in extra.items()}
+        self._optional = optional
         self._generators = [] if feed is None else feed.generators()
         self._levels: dict[Path, float] = {}
         self.saved: list[Saved] = []  # by this process, oldest first, those that still exist
@@ -71,7 +73,7 @@ class Keeper:
             "random": randomness.capture(self._generators),
             "feed": None if self.feed is None else self.feed.state(),
             "saved_at": time.time(),
-            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+            "parts": {name: part.state_dict() for name, part in (self.parts | self._optional).items()},
         }
         try:
             saved = self.folder.save(state, step, self.run.branch, pinned)
@@ -122,6 +124,8 @@ class Keeper:
             # The optimiser first: it checks before it changes anything, and the model was checked in `read`.
             for name in sorted(self.parts, key=lambda name: name != "optimizer"):
                 self.parts[name].load_state_dict(state["parts"][name])
+            for name in self._optional.keys() & state["parts"].keys():
+                self._optional[name].load_state_dict(state["parts"][name])
         except (ValueError, KeyError, RuntimeError) as error:
             raise BrokenCheckpoint(f"{path}: does not fit this training: {error}") from error
         if "lr" in state["settings"]:

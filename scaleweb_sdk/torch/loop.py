@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from . import adoption
 from .controls import Controls
 from .feed import Feed
 from .keeper import Keeper
+from .memory import MemorySignal, meter_for
+from .noise import GradientNoise
 from .rates import Rates
 from .reflexes import Guard, NonFinite, shrink
+from .trust import TrustRatio
 
 
 class Loop:
@@ -36,6 +40,8 @@ class Loop:
         feed: Feed | None,
         controls: Controls,
         keeper: Keeper,
+        noise: GradientNoise,
+        trust: TrustRatio,
         *,
         scaler: Any,
         scheduler_every: str,
@@ -50,6 +56,9 @@ class Loop:
         self.feed = feed
         self.controls = controls
         self.keeper = keeper
+        self.noise = noise
+        self.trust = trust
+        self.memory = MemorySignal(meter_for(model))
         self.scaler = scaler
         self.scheduler_every = scheduler_every
         self.checkpoint_every = checkpoint_every
@@ -64,7 +73,8 @@ class Loop:
         self._epoch_losses: list[float] = []
         self._losses: list[float] = []  # of the batches of the step so far
         self.batches_in_step = 0
-        self._samples = 0
+        self._sizes: list[int] = []  # samples in them
+        self._memory_batch = None if feed is None else feed.batch_size
         self._waited = self._computed = 0.0
         self._began = self._handed_over = time.perf_counter()
 
@@ -120,7 +130,7 @@ class Loop:
                     self._began = began
                 self._waited += now - began
                 self._handed_over = now
-                self._samples += samples
+                self._sizes.append(samples)
                 self.batches_in_step += 1
                 yield self.step + 1, batch
             if self.step > self._last_checkpoint:
@@ -154,7 +164,8 @@ class Loop:
             parts = self.controls.accumulate
             share = loss if parts == 1 else loss / parts
             try:
-                (share if self.scaler is None else self.scaler.scale(share)).backward()
+                with self.noise.listening(len(self._losses) == 1, parts), self.controls.precision.backward():
+                    (share if self.scaler is None else self.scaler.scale(share)).backward()
             except self.out_of_memory_errors as error:
                 del loss
                 shrink(self, error)
@@ -177,10 +188,14 @@ class Loop:
         good = math.isfinite(loss) and math.isfinite(norm)
         if self.scaler is not None and math.isfinite(loss):
             # It makes no step itself where a gradient is not finite, and lowers its scale then.
+            self.trust.before()
             self.scaler.step(self.optimizer)
+            self.trust.after()
             self.scaler.update()
         elif good:
+            self.trust.before()
             self.optimizer.step()
+            self.trust.after()
         if good and self.scheduler is not None and self.scheduler_every == "step":
             self._step_scheduler(loss)
         self.optimizer.zero_grad()
@@ -195,8 +210,12 @@ class Loop:
             "_data_wait_seconds": self._waited,
             "_compute_seconds": self._computed + now - self._handed_over,
         }
-        if self._samples and seconds > 0:
-            figures["_samples_per_second"] = self._samples / seconds
+        samples = sum(self._sizes)
+        if samples and seconds > 0:
+            figures["_samples_per_second"] = samples / seconds
+        if good:
+            figures |= self.noise.figures(self._sizes, norm, seconds, 1.0 if scale is None else scale)
+            figures |= self._memory_figures()
         if scale is not None:
             figures["loss_scale"] = scale
         self.run.log(figures, step=self.step)
@@ -218,6 +237,19 @@ class Loop:
             return float(torch.nn.utils.clip_grad_norm_(parameters, self.controls.clip))
         return float(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
 
+    def _memory_figures(self) -> dict[str, float]:
+        """After a step that went well: what it took, and whether a batch fits by now that did not."""
+        size = None if self.feed is None else self.feed.batch_size
+        if size != self._memory_batch:
+            self._memory_batch = size
+            self.memory.changed()
+            return {}  # the peak from the next step on is this batch's own
+        figures = self.memory.figures()
+        failed = self.controls.told("batch_size", "failed")
+        if failed is not None and size is not None and size >= failed:
+            self.controls.tell("batch_size", failed=None, failed_limit_bytes=None)
+        return figures
+
     def _step_scheduler(self, loss: float) -> None:
         assert self.scheduler is not None
         if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
@@ -229,9 +261,18 @@ class Loop:
         """Forget what has gathered for the step that was begun."""
         self._losses = []
         self.batches_in_step = 0
-        self._samples = 0
+        self._sizes = []
         self._waited = self._computed = 0.0
         self._began = self._handed_over = time.perf_counter()
+
+    def forward(self) -> AbstractContextManager[Any]:
+        """`with loop.forward():` around the forward pass and its loss: computed in the control `precision`.
+
+        In float32, as it is until somebody sets another one, this does nothing. `backward` may be called inside
+        or after it; inside, autocast is left for the time.
+        """
+        self.controls.declare_precision()
+        return self.controls.precision.forward()
 
     def guard(self) -> Guard:
         """`with loop.guard():` around forward pass and backward(): out of memory in there shrinks the batch.
@@ -299,6 +340,7 @@ class Loop:
         self.step = self._last_checkpoint = int(state["step"])
         self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
         self.non_finite.forget()
+        self.noise.forget()
         self.clear_step()
         self.run.branched(self.step, "rollback")
 

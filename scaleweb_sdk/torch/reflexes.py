@@ -98,6 +98,8 @@ def shrink(loop: "Loop", error: BaseException) -> None:
     loop.optimizer.zero_grad()
     again = feed.give_back(loop.batches_in_step)
     accumulation = loop.controls.accumulate * factor
+    use = None if loop.memory.meter is None else loop.memory.meter.read()
+    loop.controls.tell("batch_size", failed=size, failed_limit_bytes=None if use is None else use.limit_bytes)
     loop.controls.change("batch_size", size // factor)
     loop.controls.change("accumulation", accumulation)
     loop.clear_step()

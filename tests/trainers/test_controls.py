@@ -23,14 +23,15 @@ def at(step, action):
 def test_only_what_the_training_has_is_declared():
     run, _, _ = attached(attach_options={"clip": 1.0}, weight_decay=1e-3)
     assert set(run.tunables) == {
-        "lr", "weight_decay", "gradient_clip", "accumulation", "batch_size", "loader_workers"
+        "lr", "weight_decay", "gradient_clip", "accumulation", "batch_size", "loader_workers", "prefetch",
+        "trust_ratio",
     }  # fmt: skip
     run, _, _ = attached()
     assert "gradient_clip" not in run.tunables
     run = local_run()
     model, optimizer, _ = parts()
     scaleweb_sdk.torch.attach(run, model, optimizer)
-    assert set(run.tunables) == {"lr", "weight_decay", "accumulation"}
+    assert set(run.tunables) == {"lr", "weight_decay", "accumulation", "trust_ratio"}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,8 @@ def test_only_what_the_training_has_is_declared():
         ("accumulation", 3, lambda loop: loop.controls.accumulate),
         ("batch_size", 8, lambda loop: loop.feed.batch_size),
         ("loader_workers", 1, lambda loop: loop.feed.workers),
+        ("prefetch", 4, lambda loop: loop.feed.prefetch),
+        ("trust_ratio", True, lambda loop: loop.trust.on),
     ],
 )
 def test_an_order_is_in_force_from_the_next_step_on_and_not_before(tunable, value, read):

@@ -1,0 +1,158 @@
+"""The gradient noise scale, measured in training itself from gradients that are computed anyway.
+
+A step's gradient is the mean over its micro-batches, and over the ranks of a DistributedDataParallel model. Their own
+gradients are longer than their mean, by the noise that the mean takes out. From the two lengths follow, without bias,
+the squared length of the true gradient and the sum of a single sample's variances; their ratio is the batch size at
+which noise and signal are equal.
+Source: McCandlish et al. 2018, arXiv 1812.06162, appendix A.1.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from statistics import median
+from typing import Any
+
+import torch
+from torch.utils.hooks import RemovableHandle
+
+# A measurement may cost so much of the steps between two of them.
+COST_SHARE = 0.004
+LONGEST_INTERVAL = 100
+# The weight of a new measurement in the smoothed figures: they look back over some fifty.
+NEW_WEIGHT = 0.02
+
+
+class GradientNoise:
+    """Catches micro-batches' gradient norms in the steps that are measured, and says what they tell.
+
+    Nothing is measured with one micro-batch on one rank; on other ranks than the first; where the ranks' gradients
+    are joined by something else than DistributedDataParallel; and where the training makes its own batches.
+    """
+
+    def __init__(self, model: torch.nn.Module, rank: int, has_samples: bool) -> None:
+        """has_samples: whether the loop knows how many samples a batch has."""
+        self.model = model
+        self.ranks = ranks_of(model)
+        self.usable = self.ranks > 0 and rank == 0 and has_samples
+        self.interval = 1
+        self._since = 0  # steps since the last measurement
+        self._measuring = False
+        self._caught: list[list[torch.Tensor]] = []  # per micro-batch: each parameter's gradient norm
+        self._spent = 0.0
+        self._costs: deque[float] = deque(maxlen=5)
+        self.forget()
+
+    def forget(self) -> None:
+        """Another state is in place: what was averaged is not about it."""
+        self._square = self._variance = self._weight = 0.0
+        self._measuring = False
+        self._caught.clear()
+
+    @contextmanager
+    def listening(self, is_first: bool, micro_batches: int) -> Iterator[None]:
+        """Around the backward pass of a micro-batch. is_first: of its step."""
+        if is_first:
+            self._caught.clear()
+            self._since += 1
+            self._spent = 0.0
+            several = micro_batches * self.ranks > 1
+            self._measuring = self.usable and several and self._since >= self.interval
+        if not self._measuring:
+            yield
+            return
+        norms: list[torch.Tensor] = []
+
+        def catch(gradient: torch.Tensor) -> None:
+            began = time.perf_counter()
+            norms.append(torch.linalg.vector_norm(gradient.detach(), dtype=torch.float32))
+            self._spent += time.perf_counter() - began
+
+        began = time.perf_counter()
+        # A hook of the parameter sees this pass's own gradient, before it is added up or averaged over ranks.
+        hooks: list[RemovableHandle] = [
+            parameter.register_hook(catch)  # type: ignore[no-untyped-call]
+            for parameter in self.model.parameters()
+            if parameter.requires_grad
+        ]
+        self._spent += time.perf_counter() - began
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+        self._caught.append(norms)
+
+    def figures(
+        self, sizes: Sequence[int], norm: float, step_seconds: float, scale: float = 1.0
+    ) -> dict[str, float]:
+        """What to log of a step that went well; empty where it was not measured.
+
+        sizes: samples in each micro-batch. norm: length of the step's whole gradient, before clipping.
+        scale: what a gradient scaler multiplied the losses by.
+        """
+        if not self._measuring:
+            return {}
+        self._measuring = False
+        caught, self._caught = self._caught, []
+        parts = len(sizes)
+        # Of unequal micro-batches the mean of means is not the samples' mean.
+        if len(caught) != parts or min(sizes) < 1 or min(sizes) != max(sizes) or not all(caught):
+            return {}
+        began = time.perf_counter()
+        # Each loss was divided by the number of micro-batches, so that their sum is the mean.
+        small = mean_square(caught) * (parts / scale) ** 2
+        self._since = 0
+        if not math.isfinite(small):
+            return {}
+        batch = sizes[0]
+        square, variance = pair_estimates(small, norm * norm, batch, batch * parts * self.ranks)
+        self._average(square, variance)
+        self._pace(self._spent + time.perf_counter() - began, step_seconds)
+        figures = {"_grad_square": square, "_grad_variance": variance}
+        if self._square > 0 and self._variance > 0:
+            figures["_grad_noise_scale"] = self._variance / self._square
+        return figures
+
+    def _average(self, square: float, variance: float) -> None:
+        """Smoothed apart: a ratio of means is far steadier than a mean of ratios."""
+        # Heavier at first, so that the first figures are plain means.
+        self._weight = NEW_WEIGHT + (1 - NEW_WEIGHT) * self._weight
+        share = NEW_WEIGHT / self._weight
+        self._square += share * (square - self._square)
+        self._variance += share * (variance - self._variance)
+
+    def _pace(self, cost: float, step_seconds: float) -> None:
+        self._costs.append(cost)
+        wanted = median(self._costs) / (COST_SHARE * max(step_seconds, 1e-9))
+        self.interval = max(1, min(LONGEST_INTERVAL, math.ceil(wanted)))
+
+
+def pair_estimates(
+    small_square: float, large_square: float, small_batch: int, large_batch: int
+) -> tuple[float, float]:
+    """(squared length of the true gradient, sum of one sample's variances), both without bias; each may be negative.
+
+    small_square, large_square: squared gradient norms of batches of so many samples, the small ones part of the large.
+    """
+    square = (large_batch * large_square - small_batch * small_square) / (large_batch - small_batch)
+    variance = (small_square - large_square) / (1 / small_batch - 1 / large_batch)
+    return square, variance
+
+
+def mean_square(caught: list[list[torch.Tensor]]) -> float:
+    """Squared gradient length, averaged over micro-batches, from each parameter's norms."""
+    device = caught[0][0].device
+    norms = [norm.to(device) for norms in caught for norm in norms]
+    return float(torch.stack(norms).square().sum()) / len(caught)
+
+
+def ranks_of(model: torch.nn.Module) -> int:
+    """How many ranks a gradient is the mean of; 0 where that is not known."""
+    if isinstance(model, torch.nn.parallel.DistributedDataParallel):
+        group: Any = model.process_group
+        return int(group.size())
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return 0 if distributed and torch.distributed.get_world_size() > 1 else 1
