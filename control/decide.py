@@ -79,17 +79,21 @@ def consider(
 
 
 def no_action(observation: Observation, proposal: Proposal) -> Forecast | None:
-    """The forecast of not acting on this proposal, from the points since the run was last changed."""
-    window = observation.windows.get(proposal.metric)
-    if window is None:
-        return None
+    """The forecast of not acting on this proposal, from the points since the run was last changed.
+
+    With those of the metrics that must not be harmed, where they are logged.
+    """
     changed = [t.changed_step for t in observation.tunables.values() if t.changed_step is not None]
     changed += [past.at_step for past in observation.past if past.state in ACTED_STATES]
     since = max((step for step in changed if step <= observation.step), default=-1)
-    return forecast(
-        proposal.metric,
-        window.after(since),
-        proposal.judge_after_steps,
-        observation.direction_of(proposal.metric),
-        proposal.broken,
-    )
+
+    def of(metric: str) -> Forecast | None:
+        window = observation.windows.get(metric)
+        if window is None:
+            return None
+        horizon, direction = proposal.judge_after_steps, observation.direction_of(metric)
+        return forecast(metric, window.after(since), horizon, direction, proposal.broken)
+
+    fixed = of(proposal.metric)
+    guarded = [each for metric in proposal.unharmed if (each := of(metric)) is not None]
+    return fixed if fixed is None or not guarded else replace(fixed, unharmed=tuple(guarded))

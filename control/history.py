@@ -217,7 +217,10 @@ def wanted_keys(policies: Sequence[Policy], watched: Iterable[Watched]) -> list[
         keys.add(item.run.experiment.goal_metric)
         for parameters in (item.settings.policies if item.settings else {}).values():
             keys |= set(named_metrics(parameters))
-        keys |= {d.forecast.get("metric", "") for d in item.decisions if d.state in OPEN}
+        for decision in item.decisions:
+            if decision.state in OPEN:
+                fixed = decision.forecast
+                keys |= {each.get("metric", "") for each in (fixed, *fixed.get("unharmed", ()))}
     return sorted(keys - {""})
 
 

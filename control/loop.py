@@ -11,7 +11,7 @@ import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -200,6 +200,7 @@ def renew_forecast(decision: Decision, watched: history.Watched, applied_step: i
     before = window.until(applied_step).after(last_changed(watched, decision))
     fresh = forecast(old["metric"], before, decision.judge_after_steps, old["direction"])
     if fresh is not None:
+        fresh = replace(fresh, unharmed=Forecast.from_json(old).unharmed)
         decision.forecast = plain(fresh.as_json())
         Decision.objects.filter(pk=decision.pk).update(forecast=decision.forecast)
 
@@ -263,7 +264,13 @@ def judge(decision: Decision, watched: history.Watched, now: datetime, report: T
     horizon = decision.judge_after_steps
     effect = decision.expected.get("effect")
     judgement = verdict_now(
-        fixed, window, applied_step, horizon, effect if is_number(effect) else 0.0, watched.step
+        fixed,
+        window,
+        applied_step,
+        horizon,
+        effect if is_number(effect) else 0.0,
+        watched.step,
+        watched.windows,
     )
     if judgement is None:
         return

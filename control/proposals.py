@@ -25,6 +25,8 @@ OPEN_STATES = frozenset({"proposed", "sent", "applied"})
 # A decision in one of these states did reach the run (or is on its way): it counts against the budget.
 ACTED_STATES = frozenset({"sent", "applied", "judged", "undone"})
 
+# What is better the more of it there is, of the keys that are ours.
+HIGHER_IS_BETTER = frozenset({"_samples_per_second"})
 LOSS_NAMES = ("loss", "train/loss", "train_loss", "training_loss")
 
 # What a policy may ask for. Those in LASTING cannot be taken back: in mode act a policy needs the person's word, its
@@ -216,8 +218,13 @@ class Observation:
         return next((tunable for tunable in self.tunables.values() if tunable.role == role), None)
 
     def direction_of(self, metric: str) -> str:
-        """Whether lower ("min") or higher ("max") is better for `metric`; what is not the goal is a loss."""
-        return self.goal.direction if metric == self.goal.metric else "min"
+        """Whether lower ("min") or higher ("max") is better for `metric`.
+
+        What is neither the goal nor a key of ours of which more is better is a loss.
+        """
+        if metric == self.goal.metric:
+            return self.goal.direction
+        return "max" if metric in HIGHER_IS_BETTER else "min"
 
     def loss_metric(self, preferred: str = "") -> str:
         """The key that serves as training loss: `preferred`, else a usual name, else a goal to minimise.
@@ -288,6 +295,7 @@ class Proposal:
     urgency: bool = False  # a rescue: may override the cool-down, never bounds or a person's hand
     trial: bool = False  # taken back unless it is judged better; else only when judged worse
     broken: bool = False  # the metric is beyond use now: forecast its ruin, not its trend
+    unharmed: tuple[str, ...] = ()  # further metrics: the change is worse if any of these becomes worse
     # Other sizes: beliefs choose among them and this one, which is taken where nothing is known.
     alternatives: tuple[Alternative, ...] = ()
     run: str = ""  # a group policy names the run it means; "" is the run that was looked at

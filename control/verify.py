@@ -39,9 +39,11 @@ class Forecast:
     high: Floats
     log: bool
     broken: bool = False
+    unharmed: tuple[Forecast, ...] = ()  # of metrics that must not become worse
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        guarded = {"unharmed": [each.as_json() for each in self.unharmed]} if self.unharmed else {}
+        return guarded | {
             "metric": self.metric,
             "direction": self.direction,
             "steps": [int(step) for step in self.steps],
@@ -63,6 +65,7 @@ class Forecast:
             high=np.asarray(data["high"], dtype=np.float64),
             log=bool(data["log"]),
             broken=bool(data["broken"]),
+            unharmed=tuple(cls.from_json(each) for each in data.get("unharmed", ())),
         )
 
 
@@ -182,8 +185,31 @@ def verdict_now(
     horizon_steps: int,
     expected_effect: float = 0.0,
     run_step: int | None = None,
+    windows: Mapping[str, Window] | None = None,
 ) -> Judgement | None:
     """The judgement once the horizon is reached, earlier if the metric is ruined; None while it is too early.
+
+    windows: of the metrics that must not be harmed; one that became worse makes the whole worse.
+    The rest is as in `verdict_on_metric`.
+    """
+    for guarded in fixed.unharmed if fixed is not None else ():
+        found = verdict_on_metric(
+            guarded, (windows or {}).get(guarded.metric), applied_step, horizon_steps, 0.0, run_step
+        )
+        if found is not None and found.verdict == "worse":
+            return found
+    return verdict_on_metric(fixed, window, applied_step, horizon_steps, expected_effect, run_step)
+
+
+def verdict_on_metric(
+    fixed: Forecast | None,
+    window: Window | None,
+    applied_step: int,
+    horizon_steps: int,
+    expected_effect: float = 0.0,
+    run_step: int | None = None,
+) -> Judgement | None:
+    """`verdict_now` for one metric.
 
     run_step: where the run is by its other metrics. A metric that is not logged while it goes on three horizons
     further is not waited for: an open decision keeps its tunable from every other change.

@@ -49,6 +49,7 @@ def well_formed(policy: str, proposal: object) -> Proposal:
         urgency=bool(proposal.urgency),
         trial=bool(proposal.trial),
         broken=bool(proposal.broken),
+        unharmed=keys_of("unharmed", proposal.unharmed),
         alternatives=alternatives_of(proposal.alternatives, changes),
         run=text_of("run", proposal.run, 16),
     )
@@ -71,6 +72,14 @@ def alternatives_of(given: object, changes: tuple[Change, ...]) -> tuple[Alterna
         reason, horizon = text_of("reason", other.reason, 10_000), horizon_of(other.judge_after_steps)
         found.append(Alternative(sizes, reason, expected_of(other.expected), horizon))
     return tuple(found)
+
+
+def keys_of(name: str, given: object) -> tuple[str, ...]:
+    if not isinstance(given, tuple | list):
+        raise TypeError(f"{name} must be a tuple of keys, not {type(given).__name__}")
+    if len(given) > MOST_ALTERNATIVES:
+        raise ValueError(f"{name} names at most {MOST_ALTERNATIVES} keys, not {len(given)}")
+    return tuple(text_of(name, key, 300) for key in given)
 
 
 def changes_of(given: object) -> tuple[Change, ...]:

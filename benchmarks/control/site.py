@@ -167,7 +167,7 @@ class Site:
         changed, before = self.changed.get(name, (None, None))
         return TunableView(
             name, spec.kind, spec.value, self.initial.get(name, spec.value), spec.low, spec.high, spec.scale,
-            tuple(spec.choices), spec.role, changed, before=before,
+            tuple(spec.choices), spec.role, changed, before=before, about=spec.about,
         )  # fmt: skip
 
     # -- judge, decide, act ------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class Site:
         window = seen.windows.get(proposal.metric)
         at = made.past.at_step
         found = verdict_now(
-            fixed, window, at, proposal.judge_after_steps, proposal.expected.effect, seen.step
+            fixed, window, at, proposal.judge_after_steps, proposal.expected.effect, seen.step, seen.windows
         )
         if found is None:
             return

@@ -1,11 +1,15 @@
 """The forecast of not acting, the verdict, and what is taken back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from control.decide import no_action
 from control.estimators.trend import clumping
+from control.proposals import Change, Expected, Proposal
 from control.verify import Forecast, Judgement, Setting, forecast, judge, undo, verdict_now
-from tests.control.make import a_checkpoint, a_rate, a_window, noisy
+from tests.control.make import a_checkpoint, a_rate, a_window, noisy, seen
 
 STEPS = np.arange(400)
 CURVE = 2.3 * np.exp(-STEPS / 400)
@@ -182,3 +186,31 @@ def test_noise_that_wanders_widens_the_interval_and_a_bend_does_not():
     assert clumping(noise) == clumping(bend) == clumping(noise + 20 * bend) == 1
     assert clumping(np.zeros(50)) == clumping(np.ones(5)) == 1
     assert 3 < clumping(wandering(0.9, 1.0, 0)) < 7
+
+
+def test_a_change_that_harms_a_metric_it_was_not_to_harm_is_worse():
+    speed = np.concatenate([noisy(np.full(200, 1000.0), 0.05, 3), noisy(np.full(100, 1500.0), 0.05, 4)])
+    fixed = replace(forecast("_samples_per_second", a_window(speed[:200]), 100, "max"), unharmed=(FIXED,))
+
+    def verdict(loss):
+        return verdict_now(fixed, a_window(speed), 199, 100, 0.5, 299, {"loss": loss})
+
+    assert verdict(then(1.0)).verdict == "better"
+    harmed = verdict(then(1.6))
+    assert (harmed.verdict, harmed.metric) == ("worse", "loss")
+    again = Forecast.from_json(fixed.as_json())
+    assert [each.metric for each in again.unharmed] == ["loss"]
+    assert verdict_now(again, a_window(speed), 199, 100, 0.5, 299, {}).verdict == "better"
+
+
+def test_more_samples_a_second_are_better_and_a_proposal_guards_what_is_logged():
+    seen_run = seen(
+        noisy(CURVE[:200], 0.1), windows={"_samples_per_second": a_window(noisy(np.full(200, 9.0), 0.1))}
+    )
+    proposal = Proposal(
+        "input", (Change("set", "loader_workers", 2),), "slow", {}, Expected(0.1, 0.0, 0.2),
+        "_samples_per_second", 100, unharmed=("loss", "accuracy"),
+    )  # fmt: skip
+    fixed = no_action(seen_run, proposal)
+    assert fixed.direction == "max"
+    assert [(each.metric, each.direction) for each in fixed.unharmed] == [("loss", "min")]
