@@ -3,15 +3,15 @@
 The training thread only appends to the two queues; all else here runs in the link's thread.
 """
 
+import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import points, process
 from .parcels import Parcel
-from .protocol import Event, EventKind, LogLine
+from .protocol import Event, EventKind
 
 if TYPE_CHECKING:
     from .run import Run
@@ -26,11 +26,11 @@ THINNED_AT_ONCE = 2_000
 
 
 class Gathering:
-    """records: (branch, step, time, items) of each call of `log`; events: (branch, Event)."""
+    """records: (branch, (step, time, items)) of each call of `log`; events: (branch, Event)."""
 
     def __init__(self, run: "Run") -> None:
         self.run = run
-        self.records: deque[tuple[int, Any, float, Any]] = deque()
+        self.records: deque[tuple[int, points.Record]] = deque()
         self.events: deque[tuple[int, Event]] = deque()
         self.complaints = points.Complaints()
         self._table = points.Table(self.complaints)
@@ -43,13 +43,13 @@ class Gathering:
         self._note_usage()
         # Events before points: all that was logged before FINISH then goes up no later than it.
         lines = self.run.printed()
-        events: dict[int, list[Event]] = {}
-        for branch, event in drain(self.events):
-            events.setdefault(branch, []).append(event)
-        records: dict[int, list[tuple[Any, float, Any]]] = {}
-        for branch, step, at, items in drain(self.records):
-            records.setdefault(branch, []).append((step, at, items))
-        parcels = self._parcels(records, events, lines)
+        events = by_branch(self.events)
+        records = by_branch(self.records)
+        parcels = []
+        for branch in sorted({*records, *events, *((self.run.branch,) if lines else ())}):
+            columns = self._table.columns(records.get(branch, ()))
+            parcels.append(Parcel(branch, columns, lines, events.get(branch, ())))
+            lines = []
         for message in self._remarks():
             logger.warning("scaleweb: %s", message)
             note = Event(EventKind.NOTE, time.time(), None, {"message": message})
@@ -58,25 +58,12 @@ class Gathering:
             parcels.append(last._replace(events=[note, *last.events]))
         return parcels
 
-    def _parcels(
-        self,
-        records: dict[int, list[tuple[Any, float, Any]]],
-        events: dict[int, list[Event]],
-        lines: list[LogLine],
-    ) -> list[Parcel]:
-        parcels = []
-        for branch in sorted(records.keys() | events.keys() | ({self.run.branch} if lines else set())):
-            made = self._table.columns(records.get(branch, []))
-            parcels.append(Parcel(branch, made, lines, events.get(branch, [])))
-            lines = []
-        return parcels
-
     def _note_usage(self) -> None:
         now, run = time.monotonic(), self.run
         if run.rank == 0 and now - self._usage_at >= USAGE_EVERY_SECONDS and not run.finished:
             self._usage_at = now
             items = tuple(self._usage.read().items())
-            self.records.append((run.branch, run.current_step, time.time(), items))
+            self.records.append((run.branch, (run.current_step, time.time(), items)))
 
     def _remarks(self) -> list[str]:
         if self._thinned:
@@ -116,10 +103,11 @@ class Nowhere(deque[Any]):
             self._why = ""
 
 
-def drain(queue: deque[Any]) -> Iterator[Any]:
-    """What is in the queue now; another thread may append or take meanwhile."""
-    for _ in range(len(queue)):
-        try:
-            yield queue.popleft()
-        except IndexError:
-            return
+def by_branch(queue: deque[Any]) -> dict[int, list[Any]]:
+    """Takes what is in the queue now, pairs of a branch and more; other threads may append and take meanwhile."""
+    found: dict[int, list[Any]] = {}
+    with contextlib.suppress(IndexError):
+        for _ in range(len(queue)):
+            branch, each = queue.popleft()
+            found.setdefault(branch, []).append(each)
+    return found

@@ -7,26 +7,25 @@ server does not have yet, and hands orders to the owner. The server away for an 
 """
 
 import logging
-import random
 import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from . import protocol
-from .parcels import Parcel, parted
+from .bell import Bell
+from .dialling import Denied, Dialler
+from .outbox import Outbox
+from .parcels import Parcel
 from .plain import plain
 from .protocol import (
     Ack,
-    Batch,
     Column,
     Event,
-    EventKind,
     Hello,
     Hint,
     LogLine,
@@ -37,14 +36,15 @@ from .protocol import (
     Welcome,
 )
 from .spool import Spool
-from .wire import Bell, Denied, Gone, Wire, dial
+from .wire import Gone, Wire
 
 logger = logging.getLogger("scaleweb")
-MAX_IN_FLIGHT = 32
-MAX_UNSENT = 64
-LONGEST_WAIT_SECONDS = 5.0
 # A script that has something to say at each step does not make a batch of each.
 SHORTEST_FLUSH_SECONDS = 0.01
+LONGEST_FLUSH_SECONDS = 10.0
+# Flushed as often as this, a connection is looked at for acknowledgements often enough without being woken for each.
+FREQUENT_FLUSH_SECONDS = 0.25
+LONGEST_STUMBLE_SECONDS = 5.0
 WELCOME_SECONDS = 30.0  # in a storm of 500 the last one waited for 17 s; dialling anew would only add to it
 
 
@@ -100,28 +100,19 @@ class Link:
         self.sdk = sdk
         about = {"source": source, "session": self.session, "role": role, "rank": rank}
         about |= {"world_size": world_size, "process": self.process}
-        self.spool = spool or Spool(Path(spool_dir) / self.session, about, spool_limit_bytes)
-        self.seq = self.spool.last_seq
-        self.acknowledged = 0
-        self.sent = 0
+        self.outbox = Outbox(spool or Spool(Path(spool_dir) / self.session, about, spool_limit_bytes))
         self.refused: Refusal | None = None
         self.connected = threading.Event()
         self.settled = threading.Event()  # the server has everything, or will have nothing
-        self._pending: deque[Parcel] = deque()
         self._bell = Bell()
-        self._closing = threading.Event()
+        self._closing = False
         self._deadline = float("inf")
         self._wire: Wire | None = None
-        self._dialling: threading.Thread | None = None
-        self._dialled: deque[Wire | Gone] = deque()
-        self._dial_at, self._dial_wait = 0.0, 0.2
+        self._dialler = Dialler(self._bell)
         self._welcome_by = 0.0
+        self._welcomed = False
         self._gathered_at = self._flush_at = 0.0
-        self._thinned_said = int(self.spool.about.get("thinned_said", 0))
         self._stumbles = 0
-        # After a reconnect, what the server lacks is read from disk as it is sent: an hour of it fits no memory.
-        self._backlog: Iterator[tuple[int, bytes]] = iter(())
-        self._unsent: deque[tuple[int, bytes]] = deque()
         self._thread = threading.Thread(target=self._run, name="scaleweb-link", daemon=True)
         self._thread.start()
 
@@ -137,7 +128,7 @@ class Link:
         now: bool = False,
     ) -> None:
         """Queue; returns at once. now: flush without waiting for the interval."""
-        self._pending.append(Parcel(branch, list(columns), list(lines), list(events)))
+        self.outbox.pending.append(Parcel(branch, list(columns), list(lines), list(events)))
         if now:
             self.flush()
 
@@ -151,7 +142,7 @@ class Link:
         What it does not have stays in the spool for the next start or `scaleweb sync`.
         """
         self._deadline = time.monotonic() + timeout
-        self._closing.set()
+        self._closing = True
         self._bell.ring()
         self._thread.join(timeout + 2)
         return self.complete
@@ -169,9 +160,23 @@ class Link:
         return self._thread.is_alive()
 
     @property
+    def spool(self) -> Spool:
+        return self.outbox.spool
+
+    @property
+    def seq(self) -> int:
+        """The last batch."""
+        return self.outbox.seq
+
+    @property
+    def acknowledged(self) -> int:
+        """The last batch that the server has committed."""
+        return self.outbox.acknowledged
+
+    @property
     def complete(self) -> bool:
         """Whether the server has everything that was given so far."""
-        return self.acknowledged >= self.seq and not self._pending
+        return self.outbox.complete
 
     @property
     def behind(self) -> int:
@@ -183,7 +188,7 @@ class Link:
     def _run(self) -> None:
         while True:
             # Asked before gathering: what is queued before `close` must be in a batch before "done" is judged.
-            closing = self._closing.is_set()
+            closing = self._closing
             try:
                 self._turn()
             except Gone as error:
@@ -202,45 +207,50 @@ class Link:
 
     def _turn(self) -> None:
         """Gather what there is, send it, and wait for the next reason to do so."""
-        if time.monotonic() >= self._flush_at or self._closing.is_set():
-            self._gather()
-        self._dial()
-        if self._wire is not None:
-            self._send_batches()
+        now = time.monotonic()
+        if now >= self._flush_at or self._closing:
+            self._gather(now)
+        if self._wire is None:
+            self._connect()
+        elif self._welcomed:
+            self._send_batches(self._wire)
         self._wait()
 
     def _wait(self) -> None:
         """Until the next flush is due, a frame comes, or somebody rings."""
         now = time.monotonic()
         left = self._flush_at - now
-        if self._closing.is_set():
+        if self._closing:
             left = min(left, 0.05)
         if self._wire is None:
             # Until the next attempt to connect, too.
-            if self._dialling is None and self._may_dial():
-                left = min(left, self._dial_at - now)
-            self._bell.wait(max(0.0, left))
+            if self._may_dial():
+                left = min(left, self._dialler.dial(self.url, self.token))
+            self._bell.wait(left)
         else:
-            for frame in self._wire.turn(left):
+            for frame in self._wire.turn(left, self._patient):
                 self._handle(frame)
-            if self._wire is not None and not self.connected.is_set() and now > self._welcome_by:
+            if not self._welcomed and self._wire is not None and now > self._welcome_by:
                 raise Gone("no welcome came")
         if self._bell.hear():
             self._flush_at = min(self._flush_at, self._gathered_at + SHORTEST_FLUSH_SECONDS)
 
+    @property
+    def _patient(self) -> bool:
+        """Whether all that is waited for is an acknowledgement, which may be read at the next flush."""
+        outbox = self.outbox
+        return (
+            outbox.acknowledged < outbox.sent == outbox.seq
+            and self.flush_seconds <= FREQUENT_FLUSH_SECONDS
+            and self._welcomed
+            and not self._closing
+        )
+
     def _end(self) -> None:
-        self._gather()
+        self._gather(time.monotonic())
         self._drop()
-        if self._dialling is not None:
-            self._dialling.join(0.1)
-        while self._dialled:
-            late = self._dialled.popleft()
-            if isinstance(late, Wire):
-                late.close()
-        if self.acknowledged >= self.seq:
-            self.spool.remove()
-        else:
-            self.spool.close()
+        self._dialler.end()
+        self.outbox.end()
         self._bell.close()
 
     def _stumble(self, error: Exception) -> None:
@@ -249,71 +259,25 @@ class Link:
         if self._stumbles == 1:
             logger.warning("scaleweb: the link stumbled; it goes on", exc_info=error)
         self._drop()
-        self._flush_at = time.monotonic() + min(0.1 * self._stumbles, LONGEST_WAIT_SECONDS)
+        self._flush_at = time.monotonic() + min(0.1 * self._stumbles, LONGEST_STUMBLE_SECONDS)
 
     # -- up -----------------------------------------------------------------------------------------
 
-    def _gather(self) -> None:
+    def _gather(self, now: float) -> None:
         """Turn what is pending into numbered batches in the spool."""
-        self._gathered_at = time.monotonic()
-        self._flush_at = self._gathered_at + self.flush_seconds
+        self._gathered_at = now
+        self._flush_at = now + self.flush_seconds
+        outbox = self.outbox
         if self.fill is not None:
-            self._pending.extend(self.fill())
-        self._keep_pending()
-        if self.connected.is_set() or self._closing.is_set():
-            self._say_what_was_thinned()
-            self._keep_pending()
+            outbox.pending.extend(self.fill())
+        outbox.keep(self._welcomed)
+        if self._welcomed or self._closing:
+            outbox.say_what_was_thinned()
+            outbox.keep(self._welcomed)
 
-    def _keep_pending(self) -> None:
-        while self._pending:
-            for batch in parted(self._pending):
-                self._keep(batch)
-
-    def _keep(self, batch: Batch) -> None:
-        batch.seq = self.seq + 1
-        body = self.spool.append(batch)
-        self.seq = batch.seq
-        if self.connected.is_set():
-            self._unsent.append((batch.seq, body))
-            if len(self._unsent) > MAX_UNSENT:
-                self._unsent.clear()  # a slow server: read from the spool, once it is their turn
-
-    def _say_what_was_thinned(self) -> None:
-        points, lines = self.spool.thinned_points, self.spool.thinned_lines
-        if points + lines <= self._thinned_said:
-            return
-        self._thinned_said = points + lines
-        message = (
-            f"while the server was away the spool reached its limit: {points} points and {lines} lines of output "
-            "were thinned out, evenly over the time and the newest last; no event is missing"
-        )
-        logger.warning("scaleweb: %s", message)
-        self._pending.append(Parcel(events=[Event(EventKind.NOTE, time.time(), None, {"message": message})]))
-        self.spool.describe(thinned_said=self._thinned_said)
-
-    def _send_batches(self) -> None:
-        if not self.connected.is_set():
-            return
-        assert self._wire is not None
-        while self.sent < self.seq and self.sent - self.acknowledged < MAX_IN_FLIGHT and not self._wire.full:
-            seq, body = self._next()
-            self._wire.send(body)
-            self.sent = seq
-
-    def _next(self) -> tuple[int, bytes]:
-        """The batch after the last one that was sent: from memory if it is there, else from the spool."""
-        while self._unsent and self._unsent[0][0] <= self.sent:
-            self._unsent.popleft()
-        if self._unsent and self._unsent[0][0] == self.sent + 1:
-            return self._unsent.popleft()
-        for _ in range(2):
-            found = next(self._backlog, None)
-            if found is not None and found[0] == self.sent + 1:
-                return found
-            self._backlog = self.spool.bodies_after(self.sent)
-        # A batch that can be read no more: the server must not wait for its number for ever.
-        logger.warning("scaleweb: batch %d of %s cannot be read back", self.sent + 1, self.spool.folder)
-        return self.sent + 1, protocol.encode(Batch(self.sent + 1))
+    def _send_batches(self, wire: Wire) -> None:
+        while self.outbox.may_send and not wire.full:
+            wire.send(self.outbox.next())
 
     # -- connection ---------------------------------------------------------------------------------
 
@@ -321,39 +285,15 @@ class Link:
         # Without a token yet (its run is still to be created) there is nowhere to go.
         return bool(self.url and self.token) and self.refused is None
 
-    def _dial(self) -> None:
-        """Take a connection that was made, or have one made: name look-up and handshake wait beside this thread."""
-        if self._dialled:
-            found = self._dialled.popleft()
-            self._dialling = None
-            if isinstance(found, Wire):
-                self._wire = found
-                self._welcome_by = time.monotonic() + WELCOME_SECONDS
-                self._greet()
-                return
-            logger.debug("no link: %s", found)
-            if isinstance(found, Denied):
-                self._refuse(Refusal("bad_token", str(found), True))
-            # Jitter keeps 500 processes from coming back in the same instant.
-            self._dial_at = time.monotonic() + self._dial_wait * random.uniform(0.5, 1.0)
-            self._dial_wait = min(self._dial_wait * 2, LONGEST_WAIT_SECONDS)
-        if (
-            self._wire is None
-            and self._dialling is None
-            and self._may_dial()
-            and time.monotonic() >= self._dial_at
-        ):
-            self._dialling = threading.Thread(target=self._make_wire, name="scaleweb-dial", daemon=True)
-            self._dialling.start()
-
-    def _make_wire(self) -> None:
-        try:
-            self._dialled.append(dial(self.url, self.token, self._bell))
-        except Gone as error:
-            self._dialled.append(error)
-        except Exception as error:  # noqa: BLE001  whatever it was, the link's thread waits for an answer
-            self._dialled.append(Gone(f"{self.url}: {error!r}"))
-        self._bell.ring()
+    def _connect(self) -> None:
+        """Take a connection that was made."""
+        found = self._dialler.take()
+        if isinstance(found, Denied):
+            self._refuse(Refusal("bad_token", str(found), True))
+        if isinstance(found, Wire):
+            self._wire = found
+            self._welcome_by = time.monotonic() + WELCOME_SECONDS
+            self._greet()
 
     def _greet(self) -> None:
         assert self._wire is not None
@@ -366,13 +306,13 @@ class Link:
 
     def _drop(self) -> None:
         self.connected.clear()
+        self._welcomed = False
         wire, self._wire = self._wire, None
         self.flush_seconds = self.idle_flush_seconds
-        self._backlog, self._unsent = iter(()), deque()
+        self.outbox.dropped()
         if wire is not None:
             wire.close()
-            self._dial_at = time.monotonic() + self._dial_wait * random.uniform(0.5, 1.0)
-            self._dial_wait = min(self._dial_wait * 2, LONGEST_WAIT_SECONDS)
+            self._dialler.put_off()
 
     # -- down ---------------------------------------------------------------------------------------
 
@@ -384,40 +324,36 @@ class Link:
             logger.debug("a frame of the server was not understood: %s", error)
             return
         if isinstance(message, Ack):
-            self.acknowledged = max(self.acknowledged, min(message.seq, self.seq))
-            self.spool.acknowledge(self.acknowledged)
+            self.outbox.acknowledge(message.seq)
             self._settle()
         elif isinstance(message, Orders):
             if self.on_orders is not None:
                 self.on_orders(message.orders)
         elif isinstance(message, Hint):
-            self.flush_seconds = min(max(message.flush_seconds, SHORTEST_FLUSH_SECONDS), 10.0)
+            self.flush_seconds = min(
+                max(message.flush_seconds, SHORTEST_FLUSH_SECONDS), LONGEST_FLUSH_SECONDS
+            )
             self._flush_at = self._gathered_at + self.flush_seconds
         elif isinstance(message, Welcome):
-            self._welcomed(message)
+            self._begin(message)
         elif isinstance(message, Refusal):
             if message.final:
                 self._refuse(message)
             raise Gone(message.message)
 
-    def _welcomed(self, message: Welcome) -> None:
-        self.acknowledged = max(self.acknowledged, min(message.last_seq, self.seq))
-        self.sent = message.last_seq
-        # A session whose spool was emptied goes on behind what the server has of it.
-        self.seq = max(self.seq, message.last_seq)
-        self.spool.acknowledge(self.acknowledged)
-        self._backlog, self._unsent = iter(()), deque()
-        self._dial_wait = 0.2
+    def _begin(self, welcome: Welcome) -> None:
+        self.outbox.welcomed(welcome.last_seq)
+        self._dialler.succeeded()
         if self.on_welcome is not None:
-            self.on_welcome(message)
+            self.on_welcome(welcome)
+        self._welcomed = True
         self.connected.set()
         self._settle()
 
     def _settle(self) -> None:
-        if self.complete or self.refused is not None:
-            self.settled.set()
-        else:
-            self.settled.clear()
+        settled = self.complete or self.refused is not None
+        if settled is not self.settled.is_set():
+            self.settled.set() if settled else self.settled.clear()
 
     def _refuse(self, refusal: Refusal) -> None:
         self.refused = refusal

@@ -5,12 +5,14 @@ import operator
 import re
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .protocol import MAX_KEY_LENGTH, MAX_KEYS_PER_RUN, MAX_STEP, PackedColumn
 
 FAST = frozenset({float, int, bool})
+WHOLE = frozenset({int})
+TEXT = frozenset({str})
 # What no key may hold: control characters, and halves of UTF-16 pairs, which UTF-8 cannot write.
 UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 DEEPEST = 8
@@ -80,6 +82,18 @@ def as_number(value: Any) -> float | None:
         return None
 
 
+def packed_numbers(values: Sequence[Any]) -> bytes | None:
+    """Float64 of what are all numbers; None where one is not. Never raises."""
+    if not FAST.issuperset(map(type, values)):
+        values = [as_number(value) for value in values]
+        if None in values:
+            return None
+    try:
+        return little(array("d", values))
+    except OverflowError:  # an int beyond the largest float
+        return little(array("d", map(int_as_float, values)))
+
+
 def int_as_float(value: int) -> float:
     try:
         return float(value)
@@ -123,17 +137,6 @@ class Complaints:
         return fresh
 
 
-class Points:
-    """Points of one key as they are gathered."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.steps, self.times, self.values = array("q"), array("d"), array("d")
-
-    def packed(self) -> PackedColumn:
-        return PackedColumn(self.key, little(self.steps), little(self.times), little(self.values))
-
-
 def little(numbers: "array[Any]") -> bytes:
     """The array's bytes as the wire has them."""
     if sys.byteorder != "little":
@@ -142,42 +145,77 @@ def little(numbers: "array[Any]") -> bytes:
     return numbers.tobytes()
 
 
-Add = Callable[[Any], None]
+Record = tuple[Any, float, Any]  # step, time, items
+Piece = tuple[bytes, bytes, bytes]  # steps, times, values of one key, in the order logged
 
 
 class Table:
-    """Turns records (step, time, items) into packed columns; a bad value costs itself alone and a complaint."""
+    """Turns records (step, time, items) into packed columns; a bad value costs itself alone and a complaint.
+
+    A script logs the same keys at each step: such calls, one after the other, become columns in one go.
+    """
 
     def __init__(self, complaints: Complaints) -> None:
         self.complaints = complaints
         self._names: set[str] = set()  # keys that were found fit
-        self._open: dict[str, Points] = {}
-        self._add: dict[str, tuple[Add, Add, Add]] = {}
+        self._open: dict[str, list[Piece]] = {}
 
-    def columns(self, records: Iterable[tuple[Any, float, Any]]) -> list[PackedColumn]:
-        add = self._add
+    def columns(self, records: Iterable[Record]) -> list[PackedColumn]:
+        keys: tuple[Any, ...] = ()
+        same: list[Record] = []  # with these keys, and values in place of items
         for step, at, items in records:
-            if type(step) is not int or not 0 <= step <= MAX_STEP:
-                whole = as_step(step)
-                if whole is None:
-                    self.complaints.add(
-                        "step", f"step {shown(step)} was not logged: expected a whole number from 0 to 2^53"
-                    )
-                    continue
-                step = whole
-            for key, value in items:
-                if type(value) is float and key in add:
-                    to_steps, to_times, to_values = add[key]
-                    to_steps(step)
-                    to_times(at)
-                    to_values(value)
-                else:
-                    self._take(step, at, key, value, 0)
-        found = [points.packed() for points in self._open.values()]
-        self._open, self._add = {}, {}
+            names, values = zip(*items, strict=True) if items else ((), ())
+            if not TEXT.issuperset(map(type, names)):
+                self._together(keys, same)
+                same = []
+                self._apart(step, at, items)
+                continue
+            if names != keys:
+                self._together(keys, same)
+                keys, same = names, []
+            same.append((step, at, values))
+        self._together(keys, same)
+        found = [
+            PackedColumn(key, *(pieces[0] if len(pieces) == 1 else map(b"".join, zip(*pieces, strict=True))))
+            for key, pieces in self._open.items()
+        ]
+        self._open = {}
         return found
 
-    def _take(self, step: int, at: float, key: Any, value: Any, depth: int) -> None:
+    def _together(self, keys: tuple[str, ...], records: list[Record]) -> None:
+        if not keys or not records:
+            return
+        steps, times, rows = zip(*records, strict=True)
+        columns: list[bytes | None] = [None]
+        if (
+            self._names.issuperset(keys)
+            and WHOLE.issuperset(map(type, steps))
+            and min(steps) >= 0
+            and max(steps) <= MAX_STEP
+        ):
+            columns = [packed_numbers(values) for values in zip(*rows, strict=True)]
+        if None in columns:
+            for step, at, values in records:
+                self._apart(step, at, zip(keys, values, strict=True))
+            return
+        packed_steps, packed_times = little(array("q", steps)), little(array("d", times))
+        for key, packed in zip(keys, columns, strict=True):
+            self._open.setdefault(key, []).append((packed_steps, packed_times, packed or b""))
+
+    def _apart(self, step: Any, at: float, items: Iterable[tuple[Any, Any]]) -> None:
+        if type(step) is not int or not 0 <= step <= MAX_STEP:
+            whole = as_step(step)
+            if whole is None:
+                self.complaints.add(
+                    "step", f"step {shown(step)} was not logged: expected a whole number from 0 to 2^53"
+                )
+                return
+            step = whole
+        packed_step, packed_time = little(array("q", (step,))), little(array("d", (at,)))
+        for key, value in items:
+            self._take(packed_step, packed_time, key, value, 0)
+
+    def _take(self, step: bytes, at: bytes, key: Any, value: Any, depth: int) -> None:
         if not isinstance(key, str) or not key:
             self.complaints.add("key", f"key {shown(key)} was not logged: expected text")
             return
@@ -198,13 +236,7 @@ class Table:
             what = value.what if isinstance(value, Odd) else type(value).__name__
             self.complaints.add("value", f"{key[:80]!r} was not logged: {what} is not a number")
             return
-        points = self._open.get(key)
-        if points is None:
-            points = self._open[key] = Points(key)
-            self._add[key] = (points.steps.append, points.times.append, points.values.append)
-        points.steps.append(step)
-        points.times.append(at)
-        points.values.append(number)
+        self._open.setdefault(key, []).append((step, at, little(array("d", (number,)))))
 
     def _fit(self, key: str) -> bool:
         if key in self._names:

@@ -76,7 +76,7 @@ class Run:
             whole = points.as_step(step)
             step = points.freeze(step) if whole is None else whole
         records = self._records
-        records.append((self.branch, step, time.time(), items))
+        records.append((self.branch, (step, time.time(), items)))
         if len(records) > CROWDED:
             self._gathering.crowded()
 
@@ -320,9 +320,8 @@ class Run:
     def _time_step(self, at: int) -> None:
         now = time.perf_counter()
         if self._stepped_at is not None:
-            self._records.append(
-                (self.branch, at, time.time(), ((f"_step_seconds/rank{self.rank}", now - self._stepped_at),))
-            )
+            items = ((f"_step_seconds/rank{self.rank}", now - self._stepped_at),)
+            self._records.append((self.branch, (at, time.time(), items)))
         self._stepped_at = now
 
     def _report_tunable(self, tunable: Tunable, changed_by: str = "") -> None:

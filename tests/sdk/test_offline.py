@@ -113,7 +113,7 @@ class TestWithTheServer:
             "run = scaleweb_sdk.init(url='http://127.0.0.1:9', token=sys.argv[1], dir=sys.argv[2], capture=False)\n"
             "for step in range(200): run.step({'loss': float(step)})\n"
             "run.link.flush()\n"
-            "while run.link.seq == 0 or run.link._pending: time.sleep(0.01)\n"
+            "while run.link.seq == 0 or run.link.outbox.pending: time.sleep(0.01)\n"
             "os.kill(os.getpid(), 9)\n"
         )
         done = subprocess.run(

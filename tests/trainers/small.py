@@ -41,7 +41,7 @@ def points(run, key):
     """(branch, step, value) of a logged key, in the order logged."""
     return [
         (branch, step, value)
-        for branch, step, _, items in run._records
+        for branch, (step, _, items) in run._records
         for name, value in items
         if name == key
     ]
