@@ -108,6 +108,9 @@ def databases(folder: Path) -> dict[str, dict]:
     }
 
 
+LARGEST_LEFT_LOG = 64 * 2**20
+
+
 def sqlite(path: Path, first: str = "", synchronous: str = "NORMAL") -> dict:
     return {
         "ENGINE": "django.db.backends.sqlite3",
@@ -118,7 +121,8 @@ def sqlite(path: Path, first: str = "", synchronous: str = "NORMAL") -> dict:
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": f"{first}PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; "
-            "PRAGMA temp_store=MEMORY;",
+            # A write-ahead log that one long transaction grew would keep its size for ever.
+            f"PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit={LARGEST_LEFT_LOG};",
         },
         "TEST": {"NAME": str(path.with_name(f"test_{path.name}"))},
     }

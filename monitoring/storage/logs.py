@@ -1,5 +1,7 @@
 """Log lines of a source, in the order they came, numbered from 0."""
 
+import logging
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,9 +11,12 @@ from django.db import connections
 
 from scaleweb_sdk.protocol import Batch, LogLine
 
+logger = logging.getLogger(__name__)
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(list[tuple[float, str, str]]).decode
 SEARCH_LIMIT = 5000
+# A zlib stream begins with it, and no list in msgpack does.
+COMPRESSED = b"\x78"
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,32 @@ class LogPage:
 
 def pack_lines(lines: Sequence[LogLine]) -> bytes:
     return encode([(line.time, line.stream, line.text.replace("\x00", "\ufffd")) for line in lines])
+
+
+class TornLines(ValueError):
+    """A row's bytes are not log lines."""
+
+
+def pack_gathered(lines: Sequence[tuple[float, str, str]]) -> bytes:
+    """Lines of many batches, compressed."""
+    return zlib.compress(encode(lines), 6)
+
+
+def unpack(body: bytes) -> list[tuple[float, str, str]]:
+    """The lines of a row, gathered or as a batch brought them. Raises TornLines."""
+    try:
+        return decode(zlib.decompress(body) if body.startswith(COMPRESSED) else body)
+    except (zlib.error, msgspec.DecodeError) as error:
+        raise TornLines(str(error)) from None
+
+
+def lines_of(source: str, first: int, count: int, body: bytes) -> list[tuple[float, str, str]]:
+    """The same for a reader: a torn row has as many lines as it had, which say so."""
+    try:
+        return unpack(body)
+    except TornLines as error:
+        logger.error("lines %d to %d of %s are torn: %s", first, first + count - 1, source, error)
+        return [(0.0, "stderr", "(this line is damaged in the store)")] * count
 
 
 def append(source: str, session: str, seq: int, lines: Sequence[LogLine]) -> int:
@@ -53,26 +84,26 @@ def read(source: str, *, start: int | None = None, count: int = 500, search: str
             return find(cursor, source, search.lower(), min(count, SEARCH_LIMIT), total)
         first = max(0, total + start) if start is not None and start < 0 else min(start or 0, total)
         cursor.execute(
-            "SELECT first_line, body FROM monitoring_logchunk "
+            "SELECT first_line, lines, body FROM monitoring_logchunk "
             "WHERE source = %s AND first_line < %s AND first_line + lines > %s ORDER BY first_line",
             [source, first + count, first],
         )
         lines: list[tuple[float, str, str]] = []
-        for chunk_first, body in cursor.fetchall():
-            found = decode(bytes(body))
+        for chunk_first, number, body in cursor.fetchall():
+            found = lines_of(source, chunk_first, number, bytes(body))
             lines += found[max(0, first - chunk_first) : first + count - chunk_first]
     return LogPage(first, lines, total)
 
 
 def find(cursor, source: str, words: str, count: int, total: int) -> LogPage:
     cursor.execute(
-        "SELECT first_line, body FROM monitoring_logchunk WHERE source = %s ORDER BY first_line DESC",
+        "SELECT first_line, lines, body FROM monitoring_logchunk WHERE source = %s ORDER BY first_line DESC",
         [source],
     )
     found: list[tuple[int, tuple[float, str, str]]] = []
     while len(found) < count and (rows := cursor.fetchmany(50)):
-        for first, body in rows:
-            lines = decode(bytes(body))
+        for first, number, body in rows:
+            lines = lines_of(source, first, number, bytes(body))
             hits = [(first + at, line) for at, line in enumerate(lines) if words in line[2].lower()]
             found = hits + found
     kept = found[-count:]

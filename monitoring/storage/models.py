@@ -1,6 +1,12 @@
 """Tables of the series store. Under SQLite they live in a file of their own (see `router`)."""
 
 from django.db import models
+from django.db.models.functions import Length
+from django.db.models.lookups import LessThan
+
+# A row of log lines is small below both; neighbours that are small become one.
+CHUNK_LINES = 1000
+CHUNK_BYTES = 131_072
 
 __all__ = [
     "LogChunk",
@@ -102,3 +108,10 @@ class LogChunk(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["source", "first_line"], name="one_chunk_per_line")]
+        indexes = [
+            models.Index(
+                fields=["source", "at"],
+                condition=models.Q(lines__lt=CHUNK_LINES) & models.Q(LessThan(Length("body"), CHUNK_BYTES)),
+                name="small_logs",
+            )
+        ]

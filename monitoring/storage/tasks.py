@@ -3,12 +3,14 @@
 from celery import shared_task
 
 from .compact import compact
+from .log_chunks import gather
 from .retention import age
 
 
 @shared_task(name="monitoring.compact", ignore_result=True)
 def compact_batches() -> None:
     """Turn what has gathered since the last tick into chunks."""
+    gather()
     compact()
 
 

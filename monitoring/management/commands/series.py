@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from monitoring.storage import integrity, series
 from monitoring.storage.fill import fill
+from monitoring.storage.log_chunks import gather
 
 
 class Command(BaseCommand):
@@ -49,7 +50,9 @@ class Command(BaseCommand):
         self.stdout.write("The store is whole." if not problems else "All of it was mended.")
 
     def run_compact(self, options: dict[str, Any]) -> None:
-        self.stdout.write(f"{series.compact(limit_seconds=options['seconds']):,} points compacted")
+        rows = gather(limit_seconds=options["seconds"])
+        points = series.compact(limit_seconds=options["seconds"])
+        self.stdout.write(f"{points:,} points compacted, {rows:,} rows of log lines gathered")
 
     def run_age(self, options: dict[str, Any]) -> None:
         self.stdout.write(f"the points of {series.age(limit_seconds=options['seconds']):,} chunks gave way")
