@@ -64,7 +64,7 @@ class Command(BaseCommand):
         if other is not None:
             raise CommandError(f"{code} is in {other.experiment} already; take another --seed")
         keys = series.keys(source)
-        last = max((info.last_time for info in keys), default=0.0)
+        last = max((info.last_time or 0.0 for info in keys), default=0.0)
         Run.objects.get_or_create(
             code=code,
             defaults={
