@@ -86,3 +86,19 @@ def test_a_decision_is_marked_on_the_experiments_charts_and_opens(window, operat
     page.mouse.down()
     page.mouse.up()
     expect(page).to_have_url(re.compile(rf"/runs/{runs[1].code}\?tab=decisions&at={decision.pk}"))
+
+
+def test_any_run_or_page_is_a_few_letters_away(window, operator, runs):
+    page = window().log_in(operator).open("/settings")
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    page.keyboard.press("Control+k")
+    typed = page.get_by_role("combobox", name="Pages, experiments, runs and actions")
+    expect(typed).to_be_focused()
+    typed.fill("second")
+    expect(page.get_by_role("option", name=re.compile("second"))).to_be_visible()
+    typed.press("Enter")
+    expect(page.get_by_role("heading", name="second")).to_be_visible()
+    page.keyboard.press("Control+k")
+    typed.fill("queu")
+    typed.press("Enter")
+    expect(page.get_by_role("heading", name="Queue", exact=True)).to_be_visible()

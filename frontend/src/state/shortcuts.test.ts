@@ -25,3 +25,13 @@ it("does not count Shift as a key, and leaves fields alone", () => {
   expect(done.length).toBe(2);
   stop();
 });
+
+it("hears Ctrl+K in a field too, and Command+K, and leaves other chords to the browser", () => {
+  const { list, done } = make("Ctrl k", "k");
+  const stop = listen(list);
+  const field = document.body.appendChild(document.createElement("input"));
+  for (const init of [{ ctrlKey: true }, { metaKey: true }, { ctrlKey: true, shiftKey: true }, {}]) field.dispatchEvent(new KeyboardEvent("keydown", { key: "k", bubbles: true, ...init }));
+  field.dispatchEvent(new KeyboardEvent("keydown", { key: "p", ctrlKey: true, bubbles: true }));
+  expect(done).toEqual(["Ctrl k", "Ctrl k"]);
+  stop();
+});

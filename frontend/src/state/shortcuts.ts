@@ -17,6 +17,14 @@ export function listen(shortcuts: Shortcut[]): () => void {
   let first = "";
   let at = 0;
   const pressed = (event: KeyboardEvent) => {
+    // Ctrl+K, on a Mac Command+K, is meant wherever the cursor stands; a dialog that is open comes first.
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+      const chord = shortcuts.find((each) => each.keys === `Ctrl ${event.key.toLowerCase()}`);
+      if (!chord || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      chord.run();
+      return;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     if (MODIFIERS.has(event.key)) return; // of "?" the Shift comes first, as a key of its own
     const found = match(shortcuts, event.timeStamp - at < SEQUENCE_MILLISECONDS ? first : "", event.key);
