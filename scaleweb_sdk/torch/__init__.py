@@ -119,7 +119,7 @@ def attach(
     rates = Rates(optimizer, scheduler)
     scaler = scaler if scaler is not None and scaler.is_enabled() else None
     trust = TrustRatio(optimizer)
-    noise = GradientNoise(model, run.rank, feed is not None)
+    noise = GradientNoise(model, optimizer, run.rank, feed is not None)
     keeper = Keeper(
         run, model, optimizer, rates, feed,
         {"scaler": scaler} if scaler else {}, extra or {}, {"trust_ratio": trust}, folder,

@@ -19,6 +19,7 @@ from .feed import Feed
 from .keeper import Keeper
 from .memory import MemorySignal, meter_for
 from .noise import GradientNoise
+from .norms import total_norm, trained
 from .rates import Rates
 from .reflexes import Guard, NonFinite, shrink
 from .trust import TrustRatio
@@ -232,10 +233,10 @@ class Loop:
         return good
 
     def _clipped_norm(self) -> float:
-        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        parameters = [p for p in trained(self.optimizer) if p.grad is not None]
         if self.controls.clip is not None:
             return float(torch.nn.utils.clip_grad_norm_(parameters, self.controls.clip))
-        return float(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+        return total_norm([p.grad for p in parameters if p.grad is not None])
 
     def _memory_figures(self) -> dict[str, float]:
         """After a step that went well: what it took, and whether a batch fits by now that did not."""

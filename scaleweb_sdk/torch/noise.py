@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
+from .norms import trained
+
 # A measurement may cost so much of the steps between two of them.
 COST_SHARE = 0.004
 LONGEST_INTERVAL = 100
@@ -32,9 +34,11 @@ class GradientNoise:
     are joined by something else than DistributedDataParallel; and where the training makes its own batches.
     """
 
-    def __init__(self, model: torch.nn.Module, rank: int, has_samples: bool) -> None:
+    def __init__(
+        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rank: int, has_samples: bool
+    ) -> None:
         """has_samples: whether the loop knows how many samples a batch has."""
-        self.model = model
+        self.optimizer = optimizer
         self.ranks = ranks_of(model)
         self.usable = self.ranks > 0 and rank == 0 and has_samples
         self.interval = 1
@@ -74,7 +78,7 @@ class GradientNoise:
         # A hook of the parameter sees this pass's own gradient, before it is added up or averaged over ranks.
         hooks: list[RemovableHandle] = [
             parameter.register_hook(catch)  # type: ignore[no-untyped-call]
-            for parameter in self.model.parameters()
+            for parameter in trained(self.optimizer)
             if parameter.requires_grad
         ]
         self._spent += time.perf_counter() - began

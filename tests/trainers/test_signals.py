@@ -134,7 +134,7 @@ loop = scaleweb_sdk.torch.attach(run, model, torch.optim.SGD(model.parameters(),
 for _, (samples,) in loop.batches(200):
     loop.noise.interval = 1
     loop.backward(model(samples))
-found = [v for _, _, _, items in run._records for name, v in items if name == "_grad_variance"]
+found = [v for _, (_, _, items) in run._records for name, v in items if name == "_grad_variance"]
 print(len(found), sum(found) / max(1, len(found)), run.tunables["batch_size"].spec.about["ranks"])
 dist.destroy_process_group()
 """
