@@ -10,7 +10,7 @@ from django.utils import timezone
 from monitoring.json_form import JsonField
 
 from .guards import InvalidSetting
-from .models import ControllerSettings, Decision, TickLease
+from .models import BeliefTally, ControllerSettings, Decision, TickLease
 from .parameters import check_guards, check_policies
 from .registry import available
 
@@ -81,6 +81,21 @@ class DecisionAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request, obj=None):
         return False  # with its run, or not at all
+
+
+@admin.register(BeliefTally)
+class BeliefTallyAdmin(admin.ModelAdmin):
+    """What verdicts taught. To forget something, delete it; to write it by hand, import a file."""
+
+    list_display = ["policy", "action", "context", "better", "same", "worse", "mean", "changed_at"]
+    list_filter = ["policy"]
+    search_fields = ["policy", "action", "context"]
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
 
 
 @admin.register(TickLease)

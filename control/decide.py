@@ -1,29 +1,39 @@
 """One run, one moment: ask the policies, hold their proposals against the guards, fix the forecasts.
 
-Pure, and the only way from observation to decision: the tick, the replay and the tests all go through here.
+    ask -> choose sizes by beliefs -> leave out what was said -> guards -> arbiter -> forecast of not acting
+
+Pure, and the only way from observation to decision: the tick, the replay, the benchmark and the tests all go through
+here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from monitoring.plain import text
 
+from .arbiter import Claim, arbitrate
 from .base import Policy
-from .guards import Limits, Refusal, already_said, check
-from .proposals import ACTED_STATES, Observation, Proposal
+from .guards import Limits, Refusal, Rule, already_said, check
+from .learning.book import Book, Shown
+from .learning.choose import Chosen, choose
+from .proposals import ACTED_STATES, SHADOW, Observation, Proposal
 from .verify import Forecast, forecast
 from .wellformed import proposals_of
+
+# What every policy has beside its own parameters. shadow: it decides and is compared, and nothing of it is sent.
+COMMON: Mapping[str, Any] = {"enabled": True, "shadow": False}
 
 
 @dataclass(frozen=True, eq=False)
 class Considered:
-    """A proposal with its forecast of not acting, and the refusal where a guard stands against it."""
+    """A proposal with its forecast of not acting, and the refusal where something stands against it."""
 
     proposal: Proposal
     forecast: Forecast | None
     refusal: Refusal | None
+    shadow: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,48 +44,75 @@ class Problem:
     message: str
 
 
+def directly(policy: Policy, observation: Observation) -> Iterable[object]:
+    """As tests and replays ask: without a limit of time."""
+    return policy.propose(observation)
+
+
 def consider(
     observation: Observation,
     policies: Sequence[Policy],
     settings: Mapping[str, Mapping[str, Any]],
     limits: Limits,
+    book: Book | None = None,
+    ask: Callable[[Policy, Observation], Iterable[object]] = directly,
 ) -> tuple[list[Considered], list[Problem]]:
-    """What to decide for this run now.
+    """What to decide for this run now, urgent proposals first.
 
-    settings: {policy name: its parameters}; a policy not named runs on its defaults, one with
-    {"enabled": false} is not asked. At most one proposal per tunable is taken, urgent ones first.
-    Proposals that only repeat an earlier decision are left out.
+    settings: {policy name: its parameters}; a policy not named runs on its defaults, one with {"enabled": false} is
+    not asked, one with {"shadow": true} stands in nobody's way. book: what is believed; None for nothing, then sizes
+    are the policies' own and nobody is held back. Proposals that only repeat an earlier decision are left out.
     """
-    asked: list[Proposal] = []
-    given: dict[str, Mapping[str, Any]] = {}
+    book = book or Book()
+    asked: list[tuple[Chosen, Mapping[str, Any]]] = []
     problems: list[Problem] = []
-    # A plug-in that writes into what it sees must not change what the others and the guards see.
-    shown = replace(
-        observation,
-        windows=MappingProxyType(dict(observation.windows)),
-        tunables=MappingProxyType(dict(observation.tunables)),
-    )
     for policy in policies:
-        parameters = {**policy.defaults, **settings.get(policy.name, {})}
-        if not parameters.get("enabled", True):
+        parameters: Mapping[str, Any] = {**COMMON, **policy.defaults, **settings.get(policy.name, {})}
+        if not parameters["enabled"]:
             continue
-        given[policy.name] = parameters
+        shown = seen_by(policy.name, observation, parameters, book)
         try:
-            asked += proposals_of(policy.name, policy.propose(replace(shown, parameters=parameters)))
+            answer = proposals_of(policy.name, ask(policy, shown))
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plug-in may raise anything; the others must still be heard
             problems.append(Problem(policy.name, text(f"{type(error).__name__}: {error}", 500)))
-    asked.sort(key=lambda proposal: not proposal.urgency)
-    taken: set[str] = set()
-    considered: list[Considered] = []
-    for proposal in asked:
-        touches = {change.tunable or change.verb for change in proposal.changes}
-        if touches & taken or already_said(proposal, observation, limits) is not None:
             continue
-        refusal = check(proposal, replace(observation, parameters=given[proposal.policy]), limits)
-        if refusal is None:
-            taken |= touches
-        considered.append(Considered(proposal, no_action(observation, proposal), refusal))
-    return considered, problems
+        asked += [(choose(proposal, observation, book), parameters) for proposal in answer]
+    asked.sort(key=lambda pair: not pair[0].proposal.urgency)
+    considered: list[Considered] = []
+    claims: list[tuple[int, Claim]] = []
+    for chosen, parameters in asked:
+        proposal, shadow = chosen.proposal, parameters["shadow"] is True
+        if already_said(proposal, observation, limits) is not None:
+            continue
+        refusal = check(proposal, replace(observation, parameters=parameters), limits)
+        if refusal is None and chosen.held_back:
+            refusal = Refusal(Rule.BELIEF, chosen.held_back)
+        if refusal is None and not shadow:
+            claims.append((len(considered), Claim(proposal, chosen.belief)))
+        considered.append(Considered(proposal, no_action(observation, proposal), refusal, shadow))
+    silent: set[int] = set()
+    for (place, _), lost in zip(claims, arbitrate([claim for _, claim in claims]), strict=True):
+        if lost is None:
+            continue
+        considered[place] = replace(considered[place], refusal=Refusal(Rule.ARBITER, lost.why))
+        if not lost.matters:
+            silent.add(place)
+    return [item for place, item in enumerate(considered) if place not in silent], problems
+
+
+def seen_by(policy: str, observation: Observation, parameters: Mapping[str, Any], book: Book) -> Observation:
+    """The observation as this policy sees it: it cannot be written to, and holds no other policy's shadow."""
+    past = observation.past
+    if any(each.mode == SHADOW for each in past):
+        past = tuple(each for each in past if each.mode != SHADOW or each.policy == policy)
+    return replace(
+        observation,
+        past=past,
+        windows=MappingProxyType(dict(observation.windows)),
+        tunables=MappingProxyType(dict(observation.tunables)),
+        parameters=parameters,
+        beliefs=Shown(book, policy, observation),
+    )
 
 
 def no_action(observation: Observation, proposal: Proposal) -> Forecast | None:

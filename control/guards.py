@@ -24,6 +24,8 @@ class Rule(StrEnum):
     VERB = "verb"
     VALUE = "value"
     CONSENT = "a person's word"
+    BELIEF = "belief"
+    ARBITER = "another policy"
 
 
 @dataclass(frozen=True)

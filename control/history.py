@@ -34,6 +34,8 @@ TAIL_STEPS = 1000
 PAST_DECISIONS = 200
 IN_FLIGHT = (CommandState.PENDING, CommandState.SENT)
 OPEN = (DecisionState.PROPOSED, DecisionState.SENT, DecisionState.APPLIED)
+# Nothing of these reached the run.
+UNACTED = (DecisionState.RECORDED, DecisionState.BLOCKED, DecisionState.REJECTED, DecisionState.EXPIRED)
 # What is wanted of a run's large columns, and no more of them.
 TOLD = {
     "told_verbs": F("process__verbs"),
@@ -51,6 +53,7 @@ class Watched:
     run: Run
     settings: ControllerSettings | None
     decisions: list[Decision] = field(default_factory=list)  # open or being undone, oldest first
+    unacted: list[Decision] = field(default_factory=list)  # nothing was done, and their horizon is reached
     closed: list[PastDecision] = field(default_factory=list)  # the newest others, oldest first
     changes_made: int = 0  # decisions that reached the run, those too old for `closed` too
     tunables: list[Tunable] = field(default_factory=list)
@@ -146,6 +149,12 @@ def add_decisions(found: Mapping[int, Watched]) -> None:
         for pk in d.more_commands
     ]
     more.update(Command.objects.in_bulk(ids))
+    due = Q(judged_at__isnull=True, judge_at_step__lte=F("run__last_step"), state__in=UNACTED)
+    for decision in (
+        mine.filter(due).exclude(forecast={}).select_related("command", "undo_command", "decided_by")
+    ):
+        decision.run = found[decision.run_id].run
+        found[decision.run_id].unacted.append(decision)
     place = WindowOf(RowNumber(), partition_by=[F("run")], order_by=F("id").desc())
     known = {decision.pk for watched in found.values() for decision in watched.decisions}
     ended = (
@@ -221,6 +230,7 @@ def wanted_keys(policies: Sequence[Policy], watched: Iterable[Watched]) -> list[
             if decision.state in OPEN:
                 fixed = decision.forecast
                 keys |= {each.get("metric", "") for each in (fixed, *fixed.get("unharmed", ()))}
+        keys |= {d.forecast.get("metric", "") for d in item.unacted}
     return sorted(keys - {""})
 
 
@@ -285,7 +295,7 @@ def checkpoint_view(checkpoint: Checkpoint) -> CheckpointView:
 
 PAST_FIELDS = (
     "id", "run", "policy", "state", "verb", "tunable", "old_value", "new_value", "decided_step",
-    "judge_at_step", "applied_step", "verdict", "measured", "urgent", "blocked_by", "evidence", "changes",
+    "judge_at_step", "applied_step", "verdict", "measured", "urgent", "blocked_by", "evidence", "changes", "mode",
 )  # fmt: skip
 
 
@@ -311,4 +321,5 @@ def past_of_row(row: Mapping[str, Any]) -> PastDecision:
         blocked_rule=row["blocked_by"].partition(":")[0],
         evidence=row["evidence"],
         tunables=tuple(change["tunable"] for change in row["changes"] if change["verb"] == "set"),
+        mode=row["mode"],
     )

@@ -14,9 +14,16 @@ class Mode(models.TextChoices):
     ACT = "act"
 
 
+class Learning(models.TextChoices):
+    USE = "use"  # the site's beliefs choose sizes and hold back; verdicts teach
+    TEACH = "teach"  # verdicts teach, decisions do not follow beliefs
+    OFF = "off"  # neither
+
+
 class ControllerSettings(models.Model):
     experiment = models.OneToOneField(Experiment, on_delete=models.CASCADE, related_name="controller")
     mode = models.CharField(max_length=7, choices=Mode, default=Mode.OFF)
+    learning = models.CharField(max_length=5, choices=Learning, default=Learning.USE)
     # {"policy name": {"enabled": bool, **parameters}}; a policy not named here runs on its defaults.
     policies = models.JSONField(default=dict, blank=True)
     # {"max_factor": 10, "cooldown_steps": 50, "max_changes": 50, "hands_off_seconds": 300}
@@ -31,6 +38,15 @@ class ControllerSettings(models.Model):
 
     def __str__(self) -> str:
         return f"{self.experiment}: {self.mode}"
+
+
+class DecisionMode(models.TextChoices):
+    """In which mode of the experiment, or of the policy, a decision was made."""
+
+    OBSERVE = "observe"
+    ADVISE = "advise"
+    ACT = "act"
+    SHADOW = "shadow"  # its policy only runs beside the others
 
 
 class DecisionState(models.TextChoices):
@@ -56,7 +72,7 @@ class Decision(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="decisions")
     policy = models.CharField(max_length=100)
     state = models.CharField(max_length=8, choices=DecisionState, db_index=True)
-    mode = models.CharField(max_length=7, choices=Mode)
+    mode = models.CharField(max_length=7, choices=DecisionMode)
     # What is shown of it: a roll back that also lowers a rate has verb rollback and the rate's values.
     verb = models.CharField(max_length=12, default="set")
     tunable = models.CharField(max_length=200, blank=True)
@@ -92,11 +108,23 @@ class Decision(models.Model):
     # {"metric", "measured", "forecast", "low", "high", "difference", "window"} and a sentence.
     measured = models.JSONField(default=dict, blank=True)
     judged_at = models.DateTimeField(null=True, blank=True)
+    # Whether the forecast of not acting held, where nothing was done: in its 80 % and 90 % interval. None: not known.
+    held80 = models.BooleanField(null=True, blank=True)
+    held90 = models.BooleanField(null=True, blank=True)
+    # Whether its verdict has been learned from: it counts once.
+    taught = models.BooleanField(default=False)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["run", "-id"], name="decision_by_run")]
+        indexes = [
+            models.Index(fields=["run", "-id"], name="decision_by_run"),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(taught=False, verdict__in=["better", "same", "worse"]),
+                name="decision_to_learn_from",
+            ),
+        ]
         constraints = [
             # Two ticks that decide at once: the database lets one of them.
             models.UniqueConstraint(
@@ -108,6 +136,31 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy} on {self.run.code} at step {self.decided_step}: {self.state}"
+
+
+class BeliefTally(models.Model):
+    """Verdicts on one action of a policy in one context, counted over the whole site (control.learning)."""
+
+    policy = models.CharField(max_length=100)
+    action = models.CharField(max_length=200)
+    context = models.CharField(max_length=100)
+    better = models.PositiveIntegerField(default=0)
+    same = models.PositiveIntegerField(default=0)
+    worse = models.PositiveIntegerField(default=0)
+    # Gains (logarithms of ratios, positive where it helped): their number, mean and sum of squared deviations.
+    gains = models.PositiveIntegerField(default=0)
+    mean = models.FloatField(default=0.0)
+    squares = models.FloatField(default=0.0)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["policy", "action", "context"]
+        constraints = [
+            models.UniqueConstraint(fields=["policy", "action", "context"], name="one_tally_per_belief")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy}: {self.action} ({self.context})"
 
 
 class TickLease(models.Model):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from .decide import COMMON
 from .guards import InvalidSetting, Limits
 from .registry import Registry
 
@@ -24,7 +25,7 @@ def check_policies(settings: Any, registry: Registry) -> dict[str, dict[str, Any
             raise InvalidSetting(where, f"is no policy of this site; the policies are {known}")
         if not isinstance(parameters, Mapping):
             raise InvalidSetting(where, f"must be a map of parameters, got {parameters!r:.80}")
-        defaults = {"enabled": True, **policy.defaults}
+        defaults = {**COMMON, **policy.defaults}
         for parameter, value in parameters.items():
             field = f"{where}.{parameter}"
             if parameter not in defaults:

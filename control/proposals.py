@@ -27,6 +27,9 @@ ACTED_STATES = frozenset({"sent", "applied", "judged", "undone"})
 
 # What is better the more of it there is, of the keys that are ours.
 HIGHER_IS_BETTER = frozenset({"_samples_per_second"})
+# The mode of a decision whose policy only runs beside the others.
+SHADOW = "shadow"
+
 LOSS_NAMES = ("loss", "train/loss", "train_loss", "training_loss")
 
 # What a policy may ask for. Those in LASTING cannot be taken back: in mode act a policy needs the person's word, its
@@ -139,6 +142,7 @@ class PastDecision:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     # All tunables it sets, where there are more than `tunable`.
     tunables: tuple[str, ...] = ()
+    mode: str = ""  # observe, advise, act, shadow
 
     def sets(self, name: str) -> bool:
         return name == self.tunable or name in self.tunables

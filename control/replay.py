@@ -21,9 +21,9 @@ from .base import Policy
 from .decide import consider
 from .describe import describe
 from .guards import Limits
-from .loop import as_decision
 from .models import Decision, DecisionState, Mode
 from .proposals import Floats, Goal, Ints, Observation, PastDecision, TunableView, Window
+from .record import as_decision
 from .registry import Registry, available
 
 EVERY_SECONDS = 5.0

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from control.decide import COMMON
 from control.describe import describe
 from control.guards import InvalidSetting, Limits
 from control.models import ControllerSettings, Decision, Mode
@@ -68,7 +69,7 @@ class ControllerSerializer(serializers.Serializer):
     def to_representation(self, settings: ControllerSettings) -> dict[str, Any]:
         registry = available()
         policies = {
-            policy.name: {"enabled": True, **policy.defaults, **settings.policies.get(policy.name, {})}
+            policy.name: {**COMMON, **policy.defaults, **settings.policies.get(policy.name, {})}
             for policy in registry.policies
         }
         return {

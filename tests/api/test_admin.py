@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from control.models import ControllerSettings, Decision, TickLease
+from control.models import BeliefTally, ControllerSettings, Decision, TickLease
 from monitoring.models import Device, Node, SeriesKey, SeriesSession
 from tests.support.domain import a_user
 from training.models import (
@@ -48,6 +48,7 @@ def rows(run, job, node, viewer):
     DeviceLease.objects.create(device=Device.objects.first(), attempt=attempt)
     ControllerSettings.objects.create(experiment=run.experiment)
     TickLease.objects.create(name="tick", until=timezone.now())
+    BeliefTally.objects.create(policy="divergence", action="rollback", context="sgd, start, calm", better=1)
     SeriesKey.objects.create(source=run.source, key="loss/é")
     SeriesSession.objects.create(source=run.source, session="s", last_seq=1)
     Group.objects.create(name="operators")

@@ -234,7 +234,9 @@ def test_a_policy_may_answer_in_numpys_own_numbers():
     (item,), problems = consider(seen([1.0] * 300), [odd([made])], {}, Limits())
     assert problems == []
     proposal = item.proposal
-    assert proposal.evidence == {"window": [3, 4], "slopes": [0.5, "NaN"], "7": [1, 2]}
+    told = dict(proposal.evidence)
+    assert told.pop("belief")["action"] == "learning_rate /2"
+    assert told == {"window": [3, 4], "slopes": [0.5, "NaN"], "7": [1, 2]}
     kinds = proposal.changes[0].value, proposal.judge_after_steps, proposal.trial, proposal.expected.low
     assert [type(kind) for kind in kinds] == [float, int, bool, float]
 

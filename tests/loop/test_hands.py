@@ -5,12 +5,16 @@ from datetime import timedelta
 import pytest
 
 from control import actions, history, loop
+from control.deadline import Patience
+from control.learning.book import Book
 from control.loop import tick
 from control.models import ControllerSettings, Decision
 from control.policies.divergence import Divergence
 from control.proposals import Change
 from control.registry import Registry
 from control.replay import replay
+from control.report import TickReport
+from control.rounds import Round
 from tests.loop.scripted import ScriptedRun
 from tests.support.domain import a_user
 from training.commands import issue, record_outcome
@@ -321,7 +325,7 @@ def test_two_ticks_that_read_the_same_rows_decide_once(clock, monkeypatch):
     live = ScriptedRun(clock, RAISE)
     both = [history.watch([live.policy]) for _ in range(2)]
     for (watched,) in both:
-        loop.round_of(watched, [live.policy], clock.now, loop.TickReport())
+        Round(Registry((live.policy,)), clock.now, TickReport(), Book(), Patience(())).of([watched])
     assert [d.state for d in live.decisions] == ["sent"]
     assert Command.objects.count() == 1
 

@@ -1,0 +1,112 @@
+"""All beliefs at hand: what is known of each policy's actions, asked by context."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from control.proposals import Belief, Observation
+
+from .contexts import context_of
+from .posterior import NOTHING_KNOWN, Posterior, Tally
+
+Key: TypeAlias = tuple[str, str, str]  # policy, action, context
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One verdict, and what it is about. gain: positive where the metric was better than not acting."""
+
+    policy: str
+    action: str
+    context: str
+    verdict: str
+    gain: float | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.policy, self.action, self.context
+
+
+@dataclass
+class Book:
+    """Tallies by (policy, action, context). Grows by `learn`; empty, it believes nothing and stops nobody."""
+
+    tallies: dict[Key, Tally] = field(default_factory=dict)
+    # The sums over contexts, and over actions too: kept in step by `learn`, made on first use.
+    _sums: dict[tuple[str, ...], Tally] | None = field(default=None, repr=False)
+
+    def learn(self, lesson: Lesson) -> None:
+        old = self.tallies.get(lesson.key, Tally())
+        self.tallies[lesson.key] = old.learn(lesson.verdict, lesson.gain)
+        self._sums = None
+
+    @property
+    def sums(self) -> dict[tuple[str, ...], Tally]:
+        if self._sums is None:
+            found: dict[tuple[str, ...], Tally] = {}
+            for (policy, action, _), tally in sorted(self.tallies.items()):
+                for key in ((policy,), (policy, action)):
+                    found[key] = found.get(key, Tally()).plus(tally)
+            self._sums = found
+        return self._sums
+
+    def posterior(self, policy: str, action: str, context: str) -> Posterior:
+        """What is believed of the action in this context; of the policy as a whole with an empty action."""
+        whole = NOTHING_KNOWN.given(self.sums.get((policy,), Tally()))
+        if not action:
+            return whole
+        anywhere = whole.as_prior().given(self.sums.get((policy, action), Tally()))
+        return anywhere.as_prior().given(self.tallies.get((policy, action, context), Tally()))
+
+    def verdicts(self, policy: str, action: str) -> int:
+        """How many verdicts on the action there are in all contexts together."""
+        return self.sums.get((policy, action) if action else (policy,), Tally()).verdicts
+
+    def belief(self, policy: str, action: str, context: str) -> Belief:
+        known = self.posterior(policy, action, context)
+        low, high = known.interval
+        return Belief(
+            action=action,
+            context=context,
+            better=known.chance_better,
+            worse=known.chance_worse,
+            gain=known.mu,
+            low=low,
+            high=high,
+            verdicts=self.verdicts(policy, action),
+        )
+
+
+class Shown(Mapping[str, Belief]):
+    """A policy's beliefs as its observation shows them. Nothing is worked out before it is looked at."""
+
+    def __init__(self, book: Book, policy: str, observation: Observation) -> None:
+        self._book, self._policy, self._observation = book, policy, observation
+
+    @cached_property
+    def _context(self) -> str:
+        return str(context_of(self._observation))
+
+    @cached_property
+    def _actions(self) -> tuple[str, ...]:
+        return "", *sorted({key[1] for key in self._book.sums if len(key) == 2 and key[0] == self._policy})
+
+    def __getitem__(self, action: str) -> Belief:
+        if action not in self._actions or not self._book.verdicts(self._policy, action):
+            raise KeyError(action)
+        return self._book.belief(self._policy, action, self._context)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(action for action in self._actions if self._book.verdicts(self._policy, action))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def as_evidence(belief: Belief) -> dict[str, Any]:
+    """A belief as a decision keeps it: short figures."""
+    figures = {
+        name: float(f"{getattr(belief, name):.4g}") for name in ("better", "worse", "gain", "low", "high")
+    }
+    return {"action": belief.action, "context": belief.context, "verdicts": belief.verdicts} | figures

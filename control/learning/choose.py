@@ -1,0 +1,116 @@
+"""Which size of a change, and whether at all, by what is believed of it.
+
+The size is chosen by the Thompson rule: draw a gain from each size's posterior, take the largest. So sizes that may
+be better than they look are tried now and then, and those that are known to be worse are not. The dice are seeded by
+run, step and policy: the same observation gives the same choice.
+
+Source: Thompson 1933, Biometrika 25, pp. 285-294; for contexts: Agrawal and Goyal 2013, ICML (arXiv 1209.3352).
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from control.proposals import Belief, Change, Observation, Proposal
+
+from .actions import action_of
+from .book import Book, as_evidence
+from .contexts import context_of
+
+# So many verdicts at least before an action is held back, and so sure of harm.
+ENOUGH_VERDICTS = 5
+SURE_OF_HARM = 0.9
+# What is held back may try again in one case of so many, or it could never show that times have changed.
+ONE_IN = 20
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The proposal in the size that was chosen, what is believed of it, and why it is held back ("" if it is not)."""
+
+    proposal: Proposal
+    belief: Belief
+    held_back: str = ""
+
+
+def choose(proposal: Proposal, observation: Observation, book: Book) -> Chosen:
+    """Settle the proposal's size; its evidence then names the belief that was used, and the other sizes."""
+    context = str(context_of(observation))
+    roles = {name: tunable.role for name, tunable in observation.tunables.items()}
+    dice = dice_of(observation, proposal)
+    sizes = [proposal, *(sized(proposal, other) for other in proposal.alternatives)]
+    names = [action_of(as_kept(size.changes, observation), roles) for size in sizes]
+    # Two sizes of one name are one action: the policy's own comes first and is taken.
+    first = [index for index, name in enumerate(names) if name not in names[:index]]
+    draws = {index: 0.0 for index in first}
+    if len(first) > 1 and any(book.verdicts(proposal.policy, names[index]) for index in first):
+        draws = {index: book.posterior(proposal.policy, names[index], context).draw(dice) for index in first}
+    best = max(first, key=lambda index: (draws[index], -index))
+    belief = book.belief(proposal.policy, names[best], context)
+    evidence = dict(proposal.evidence) | {"belief": as_evidence(belief)}
+    if len(first) > 1:
+        evidence["alternatives"] = [
+            as_evidence(book.belief(proposal.policy, names[index], context))
+            | {"values": [change.value for change in sizes[index].changes], "drawn": round(draws[index], 4)}
+            for index in first
+            if index != best
+        ]
+    settled = replace(sizes[best], evidence=evidence, alternatives=())
+    return Chosen(settled, belief, held_back(settled, names[best], context, book, dice))
+
+
+def held_back(proposal: Proposal, action: str, context: str, book: Book, dice: np.random.Generator) -> str:
+    """Why the proposal should not be acted on, "" when nothing known speaks against it. A rescue is never held back."""
+    known = book.posterior(proposal.policy, action, context)
+    seen = book.verdicts(proposal.policy, action)
+    if proposal.urgency or seen < ENOUGH_VERDICTS or known.chance_better >= known.chance_worse:
+        return ""
+    harm = known.chance_of_harm()
+    low, high = known.interval
+    if harm < SURE_OF_HARM or known.mu > 0 or dice.integers(ONE_IN) == 0:
+        return ""
+    tally = book.sums[proposal.policy, action]
+    return (
+        f"of {seen} verdicts on {action} {tally.worse} were worse and {tally.better} better; in runs like this one "
+        f"({context}) it harms more often than it helps with {100 * harm:.0f} %, its gain is {percent(known.mu)} "
+        f"({percent(low)} to {percent(high)}); one try in {ONE_IN} is left to it"
+    )
+
+
+def sized(proposal: Proposal, other: Any) -> Proposal:
+    return replace(
+        proposal,
+        changes=other.changes,
+        reason=other.reason,
+        expected=other.expected,
+        judge_after_steps=other.judge_after_steps,
+    )
+
+
+def as_kept(changes: Sequence[Change], observation: Observation) -> list[Mapping[str, Any]]:
+    """Changes with the values they replace, as a decision keeps them."""
+    tunables = observation.tunables
+    return [
+        {
+            "verb": change.verb,
+            "tunable": change.tunable,
+            "value": change.value,
+            "old_value": tunables[change.tunable].value if change.tunable in tunables else None,
+        }
+        for change in changes
+    ]
+
+
+def dice_of(observation: Observation, proposal: Proposal) -> np.random.Generator:
+    seed = f"{observation.run}:{observation.step}:{proposal.policy}:{proposal.tunable or proposal.verb}"
+    return np.random.default_rng(
+        int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=8).digest(), "big")
+    )
+
+
+def percent(gain: float) -> str:
+    """A gain (a logarithm of a ratio) as a person reads it: +8 %."""
+    return f"{100 * np.expm1(gain):+.2g} %"

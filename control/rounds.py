@@ -1,0 +1,116 @@
+"""A tick's work on a handful of runs: follow and judge, decide, write down and send."""
+
+import logging
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from training.states import RunState
+
+from . import history
+from .compare import compare_forecasts
+from .deadline import Patience
+from .decide import Considered, consider
+from .follow import follow_up, is_being_undone
+from .guards import InvalidSetting, Limits
+from .learning.book import Book
+from .models import Learning, Mode
+from .proposals import Observation
+from .record import overtake, store
+from .registry import Registry
+from .report import TickReport
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Round:
+    """What one tick does with its runs, a handful at a time: follow and judge, decide, write down and send.
+
+    Policies are asked between the transactions, never inside one: nobody waits for a lock while they think.
+    """
+
+    registry: Registry
+    now: datetime
+    report: TickReport
+    book: Book
+    patience: Patience
+    problems: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    def of(self, handful: Sequence[history.Watched]) -> None:
+        self.report.runs += len(handful)
+        followed = self.together([w for w in handful if w.decisions or w.unacted], self.follow_up)
+        idle = [w for w in handful if not (w.decisions or w.unacted)]
+        decided = [(watched, self.decide(watched)) for watched in (*followed, *idle)]
+        self.together([pair for pair in decided if pair[1]], self.write_down)
+
+    def together(self, items: Sequence[Any], do: Callable[[Any], None]) -> list[Any]:
+        """Do it for all in one transaction; one by one where that fails. Those for which it was done."""
+        if not items:
+            return []
+        before = copy(self.report)
+        try:
+            with transaction.atomic():
+                for item in items:
+                    do(item)
+            return list(items)
+        except Exception:  # noqa: BLE001  looked at again, one by one, just below
+            # One run's odd rows must not keep the others from being looked after.
+            vars(self.report).update(vars(before))
+        return [item for item in items if self.alone(item, do)]
+
+    def alone(self, item: Any, do: Callable[[Any], None]) -> bool:
+        watched: history.Watched = item[0] if isinstance(item, tuple) else item
+        for decision in (*watched.decisions, *watched.unacted):
+            # What was moved in the transaction that failed is not moved.
+            decision.refresh_from_db()
+            decision.run = watched.run
+        try:
+            with transaction.atomic():
+                do(item)
+        except Exception:
+            logger.exception("controller: run %s was left out of this tick", watched.run.code)
+            return False
+        return True
+
+    def follow_up(self, watched: history.Watched) -> None:
+        follow_up(watched, self.now, self.report)
+        self.report.compared += compare_forecasts(watched, self.now)
+
+    def decide(self, watched: history.Watched) -> list[tuple[Considered, Observation]]:
+        """What is to be decided for the run now; what a policy failed at is noted."""
+        settings = watched.settings
+        if settings is None:
+            return []
+        noted = self.problems.setdefault(settings.pk, {})
+        if watched.run.state != RunState.RUNNING or watched.mode == Mode.OFF or is_being_undone(watched):
+            return []
+        try:
+            observed = history.observation(watched, self.now)
+            limits = Limits.of(settings.guards)
+            book = self.book if settings.learning == Learning.USE else None
+            considered, problems = consider(
+                observed, self.registry.policies, settings.policies, limits, book, self.patience
+            )
+        except InvalidSetting as error:
+            noted["guards"] = str(error)
+            return []
+        except Exception:
+            logger.exception("controller: run %s was left out of this tick", watched.run.code)
+            return []
+        noted.update({problem.policy: problem.message for problem in problems})
+        return [(item, observed) for item in considered]
+
+    def write_down(self, pair: tuple[history.Watched, list[tuple[Considered, Observation]]]) -> None:
+        watched, decided = pair
+        for item, observed in decided:
+            if item.refusal is not None:
+                self.report.blocked += 1
+            elif item.proposal.urgency and not item.shadow:
+                overtake(watched, item)
+            store(item, watched, observed, self.now)
+            self.report.decided += item.refusal is None
