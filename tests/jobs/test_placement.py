@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from time import process_time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +115,19 @@ def test_a_thousand_waiting_jobs_are_placed_in_the_order_of_their_claims():
         assert job == expected.job
         left.remove(expected)
         holding[expected.project] += 1
+
+
+def test_five_thousand_waiting_jobs_and_a_thousand_devices_take_under_a_hundred_milliseconds():
+    jobs = [Waiting(n, n % 20, "gpu", 2 ** (n % 4), 8, n % 3, waited_seconds=n % 300) for n in range(5000)]
+    free = [device for node in range(125) for device in cpus(node, 8)]
+    free = [replace(device, kind="gpu") for device in free if device.device % 3]
+    capacity = {(node, "gpu"): 8 for node in range(125)}
+    taken = []
+    for _ in range(3):
+        start = process_time()
+        place(jobs, free, capacity=capacity)
+        taken.append(process_time() - start)
+    assert min(taken) < 0.1
 
 
 waitings = st.lists(

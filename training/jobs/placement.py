@@ -53,6 +53,46 @@ class Placement:
 Place = tuple[int, str]  # node, kind of device
 
 
+@dataclass
+class Room:
+    """Free devices of one kind by node, and the node that is kept for a job which waited long."""
+
+    free: dict[Place, list[Free]] = field(default_factory=lambda: defaultdict(list))
+    kept: Place | None = None
+    kept_for: int = 0
+    # What can be known without a look at every node: five thousand jobs ask, and few of them start.
+    _most: int | None = None
+    _open: int | None = None
+
+    @property
+    def most(self) -> int:
+        """Devices that are free on the node with most."""
+        if self._most is None:
+            self._most = max(map(len, self.free.values()), default=0)
+        return self._most
+
+    def fitting(self, least: int) -> list[tuple[int, Place]]:
+        """(free devices, node) of those that have so many free and are kept for nobody."""
+        if self._open is None:
+            self._open = max((len(d) for where, d in self.free.items() if where != self.kept), default=0)
+        if self._open < least:
+            return []
+        return [
+            (len(devices), where)
+            for where, devices in self.free.items()
+            if len(devices) >= least and where != self.kept
+        ]
+
+    def take(self, where: Place, most: int) -> list[Free]:
+        devices = self.free[where]
+        self.free[where] = devices[most:]
+        self._most = self._open = None
+        return devices[:most]
+
+    def keep(self, where: Place, job: Waiting) -> None:
+        self.kept, self.kept_for, self._open = where, job.min_devices, None
+
+
 def place(
     jobs: Iterable[Waiting],
     free: Iterable[Free],
@@ -66,11 +106,13 @@ def place(
     """
     holding: Counter[int] = Counter(held or {})
     capacity = capacity or {}
-    room: dict[Place, list[Free]] = defaultdict(list)
+    rooms: dict[str, Room] = defaultdict(Room)
     for device in sorted(free, key=lambda item: item.index):
-        room[device.node, device.kind].append(device)
+        rooms[device.kind].free[device.node, device.kind].append(device)
+    largest: Counter[str] = Counter()
+    for (_, kind), count in capacity.items():
+        largest[kind] = max(largest[kind], count)
     placement = Placement()
-    reserved: dict[str, tuple[Place, Waiting]] = {}  # by kind of device: a node kept free, and for whom
     queues = by_project(jobs)
     while queues:
         # Picked anew each time: what a project was just given counts against it.
@@ -80,24 +122,19 @@ def place(
         job = queues[project].popleft()
         if not queues[project]:
             del queues[project]
-        kept = reserved.get(job.kind)
-        fitting = [
-            (len(devices), where)
-            for where, devices in room.items()
-            if where[1] == job.kind and len(devices) >= job.min_devices and not (kept and kept[0] == where)
-        ]
+        room = rooms[job.kind]
+        fitting = room.fitting(job.min_devices)
         if not fitting:
-            placement.waiting[job.job] = reason(job, room, capacity, kept)
-            if kept is None and job.waited_seconds >= HELD_AFTER_SECONDS:
+            placement.waiting[job.job] = reason(job, room, largest[job.kind])
+            if room.kept is None and job.waited_seconds >= HELD_AFTER_SECONDS:
                 where = best_node(job, room, capacity)
                 if where is not None:
-                    reserved[job.kind] = (where, job)
+                    room.keep(where, job)
             continue
         # A gang that can grow takes the node with most room; else the tightest fit leaves big gaps whole.
         widest = job.max_devices > job.min_devices
         _, where = min(fitting, key=lambda item: (-item[0] if widest else item[0], item[1]))
-        devices = room[where]
-        taken, room[where] = devices[: job.max_devices], devices[job.max_devices :]
+        taken = room.take(where, job.max_devices)
         placement.assigned.append(Assignment(job.job, where[0], tuple(item.device for item in taken)))
         holding[job.project] += len(taken)
     return placement
@@ -111,27 +148,20 @@ def by_project(jobs: Iterable[Waiting]) -> dict[int, deque[Waiting]]:
     return queues
 
 
-def best_node(job: Waiting, room: Mapping[Place, list[Free]], capacity: Mapping[Place, int]) -> Place | None:
+def best_node(job: Waiting, room: Room, capacity: Mapping[Place, int]) -> Place | None:
     """The node that is nearest to taking the job, of those that can at all."""
     able = [where for where, count in capacity.items() if where[1] == job.kind and count >= job.min_devices]
-    return min(able, key=lambda where: (-len(room.get(where, ())), where), default=None)
+    return min(able, key=lambda where: (-len(room.free.get(where, ())), where), default=None)
 
 
-def reason(
-    job: Waiting,
-    room: Mapping[Place, list[Free]],
-    capacity: Mapping[Place, int],
-    kept: tuple[Place, Waiting] | None = None,
-) -> str:
-    """Why a job waits, in words."""
+def reason(job: Waiting, room: Room, largest: int) -> str:
+    """Why a job waits, in words. largest: devices of the largest open node of its kind."""
     what = {"cpu": "CPU slot", "gpu": "GPU"}.get(job.kind, job.kind)
     wanted = f"{job.min_devices} {what}{'s' if job.min_devices > 1 else ''}"
-    most = max((count for (_, kind), count in capacity.items() if kind == job.kind), default=0)
-    if most == 0:
+    if largest == 0:
         return f"waits for {wanted}: no open node has a healthy {what}"
-    if most < job.min_devices:
-        return f"waits for {wanted} on one node: the largest open node has {most}"
-    if kept is not None and len(room.get(kept[0], ())) >= job.min_devices:
-        return f"waits for {wanted}: what is free is kept for a job that has waited long for {kept[1].min_devices}"
-    best = max((len(devices) for (_, kind), devices in room.items() if kind == job.kind), default=0)
-    return f"waits for {wanted}: at most {best} free on one node, others run"
+    if largest < job.min_devices:
+        return f"waits for {wanted} on one node: the largest open node has {largest}"
+    if room.kept is not None and len(room.free.get(room.kept, ())) >= job.min_devices:
+        return f"waits for {wanted}: what is free is kept for a job that has waited long for {room.kept_for}"
+    return f"waits for {wanted}: at most {room.most} free on one node, others run"

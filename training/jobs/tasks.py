@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,16 +15,17 @@ from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from monitoring.live.publish import publish_change
 from monitoring.models import Device, Node
 from training.models import Attempt, DeviceLease, Job, JobState, Run
 from training.states import LIVE, RunState, move
 
 from . import attempts, node_worker  # the worker's signals are connected by the import
 from .placement import Free, Placement, Waiting, place
-from .submit import announce
 
 logger = logging.getLogger(__name__)
-MAX_JOBS_A_TICK = 1000
+MAX_JOBS_A_TICK = 5000
+ROWS_A_STATEMENT = 500
 
 
 @shared_task(name="training.place")
@@ -76,15 +79,33 @@ def planned() -> Placement:
 
 
 def apply(placement: Placement) -> Placement:
-    """Write down why jobs wait, where it changed."""
-    queued = Job.objects.filter(pk__in=placement.waiting, state=JobState.QUEUED)
-    noted = dict(queued.values_list("pk", "waiting_reason"))
-    changed = [pk for pk, reason in noted.items() if reason != placement.waiting[pk][:500]]
-    for job in queued.filter(pk__in=changed).select_related("run"):
-        # Asked again of the database: it may have been started or stopped meanwhile.
-        if queued.filter(pk=job.pk).update(waiting_reason=placement.waiting[job.pk][:500]):
-            announce(job)
+    """Write down why jobs wait, where it changed. Of thousands of jobs few have a reason of their own."""
+    waiting = list(placement.waiting)
+    noted: dict[int, tuple[str, str, str]] = {}
+    for some in parts(waiting):
+        rows = Job.objects.filter(pk__in=some, state=JobState.QUEUED).values_list(
+            "pk", "waiting_reason", "code", "run__code"
+        )
+        noted |= {pk: (reason, code, run) for pk, reason, code, run in rows}
+    changed: dict[str, list[int]] = defaultdict(list)
+    for pk, (was, _, _) in noted.items():
+        reason = placement.waiting[pk][:500]
+        if was != reason:
+            changed[reason].append(pk)
+    for reason, pks in changed.items():
+        for some in parts(pks):
+            # Asked again of the database: a job may have been started or stopped meanwhile.
+            Job.objects.filter(pk__in=some, state=JobState.QUEUED).update(waiting_reason=reason)
+    if changed:
+        publish_change("queue", "job", {"state": JobState.QUEUED})
+    for pk in (pk for pks in changed.values() for pk in pks):
+        _, code, run = noted[pk]
+        publish_change(f"run:{run}", "job", {"code": code, "state": JobState.QUEUED})
     return placement
+
+
+def parts(pks: list[int]) -> Iterator[list[int]]:
+    return (pks[start : start + ROWS_A_STATEMENT] for start in range(0, len(pks), ROWS_A_STATEMENT))
 
 
 def tell(attempt: Attempt) -> None:
