@@ -25,6 +25,8 @@ OPEN_STATES = frozenset({"proposed", "sent", "applied"})
 # A decision in one of these states did reach the run (or is on its way): it counts against the budget.
 ACTED_STATES = frozenset({"sent", "applied", "judged", "undone"})
 
+# Tunables on which it hangs how fast samples come: two trials at once could not be told apart by it.
+SPEED_ROLES = ("batch_size", "accumulation", "loader_workers", "prefetch", "precision")
 # What is better the more of it there is, of the keys that are ours.
 HIGHER_IS_BETTER = frozenset({"_samples_per_second"})
 # The mode of a decision whose policy only runs beside the others.
@@ -237,6 +239,14 @@ class Observation:
         """
         wanted = (preferred,) if preferred else (*LOSS_NAMES, self.goal.metric)
         return next((key for key in wanted if key in self.windows and self.direction_of(key) == "min"), "")
+
+    def is_open_on(self, *roles: str) -> bool:
+        """Whether a roll back, or a change of a tunable with one of these roles, is not judged yet."""
+        names = {tunable.name for tunable in self.tunables.values() if tunable.role in roles}
+        return any(
+            past.is_open and (past.verb == "rollback" or any(past.sets(name) for name in names))
+            for past in self.past
+        )
 
     def on_this_branch(self, past: PastDecision) -> bool:
         """False for a decision whose step was left behind by a later roll back."""

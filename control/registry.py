@@ -14,12 +14,21 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from .base import Policy
+from .policies.batch_size import BatchSize
 from .policies.divergence import Divergence
+from .policies.input import Input
 from .policies.learning_rate import LearningRate
+from .policies.memory import Memory
 
 logger = logging.getLogger(__name__)
 GROUP = "scaleweb.policies"
-BUILT_IN: dict[str, type] = {Divergence.name: Divergence, LearningRate.name: LearningRate}
+BUILT_IN: dict[str, type] = {
+    Divergence.name: Divergence,
+    LearningRate.name: LearningRate,
+    Memory.name: Memory,
+    Input.name: Input,
+    BatchSize.name: BatchSize,
+}
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ class Site:
         self.closed: list[PastDecision] = []  # what a guard refused
         self.changed: dict[str, tuple[int, Any]] = {}  # tunable: step of its last change, value before
         self.initial: dict[str, Any] = {}
+        self.known: dict[str, Any] = {}  # tunable: its value as last told
+        self.ordered: dict[int, str] = {}  # number of an order: the tunable it sets
         self.told: list[str] = []
         self.reflexes: dict[str, int] = {}
         self.step = 0
@@ -125,7 +127,12 @@ class Site:
         elif event.kind == EventKind.CHECKPOINT_GONE:
             self.checkpoints = [c for c in self.checkpoints if c.path != data["path"]]
         elif event.kind == EventKind.TUNABLE:
-            self.initial.setdefault(data["name"], data["value"])
+            name = data["name"]
+            old = self.known.get(name, data["value"])
+            if old != data["value"]:  # a reflex, or the script itself, set it
+                self.changed[name] = (event.step or 0, old)
+            self.initial.setdefault(name, data["value"])
+            self.known[name] = data["value"]
         elif event.kind == EventKind.REFLEX:
             self.reflexes[data["name"]] = self.reflexes.get(data["name"], 0) + 1
             self.told.append(f"{event.step}: reflex: {data['reason']}")
@@ -134,6 +141,9 @@ class Site:
 
     def _follow(self, step: int, data: Mapping[str, Any]) -> None:
         """A command's outcome: the decision that it belongs to is in force, or the run refused it."""
+        name = self.ordered.get(data["seq"])
+        if data["ok"] and name:
+            self.known[name] = data["new_value"]
         for made in self.made:
             if data["seq"] in made.seqs and made.past.state == "sent":
                 if not data["ok"]:
@@ -250,6 +260,8 @@ class Site:
         orders = []
         for change in changes:
             self._seq += 1
+            if change.verb == "set":
+                self.ordered[self._seq] = change.tunable
             orders.append(Order(self._seq, change.verb, change.tunable, change.value, f"controller:{by}"))
         self.run.receive(orders)
         return [order.seq for order in orders]

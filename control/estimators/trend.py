@@ -141,7 +141,10 @@ def clumping(residuals: Floats) -> float:
     if sigma <= 1e-9 * float(np.abs(residuals).max()):
         return 1.0  # no noise, only rounding
     left = np.clip(left, -3 * sigma, 3 * sigma)
-    alike = float(left[1:] @ left[:-1]) / float(left @ left)
+    power = float(left @ left)
+    if power == 0:
+        return 1.0  # noise so small that its square is none
+    alike = float(left[1:] @ left[:-1]) / power
     if alike < Z90 / np.sqrt(count):
         return 1.0
     # Short series, and those whose bend was taken out, look less alike than they are.

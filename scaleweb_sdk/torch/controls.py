@@ -83,6 +83,7 @@ class Controls:
             "precision", precision.value, precision.set, self._saved,
             choices=precision.choices, role="precision",
             description="Format that the forward pass computes in; weights stay as they are.",
+            about={"device": precision.device_type},
         )  # fmt: skip
 
     def tell(self, name: str, **facts: Any) -> None:

@@ -50,3 +50,13 @@ def a_checkpoint(step, number=None, **fields) -> CheckpointView:
 def noisy(mean, sigma, seed=0):
     """`mean` times log-normal noise of this sigma, as losses scatter."""
     return np.asarray(mean) * np.exp(sigma * np.random.default_rng(seed).standard_normal(len(mean)))
+
+
+def a_count(name, value, **fields) -> TunableView:
+    """A whole-number setting whose role is its name."""
+    fields = {"initial": value, "low": 1, "high": 1024, "scale": "log", "role": name} | fields
+    return TunableView(name, "int", value, **fields)
+
+
+def named(*tunables):
+    return {tunable.name: tunable for tunable in tunables}

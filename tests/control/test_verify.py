@@ -214,3 +214,7 @@ def test_more_samples_a_second_are_better_and_a_proposal_guards_what_is_logged()
     fixed = no_action(seen_run, proposal)
     assert fixed.direction == "max"
     assert [(each.metric, each.direction) for each in fixed.unharmed] == [("loss", "min")]
+
+
+def test_noise_whose_square_is_too_small_for_a_number_clumps_no_more_than_chance():
+    assert clumping(1e-200 * np.random.default_rng(0).standard_normal(40)) == 1.0
