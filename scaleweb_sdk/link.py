@@ -20,6 +20,7 @@ from . import protocol
 from .bell import Bell
 from .dialling import Denied, Dialler
 from .outbox import Outbox
+from .pace import FREQUENT_SECONDS, pause_after
 from .parcels import Parcel
 from .plain import plain
 from .protocol import (
@@ -42,8 +43,6 @@ logger = logging.getLogger("scaleweb")
 # A script that has something to say at each step does not make a batch of each.
 SHORTEST_FLUSH_SECONDS = 0.01
 LONGEST_FLUSH_SECONDS = 10.0
-# Flushed as often as this, a connection is looked at for acknowledgements often enough without being woken for each.
-FREQUENT_FLUSH_SECONDS = 0.25
 LONGEST_STUMBLE_SECONDS = 5.0
 WELCOME_SECONDS = 30.0  # in a storm of 500 the last one waited for 17 s; dialling anew would only add to it
 
@@ -241,7 +240,7 @@ class Link:
         outbox = self.outbox
         return (
             outbox.acknowledged < outbox.sent == outbox.seq
-            and self.flush_seconds <= FREQUENT_FLUSH_SECONDS
+            and self.flush_seconds <= FREQUENT_SECONDS
             and self._welcomed
             and not self._closing
         )
@@ -269,7 +268,9 @@ class Link:
         self._flush_at = now + self.flush_seconds
         outbox = self.outbox
         if self.fill is not None:
-            outbox.pending.extend(self.fill())
+            parcels = self.fill()
+            self._flush_at = now + pause_after(parcels, self.flush_seconds)
+            outbox.pending.extend(parcels)
         outbox.keep(self._welcomed)
         if self._welcomed or self._closing:
             outbox.say_what_was_thinned()
