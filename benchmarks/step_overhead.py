@@ -4,9 +4,12 @@
 
 A process trains a small network with torch on one thread; its batch is sized for a step of about 10 ms. Blocks of steps
 without and with ScaleWeb take turns in that one process, so that both meet the same machine: "with" means a run
-that logs 5 values a step (the torch helper: its own 10), watched by a viewer so that it flushes every 50 ms, beside
-the node's hardware agent. Without, the agent is suspended and no run exists. The figure is the median of the
-pairs' ratios; the CPU time of the process's other threads during a block is told too, which noise does not touch.
+that logs 5 values a step (the torch helper: its own 10), watched by a viewer so that it flushes as often as it ever
+does, beside the node's hardware agent. Without, the agent is suspended and no run exists. The figure is the median of
+the pairs' ratios. It is then taken apart, by what Linux counts of the training's thread: time on a core (the SDK's
+calls, and caches that others use), time ready but without a core (site, broker, viewer, agent and the link's thread
+want them too), and time asleep (it waited for the interpreter's lock). Other work on the machine hardly touches the
+time on a core, nor the CPU time of the process's other threads, which is told last.
 """
 
 import json
@@ -63,15 +66,19 @@ while (taken := seconds_of(batch_of(size))) < 0.009:
     size = max(size + 1, min(4 * size, int(size * 0.01 / taken)))
 batch = batch_of(size)
 
-def others():
-    return time.process_time() - time.thread_time()
+def counted():
+    with open("/proc/thread-self/schedstat") as file:
+        on_core, queued = map(int, file.read().split()[:2])
+    return time.perf_counter_ns(), on_core, queued, time.process_time_ns() - time.thread_time_ns()
 
 def measured(steps, work):
-    before, start = others(), time.perf_counter()
+    before = counted()
     for number in range(steps):
         work(number)
-    seconds = time.perf_counter() - start
-    return {"step_seconds": seconds / steps, "others_share": (others() - before) / seconds}
+    wall, on_core, queued, others = (now - then for now, then in zip(counted(), before))
+    found = {"wall": wall, "on_core": on_core, "queued": queued, "asleep": wall - on_core - queued}
+    found = {name: ns / steps / 1000 for name, ns in found.items()}  # us a step
+    return found | {"others_percent": 100 * others / wall}
 
 def plain(steps):
     return measured(steps, lambda _: step(batch))
@@ -202,6 +209,30 @@ def agent(site: MeasuredSite) -> Iterator[psutil.Process]:
             process.wait(20)
 
 
+Pairs = list[tuple[dict[str, float], dict[str, float]]]  # without, with
+
+
+def tell(report: Report, name: str, pairs: Pairs, told: dict[str, Any]) -> None:
+    def more(what: str) -> float:
+        return statistics.median(with_[what] - without[what] for without, with_ in pairs)
+
+    def percent(what: str) -> float:
+        return statistics.median(100 * (with_[what] / without[what] - 1) for without, with_ in pairs)
+
+    report.line(f"a step, {name}, slower by", percent("wall"), "percent", at_most=1, **told)
+    report.line(f"its thread's time on a core, {name}, more by", percent("on_core"), "percent", **told)
+    report.line(f"time on a core, {name}, more by", more("on_core"), "us", **told)
+    report.line(f"ready but without a core, {name}, more by", more("queued"), "us", **told)
+    report.line(f"asleep for the interpreter's lock, {name}, more by", more("asleep"), "us", **told)
+    report.line(f"link's thread beside it, {name}, of a core", more("others_percent"), "percent", **told)
+    report.line(
+        f"the step without, {name}",
+        statistics.median(without["wall"] for without, _ in pairs) / 1000,
+        "ms",
+        **told,
+    )
+
+
 def main() -> None:
     arguments = parser(__doc__, repeats=9)
     arguments.add_argument("--steps", type=int, default=200, help="in a block")
@@ -210,22 +241,15 @@ def main() -> None:
     with measured_site() as site, agent(site) as sampling:
         trainer = Trainer(site)
         for kind, name in (("sdk", "run.step with 5 values"), ("helper", "torch helper")):
-            slower, shares, steps = [], [], []
+            pairs = []
             for turn in range(options.repeats):
                 # Whoever is second meets a warmer machine: they take turns at that, too.
                 found = {}
                 for which in ("plain", kind) if turn % 2 else (kind, "plain"):
                     sampling.suspend() if which == "plain" else sampling.resume()
                     found[which] = trainer.block(which, options.steps)
-                slower.append(100 * (found[kind]["step_seconds"] / found["plain"]["step_seconds"] - 1))
-                shares.append(100 * (found[kind]["others_share"] - found["plain"]["others_share"]))
-                steps.append(1000 * found["plain"]["step_seconds"])
-            told = {"repeats": options.repeats, "steps": options.steps}
-            report.line(f"a step, {name}, slower by", statistics.median(slower), "percent", at_most=1, **told)
-            report.line(
-                f"link's thread beside it, {name}, of a core", statistics.median(shares), "percent", **told
-            )
-            report.line(f"the step without, {name}", statistics.median(steps), "ms", **told)
+                pairs.append((found["plain"], found[kind]))
+            tell(report, name, pairs, {"repeats": options.repeats, "steps": options.steps})
         assert trainer.process.stdin is not None
         trainer.process.stdin.close()
         trainer.process.wait(30)
