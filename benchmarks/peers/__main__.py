@@ -1,10 +1,11 @@
 """ScaleWeb beside the tools a user would pick instead: the same work, on the same machine, in one run.
 
-    make bench-peers        or: python -m benchmarks.peers [--repeats 3] [--only trackio,aim] [--json]
+    make bench-peers        or: python -m benchmarks.peers [--repeats 3] [--only trackio,aim] [--tasks light] [--json]
 
-Each tool runs in an environment of its own, with its server and its data folder; turns alternate, so that what else the
-machine does falls on all. A tool that fails or takes too long is said so, and the others go on. At the end: ours
-against the best peer.
+Each tool runs in an environment of its own, with its server and its data folder; turns alternate, so that what else
+the machine does falls on all. A tool that fails is said so, and the others go on; what takes too long is cut off and
+told as a rate. Each turn is written to .bench/peers.jsonl when it ends: `--resume` carries on a measurement that was
+broken off, and tells all of it. At the end: ours against the best peer.
 """
 
 import json
@@ -15,13 +16,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.peers import environments
+from benchmarks.peers.results import Results, Turn
 from benchmarks.report import Report, machine, parser
 
 OURS = "ours"
-LIMITS = {"light": 420, "size": 420, "heavy": 420}  # seconds
+# Seconds. What a task does in it is bounded in itself (`work.py`): this is for a tool that hangs.
+LIMITS = {"light": 400, "size": 240, "chart": 260, "list": 260}
 # figure -> (name, unit, whether more is better)
 FIGURES = {
     "log median": ("log of 5 values, median", "us", False),
@@ -31,7 +36,8 @@ FIGURES = {
     "freshness": ("log call to readable over the API", "ms", False),
     "freshness watched": ("the same, its page being open", "ms", False),
     "chart": ("chart of 1,000,000 points at 1,000 px", "ms", False),
-    "list": ("list of 1,000 runs", "ms", False),
+    "list": ("list of 1,000 runs, names", "ms", False),
+    "list values": ("list of 1,000 runs, names and newest values of 5 keys", "ms", False),
     "storage": ("storage", "bytes/point", False),
     "start": ("start of the server", "s", False),
     "memory": ("memory of the server, idle", "MB", False),
@@ -43,7 +49,8 @@ Found = dict[str, dict[str, list[dict]]]  # tool -> figure -> what was told
 def main() -> None:
     arguments = parser(__doc__, repeats=3)
     arguments.add_argument("--only", default="", help="peers, separated by commas")
-    arguments.add_argument("--tasks", default="light,size,heavy", help="light, size and heavy")
+    arguments.add_argument("--tasks", default=",".join(LIMITS), help="light, size, chart and list")
+    arguments.add_argument("--resume", action="store_true", help="do only what .bench/peers.jsonl lacks")
     arguments.add_argument(
         "--divisor", type=int, default=1, help="less work, to try it out: no figures for the docs"
     )
@@ -62,33 +69,38 @@ def main() -> None:
     report.line(
         "cores", about.pop("cores"), "cores", peers=[environments.PINS[peer] for peer in tools[1:]], **about
     )
-    found: Found = {tool: {} for tool in tools}
+    tasks = options.tasks.split(",")
+    if unknown := set(tasks) - LIMITS.keys():
+        arguments.error(f"{', '.join(unknown)} is no task; expected {', '.join(LIMITS)}")
+    path = environments.FOLDER / "peers.jsonl"
+    results = Results.carried_on(path) if options.resume else Results.begun_anew(path)
     turns = [
-        (tool, task)
-        for task in options.tasks.split(",")
-        for _ in range(options.repeats if task == "light" else 1)
+        Turn(tool, task, number, options.divisor)
+        for task in tasks
+        for number in range(options.repeats if task == "light" else 1)
         for tool in tools
     ]
-    for tool, task in turns:
-        for told in turn(tool, task, options.divisor):
-            print(
-                f"  {told['figure']}: {told['value']:,.4g} {told.get('note', '')}",
-                file=sys.stderr,
-                flush=True,
-            )
-            found[tool].setdefault(told["figure"], []).append(told)
+    for turn in turns:
+        if turn not in results.told:
+            results.add(turn, *take(turn))
+    found: Found = {tool: {} for tool in tools}
+    for turn, told in results.told.items():
+        if turn.divisor == options.divisor and turn.tool in found:
+            for each in told:
+                found[turn.tool].setdefault(each["figure"], []).append(each)
     tell(report, found)
 
 
-def turn(tool: str, task: str, divisor: int) -> list[dict]:
-    """What one tool told of one task; less than all when it failed, which is said on stderr."""
+def take(turn: Turn) -> tuple[list[dict[str, Any]], str]:
+    """What one tool told of one task, and what went wrong: then it told less than all, which is said on stderr."""
+    tool, task = turn.tool, turn.task
     python = sys.executable if tool == OURS else str(environments.python_of(tool))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix=f"sw-{tool}-"))
     print(f"{tool}: {task}", file=sys.stderr, flush=True)
-    command = [python, "-m", "benchmarks.peers.work", tool, task, str(folder), str(port), str(divisor)]
+    command = [python, "-m", "benchmarks.peers.work", tool, task, str(folder), str(port), str(turn.divisor)]
     problem, said = "", folder / "said"
     try:
         with open(said, "w") as out:
@@ -97,6 +109,7 @@ def turn(tool: str, task: str, divisor: int) -> list[dict]:
                 command, cwd=environments.TOP, stdout=out, stderr=subprocess.PIPE, text=True,
                 start_new_session=True,
             )  # fmt: skip
+        began = time.monotonic()
         try:
             _, errors = child.communicate(timeout=LIMITS[task])
             problem = errors.strip()[-600:] if child.returncode else ""
@@ -106,7 +119,11 @@ def turn(tool: str, task: str, divisor: int) -> list[dict]:
             end(child.pid)  # after Ctrl-C too, which does not reach another session
         if problem:
             print(f"{tool}: {task}: {problem}", file=sys.stderr, flush=True)
-        return [json.loads(line) for line in said.read_text().splitlines() if line.startswith('{"figure"')]
+        told = [json.loads(line) for line in said.read_text().splitlines() if line.startswith('{"figure"')]
+        for each in told:
+            print(f"  {each['figure']}: {each['value']:,.4g} {each.get('note', '')}", file=sys.stderr)
+        print(f"  done after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        return told, problem
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -129,8 +146,8 @@ def tell(report: Report, found: Found) -> None:
         medians: dict[str, float] = {}
         for tool, figures in found.items():
             told = figures.get(figure, [])
-            if not told and figure == "freshness watched":
-                continue  # pages of peers ask again every so often, which changes nothing here
+            if not told and figure in {"freshness watched", "list values"}:
+                continue  # pages of peers ask again every so often, which changes nothing here; no such request
             if not told:
                 report.line(
                     name, None, unit, peer=tool, note="no figure: it failed or took too long, see above"

@@ -1,7 +1,7 @@
 """Aim: logs into RocksDB files of its repository, as it does by default; `aim up` reads them."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,20 +50,27 @@ class Aim(Driver):
         told = self.server.get("/api/runs/search/metric/", q=query, p=points, report_progress="false")
         return [trace for found in decoded(told).values() for trace in found["traces"]]
 
-    def readable(self, run: str) -> int:
+    def readable(self, run: str, keys: Sequence[str] = KEYS) -> int:
         last = {
             trace["name"]: struct.unpack("<d", trace["iters"]["blob"][-8:])[0]
             for trace in self.metrics(run, 50)
             if trace["iters"]["blob"]
         }
-        return int(min((last.get(key, -1.0) for key in KEYS), default=-1.0)) + 1
+        return int(min((last.get(key, -1.0) for key in keys), default=-1.0)) + 1
 
     def chart(self, run: str, key: str, width: int) -> int:
         found = self.metrics(run, width, key)
         return len(found[0]["values"]["blob"]) // 8 if found else 0
 
     def list_runs(self, count: int) -> int:
-        return len(decoded(self.server.get("/api/runs/search/run/", limit=count, report_progress="false")))
+        return self.search(count, exclude_params="true", exclude_traces="true")
+
+    def list_values(self, count: int) -> int:
+        return self.search(count, exclude_params="true")
+
+    def search(self, count: int, **without: str) -> int:
+        asked = {"limit": count, "report_progress": "false", **without}
+        return len(decoded(self.server.get("/api/runs/search/run/", **asked)))
 
 
 def decoded(told: bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import urllib.parse
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -68,7 +69,7 @@ class Driver:
     def open(self, name: str) -> Logger:
         raise NotImplementedError
 
-    def readable(self, run: str) -> int:
+    def readable(self, run: str, keys: Sequence[str] = KEYS) -> int:
         """Steps of the run that its server's API tells of, least over the keys."""
         raise NotImplementedError
 
@@ -81,8 +82,8 @@ class Driver:
         raise NotImplementedError
 
     def fill_runs(self, count: int) -> int:
-        """Make so many runs of one step, or as many as two minutes take; how many there are then."""
-        end = time.monotonic() + 120
+        """Make so many runs of one step, or as many as a minute and a half take; how many there are then."""
+        end = time.monotonic() + 90
         for number in range(count):
             if time.monotonic() > end:
                 return number
@@ -92,7 +93,11 @@ class Driver:
         return count
 
     def list_runs(self, count: int) -> int:
-        """Read the list of runs as the tool's page does; how many came."""
+        """Read a list of runs' names, or the least of runs that the tool tells; how many came."""
+        raise NotImplementedError
+
+    def list_values(self, count: int) -> int:
+        """The same with the newest values of KEYS. NotImplementedError where that takes a request a run."""
         raise NotImplementedError
 
 

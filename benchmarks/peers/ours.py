@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,9 +83,9 @@ class Ours(Driver):
     def open(self, name: str) -> Logger:
         return SdkLogger(name)
 
-    def readable(self, run: str) -> int:
+    def readable(self, run: str, keys: Sequence[str] = KEYS) -> int:
         found = {each["key"]: each["points"] for each in self.ask(f"runs/{run}/keys")["results"]}
-        return min(found.get(key, 0) for key in KEYS)
+        return min(found.get(key, 0) for key in keys)
 
     @contextmanager
     def watched(self, run: str) -> Iterator[None]:
@@ -115,7 +115,11 @@ class Ours(Driver):
         return count
 
     def list_runs(self, count: int) -> int:
-        return len(self.ask("runs", limit=count, search="listed")["results"])
+        return len(self.ask("runs", limit=count, column="name")["results"])
+
+    def list_values(self, count: int) -> int:
+        columns = ["name", *(f"metric:{key}" for key in KEYS)]
+        return len(self.ask("runs", limit=count, column=columns)["results"])
 
 
 DRIVER = Ours

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.peers.driver import KEYS, Driver, Logger, python
@@ -51,10 +52,10 @@ class TensorBoard(Driver):
         )
         return found
 
-    def readable(self, run: str) -> int:
+    def readable(self, run: str, keys: Sequence[str] = KEYS) -> int:
         # The newest is always among the samples. A run that it has not found yet is a 404.
         try:
-            return min(int(self.scalars(run, key)[-1][1]) + 1 for key in KEYS)
+            return min(int(self.scalars(run, key)[-1][1]) + 1 for key in keys)
         except (OSError, IndexError):
             return 0
 

@@ -1,6 +1,7 @@
 """Trackio: logs into SQLite files of its folder, as it does by default; its server reads them."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.peers.driver import CONFIG, KEYS, Driver, Logger, python
@@ -52,7 +53,7 @@ class Trackio(Driver):
     def open(self, name: str) -> Logger:
         return TrackioLogger(name)
 
-    def readable(self, run: str) -> int:
+    def readable(self, run: str, keys: Sequence[str] = KEYS) -> int:
         return int(self.ask("get_run_summary", project=PROJECT, run=run)["num_logs"])
 
     def chart(self, run: str, key: str, width: int) -> int:
@@ -75,6 +76,11 @@ class Trackio(Driver):
 
     def list_runs(self, count: int) -> int:
         return len(self.ask("get_runs_for_project", project=PROJECT))
+
+    def list_values(self, count: int) -> int:
+        found = self.ask("get_runs_for_project", project=PROJECT)
+        runs = [{"run": each["name"], "run_id": each.get("id")} for each in found]
+        return len(self.ask("get_logs_batch", project=PROJECT, runs=runs, scalar_only=True))
 
 
 DRIVER = Trackio

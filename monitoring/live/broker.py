@@ -21,7 +21,11 @@ OUTBOX_BYTES = 16 * 2**20
 
 def connect(**given: Any) -> redis.Redis:
     # No retries inside: the loops here retry, and say once that the broker is away.
-    options: dict[str, Any] = {"socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0), **given}
+    options: dict[str, Any] = {
+        "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0),
+        "driver_info": None,  # else each connection looks its library's version up on disk
+        **given,
+    }  # fmt: skip
     return redis.Redis.from_url(settings.REDIS_URL, **options)
 
 

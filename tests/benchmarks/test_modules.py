@@ -6,6 +6,7 @@ from pathlib import Path
 
 import benchmarks.__main__ as bench
 from benchmarks.peers import environments
+from benchmarks.peers.results import Results, Turn
 
 TOP = Path(__file__).resolve().parents[2]
 FOLDER = TOP / "benchmarks"
@@ -49,3 +50,18 @@ def test_what_runs_in_a_peers_environment_needs_nothing_of_ours():
         for module in imported:
             assert module.partition(".")[0] not in ours, f"{name}.py imports {module}"
             assert not module.startswith("benchmarks") or module.startswith("benchmarks.peers.driver")
+
+
+def test_a_measurement_of_the_peers_is_carried_on_where_it_was_broken_off(tmp_path):
+    path = tmp_path / "peers.jsonl"
+    first, second = Turn("ours", "light", 0, 1), Turn("aim", "light", 0, 1)
+    told = [{"figure": "start", "value": 1.5}]
+    Results.begun_anew(path).add(first, told, "")
+    with open(path, "a") as file:
+        file.write('{"turn": {"tool": "aim"')  # the process ended here
+    results = Results.carried_on(path)
+    assert results.told == {first: told}
+    results.add(second, [], "not done after 400 s")
+    assert Results.carried_on(path).told == {first: told, second: []}
+    assert Results.begun_anew(path).told == {}
+    assert Results.carried_on(path.with_suffix(".before.jsonl")).told == {first: told, second: []}

@@ -10,6 +10,9 @@ import msgspec
 from django.db import Error as DatabaseError
 from django.db.models import Max, Q
 from django.utils import timezone
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from monitoring.live.broker import Outbox, background, closed, connect, listen
@@ -62,6 +65,7 @@ class LinkHub:
         self.newcomers: set[str] = set()  # sources of which it is not known yet who watches
         self.arrived = asyncio.Event()
         self.outbox = Outbox()
+        self.broker: Redis | None = None
         self.tasks: list[asyncio.Task[None]] = []
         self.hinting: set[asyncio.Task[None]] = set()
 
@@ -69,6 +73,9 @@ class LinkHub:
         if self.tasks:
             return
         self.outbox = Outbox()
+        # Kept open: a connection a newcomer was a seventh of the loop's time while short runs came and went. One that
+        # the broker's end left behind is noticed at the first try, and made anew for the second.
+        self.broker = connect(socket_timeout=2, retry=Retry(NoBackoff(), 1))
         self.threads.start()
         self.tasks = [
             background(listen([WAKE_CHANNEL + "*", WATCH_CHANNEL], self.heard, self.caught_up), "link wakes"),
@@ -83,6 +90,9 @@ class LinkHub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        broker, self.broker = self.broker, None
+        if broker is not None:
+            await closed(broker)
         await self.flush_figures()
         await self.threads.stop()
 
@@ -167,15 +177,12 @@ class LinkHub:
 
     async def look_who_watches(self, sources: list[str]) -> None:
         """Ask the broker which of these have viewers; without a broker nothing changes."""
-        if not sources:
+        if not sources or self.broker is None:
             return
-        client = connect(socket_timeout=2)
         try:
-            found = await client.mget([WATCH_KEY + source for source in sources])
+            found = await self.broker.mget([WATCH_KEY + source for source in sources])
         except (RedisError, OSError):
             return
-        finally:
-            await closed(client)
         watched = {source for source, value in zip(sources, found, strict=True) if value}
         self.note_watched(watched, set(sources) - watched)
 
