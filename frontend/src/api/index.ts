@@ -52,7 +52,7 @@ export const logs = (code: string, query: { start?: number; count?: number; sear
   ask<t.LogPage>(path`runs/${code}/logs`, { query, signal });
 
 export interface CommandRequest {
-  verb: t.Verb;
+  verb: t.Verb | (string & {});
   tunable?: string;
   value?: t.Json;
   reason?: string;

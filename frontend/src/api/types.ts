@@ -100,6 +100,7 @@ export interface Run {
   summary: Record<string, number | string | null>;
   process: JsonMap;
   actions: { name: string; description?: string }[];
+  offers?: Offer[]; // verbs that its process takes beside the usual ones
   job: string | null;
   can: Role;
 }
@@ -130,6 +131,14 @@ export interface Tunable {
   changed_at: string | null;
   changed_step: number | null;
   changed_by: string;
+}
+
+export type OfferParameter = Pick<Tunable, "name" | "kind" | "value" | "low" | "high" | "choices" | "description">;
+
+export interface Offer {
+  verb: string;
+  description: string;
+  parameters: OfferParameter[];
 }
 
 export type Verb = "set" | "pause" | "resume" | "stop" | "checkpoint" | "rollback" | "action";
