@@ -176,7 +176,7 @@ const methods = (site) => ({
       for (const run of site.runs) if (run.experiment === each.id) each.run_counts[run.state] = (each.run_counts[run.state] ?? 0) + 1;
     }
     const of = (...states) => site.runs.filter((run) => states.includes(run.state)).map(site.shown);
-    return { running: of("running", "paused"), queued: 1, needs_attention: of("failed", "lost"), nodes: { online: 2, silent: 1, lost: 0 }, devices: { total: 7, busy: 3 }, store: { points: 1_834_221, bytes: 6_400_000 } };
+    return { running: of("running", "paused"), queued: 1, needs_attention: of("failed", "lost"), nodes: { online: 2, silent: 1, lost: 0 }, devices: { total: 7, busy: 3 }, store: { points: 1_834_221, bytes: 6_400_000 }, controller: { changes: 12, better: 7, worse: 1, undone: 3, waiting: 1 } };
   },
   createExperiment(body) {
     if (!body.name) return [400, { detail: "", fields: { name: ["A name is needed: 1 to 200 characters."] } }];

@@ -469,3 +469,28 @@ def test_charts_of_several_runs_get_what_changed_each_and_nothing_else(operator,
     ]  # fmt: skip
     assert "expected 1 to 100 codes" in fields(operator.ask("GET", "marks"))["runs"][0]
     assert "nosuch" in operator.ask("GET", f"marks?runs={run.code},nosuch").json()["detail"]
+
+
+def test_the_overview_tells_what_the_controller_did_today_and_who_waits_for_an_answer(
+    operator, outsider, run
+):
+    from control.models import Decision
+
+    Run.objects.filter(pk=run.pk).update(state="running", last_seen_at=timezone.now())
+    for state, verdict in (("judged", "better"), ("undone", "worse"), ("blocked", ""), ("proposed", "")):
+        Decision.objects.create(
+            run=run, policy="learning_rate", state=state, verdict=verdict, mode="act", tunable=state,
+            decided_step=1, judge_at_step=2, reason="loss falls slowly",
+        )  # fmt: skip
+    old = Decision.objects.create(
+        run=run, policy="divergence", state="judged", mode="act", decided_step=1, judge_at_step=2, reason="r"
+    )
+    Decision.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=2))
+    seen = operator.ask("GET", "overview").json()
+    assert seen["controller"] == {"changes": 2, "better": 1, "worse": 1, "undone": 1, "waiting": 1}
+    assert [(each["code"], each["attention"]) for each in seen["needs_attention"]] == [
+        (run.code, "waits for your answer: loss falls slowly")
+    ]
+    others = outsider.ask("GET", "overview").json()
+    assert set(others["controller"].values()) == {0}
+    assert others["needs_attention"] == []

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from monitoring.models import Node
 from monitoring.storage import series
 from training import access
-from training.models import Project
+from training.models import Project, Run
 from training.states import LIVE, RunState
 
 from .jobs import DeviceCount, device_count
@@ -66,6 +66,16 @@ class StoreSize(serializers.Serializer):
     bytes = serializers.IntegerField()
 
 
+class ControllerDay(serializers.Serializer):
+    """What the controller did in the last 24 hours, in the projects you see."""
+
+    changes = serializers.IntegerField(help_text="Decisions that reached a run.")
+    better = serializers.IntegerField()
+    worse = serializers.IntegerField()
+    undone = serializers.IntegerField(help_text="Taken back, by verdict or by a person.")
+    waiting = serializers.IntegerField(help_text="Proposals that wait for a person's answer now.")
+
+
 class OverviewSerializer(serializers.Serializer):
     running = RunSerializer(many=True)
     queued = serializers.IntegerField()
@@ -73,10 +83,12 @@ class OverviewSerializer(serializers.Serializer):
     nodes = NodeCount()
     devices = DeviceCount()
     store = StoreSize()
+    controller = ControllerDay()
 
 
 class Overview(APIView):
-    """Live runs, runs in trouble (silent now; failed or lost within 3 days), nodes, devices, the store."""
+    """Live runs, runs that need a person (a proposal waits, silent now, failed or lost within 3 days), nodes, devices,
+    the store, the controller's last day."""
 
     permission_classes = [ProjectRole]
 
@@ -92,19 +104,42 @@ class Overview(APIView):
                     runs.filter(state__in=LIVE)[:SHOWN], many=True, context=context
                 ).data,
                 "queued": runs.filter(state=RunState.QUEUED).count(),
-                "needs_attention": RunInNeed(in_need(runs), many=True, context=context).data,
+                "needs_attention": RunInNeed(in_need(runs, request.user), many=True, context=context).data,
                 "nodes": {state: counts.get(state, 0) for state in Node.State.values},
                 "devices": device_count(),
                 "store": {"points": stats.get("points", 0), "bytes": stats.get("bytes", 0)},
+                "controller": controller_day(request.user),
             }
         )
 
 
-def in_need(runs):
+def decisions(user):
+    """The visible decisions. The relation comes from the control layer above."""
+    return access.visible(Run.decisions.rel.related_model.objects.all(), user)
+
+
+def controller_day(user) -> dict[str, int]:
+    recent = decisions(user).filter(created_at__gt=timezone.now() - timedelta(days=1))
+    acted = Q(state__in=("sent", "applied", "judged", "undone"))
+    counts = recent.aggregate(
+        changes=Count("pk", filter=acted),
+        better=Count("pk", filter=acted & Q(verdict="better")),
+        worse=Count("pk", filter=acted & Q(verdict="worse")),
+        undone=Count("pk", filter=Q(state="undone")),
+    )
+    return counts | {"waiting": decisions(user).filter(state="proposed").count()}
+
+
+def in_need(runs, user):
     now = timezone.now()
+    asked = dict(decisions(user).filter(state="proposed").order_by("id").values_list("run", "reason"))
     silent = Q(state__in=LIVE, last_seen_at__lt=now - timedelta(seconds=settings.SILENT_SECONDS))
     broken = Q(state__in=[RunState.FAILED, RunState.LOST], ended_at__gt=now - timedelta(days=ATTENTION_DAYS))
-    found = list(runs.filter(silent | broken, experiment__archived=False)[:SHOWN])
+    waiting = Q(pk__in=list(asked)[-SHOWN:])
+    found = list(runs.filter(silent | broken | waiting, experiment__archived=False)[:SHOWN])
     for run in found:
-        run.attention = run.state if run.state in {RunState.FAILED, RunState.LOST} else "silent"
+        if run.state in {RunState.FAILED, RunState.LOST}:
+            run.attention = run.state
+        else:
+            run.attention = f"waits for your answer: {asked[run.pk]}" if run.pk in asked else "silent"
     return found

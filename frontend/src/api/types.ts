@@ -34,6 +34,7 @@ export interface Overview {
   nodes: { online: number; silent: number; lost: number };
   devices: { total: number; busy: number };
   store: { points: number; bytes: number };
+  controller: { changes: number; better: number; worse: number; undone: number; waiting: number }; // the last 24 hours
 }
 
 export interface Experiment {
@@ -187,7 +188,7 @@ export interface Decision {
   run: string;
   policy: string;
   state: DecisionStateName;
-  mode: Mode;
+  mode: Mode | "shadow";
   verb: string;
   tunable: string;
   old_value: Json;
