@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .plain import plain
-from .protocol import Event, EventKind, Order
+from .protocol import Event, EventKind, Order, VerbSpec
+from .tunables import BadValue, check
 
 if TYPE_CHECKING:
     from .run import Run
@@ -47,6 +48,14 @@ class Desk:
             "adopt": self._adopt,
             "action": self._action,
         }
+
+    def offer(self, spec: VerbSpec, follow: Callable[[dict[str, Any]], Any]) -> None:
+        """Take `spec.verb` from now on: `follow(value)` with every parameter in it; what it gives is the answer."""
+
+        def obey(order: Order) -> tuple[Any, Any]:
+            return None, follow(parameters_of(spec, order.value))
+
+        self._verbs[spec.verb] = obey
 
     def receive(self, orders: list[Order]) -> None:
         """Keep orders that are new; the server sends all above the last one it knows as applied."""
@@ -186,3 +195,12 @@ class Desk:
                 f"{order.tunable!r} is not an action of this run; it offers {', '.join(self.actions)}"
             )
         return None, action()
+
+
+def parameters_of(spec: VerbSpec, value: Any) -> dict[str, Any]:
+    """The value of an order with the defaults of what it leaves out. Raises BadValue, naming what does not fit."""
+    known = {parameter.name: parameter for parameter in spec.parameters}
+    given = {} if value is None else value
+    if not isinstance(given, dict) or not given.keys() <= known.keys():
+        raise BadValue(f"{spec.verb} takes a map of {', '.join(known) or 'nothing'}; got {value!r:.200}")
+    return {name: check(each, given[name]) if name in given else each.value for name, each in known.items()}

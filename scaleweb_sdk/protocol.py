@@ -55,6 +55,14 @@ class ActionSpec(msgspec.Struct, omit_defaults=True):
     description: str = ""
 
 
+class VerbSpec(msgspec.Struct, omit_defaults=True):
+    """A verb that this run takes beside those that each run does; `parameters`: what its value, a map, may hold."""
+
+    verb: str
+    description: str = ""
+    parameters: list[TunableSpec] = []
+
+
 class Hello(msgspec.Struct, tag="hello", omit_defaults=True):
     """First frame of every connection. The token comes in the Authorization header, never here."""
 
@@ -101,12 +109,16 @@ class EventKind(StrEnum):
     CONFIG = "config"  # data: {"config": {…}} merged into the run's config
     TUNABLE = "tunable"  # data: TunableSpec as a map; again with a new value when it changed by itself
     ACTION = "action"  # data: ActionSpec as a map
+    VERB = "verb"  # data: VerbSpec as a map
     COMMAND = "command"  # data: {"seq", "ok", "message", "old_value", "new_value"}: a command's outcome
     CHECKPOINT = "checkpoint"  # data: {"path", "size_bytes", "sha256", "metrics", "reason", "branch"}
     CHECKPOINT_GONE = "checkpoint_gone"  # data: {"path", "reason"}
     BRANCH = "branch"  # data: {"index", "from_step", "reason": "resume"|"rollback"|"adopt"}
     STATE = "state"  # data: {"state": running|paused|stopping, "reason"}
     REFLEX = "reflex"  # data: {"name", "reason", **figures}: what the process did without being asked
+    # data: {"verb", "outcome": measured|switched|exported|refused, "reason", "table", "export"}: what changing the
+    # algorithm does or did, see scaleweb_sdk.torch.algorithm.measure.Table
+    ALGORITHM = "algorithm"
     ERROR = "error"  # data: {"message", "traceback"}
     FINISH = "finish"  # data: {"state": finished|failed|stopped, "reason"}; the session's last event
     DEVICES = "devices"  # node agent: {"system": {…}, "devices": [{kind, index, uuid, name, …}]}

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from . import ending, points
 from .capture import Capture
 from .config import Config
@@ -20,7 +22,7 @@ from .gathering import CROWDED, Gathering, Nowhere
 from .link import Link, Parcel
 from .orders import Desk
 from .plain import plain
-from .protocol import ActionSpec, Event, EventKind, LogLine, Order
+from .protocol import ActionSpec, Event, EventKind, LogLine, Order, TunableSpec, VerbSpec
 from .tunables import BadValue, Tunable, declare
 
 logger = logging.getLogger("scaleweb")
@@ -152,6 +154,22 @@ class Run:
             return function
 
         return register
+
+    def offer(
+        self,
+        verb: str,
+        follow: Callable[[dict[str, Any]], Any],
+        description: str = "",
+        parameters: list[TunableSpec] | None = None,
+    ) -> None:
+        """Offer a verb that not every run has (prune, quantise, compile).
+
+        `follow(value)` is called at a boundary with a value for each of the parameters, and gives what is answered.
+        """
+        spec = VerbSpec(verb, description[:500], list(parameters or []))
+        self.desk.offer(spec, follow)
+        if self.rank == 0:
+            self.event(EventKind.VERB, msgspec.to_builtins(spec))
 
     def on_checkpoint(self, save: Callable[[], Any]) -> Callable[[], Any]:
         """Offer checkpoints: `save()` is called at a boundary and should end in `checkpointed(...)`."""

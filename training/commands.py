@@ -17,6 +17,7 @@ from monitoring.live.publish import publish_change, wake_run
 from monitoring.plain import NotPlain, plain, text
 from scaleweb_sdk.protocol import Order
 
+from . import offers
 from .models import Checkpoint, Command, CommandState, Run, RunEvent, Tunable
 from .models.command import Verb
 from .states import ENDED, RunState
@@ -28,7 +29,7 @@ OPEN = (S.PENDING, S.SENT)
 VOID = (S.REJECTED, S.EXPIRED, S.SUPERSEDED)
 # These change the run as a whole: whatever a person asked of it meanwhile stands against them.
 FOR_THE_WHOLE_RUN = {Verb.STOP, Verb.ADOPT}
-LATER = {Verb.RESCALE, Verb.PRUNE, Verb.QUANTISE, Verb.COMPILE}
+LATER = {Verb.RESCALE}
 LONGEST_EXPIRY_SECONDS = 30 * 24 * 3600
 
 
@@ -129,6 +130,8 @@ def check_arguments(run: Run, verb: str, name: str, value: Any) -> tuple[str, An
         return "", find_checkpoint(run, value)
     if verb == Verb.ADOPT:
         return "", find_to_adopt(run, value)
+    if verb in offers.OFFERED:
+        return "", check_offer(run, verb, value)
     if verb == Verb.STOP and isinstance(value, dict) and isinstance(value.get("why"), str):
         return "", {"why": text(value["why"], 10_000)}
     if value is not None:
@@ -140,6 +143,15 @@ def check_arguments(run: Run, verb: str, name: str, value: Any) -> tuple[str, An
             f"the process does not offer {verb}; it offers {', '.join(map(str, offered)) or 'nothing'}",
         )
     return "", None
+
+
+def check_offer(run: Run, verb: str, value: Any) -> dict[str, Any]:
+    try:
+        return offers.check_value_of(run, verb, value)
+    except offers.NotOffered as error:
+        raise CommandRefused("verb", str(error)) from None
+    except BadValue as error:
+        raise CommandRefused("value", str(error)) from None
 
 
 def check_set(run: Run, name: str, value: Any) -> tuple[str, Any]:

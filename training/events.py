@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from monitoring.live.publish import publish_change
 from monitoring.plain import NotPlain, plain, text
-from scaleweb_sdk.protocol import MAX_STEP, ActionSpec, Event, EventKind, TunableSpec
+from scaleweb_sdk.protocol import MAX_STEP, ActionSpec, Event, EventKind, TunableSpec, VerbSpec
 
-from . import commands, metrics, states
+from . import commands, metrics, offers, states
 from .models import Checkpoint, Run, RunEvent, Tunable
 from .states import ENDED, LIVE, RunState
 from .values import BadValue, check_spec
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 MAX_CONFIG_BYTES = 2**20
 MAX_TUNABLES = 500
 MAX_ACTIONS = 200
+OUTCOMES = {"measured", "switched", "exported", "refused"}
 MAX_ABOUT_BYTES = 4096
 
 
@@ -88,6 +89,14 @@ class OutcomeData(msgspec.Struct):
     message: str = ""
     old_value: Any = None
     new_value: Any = None
+
+
+class AlgorithmData(msgspec.Struct):
+    verb: str
+    outcome: str
+    reason: str = ""
+    table: dict[str, Any] | None = None
+    export: dict[str, Any] | None = None
 
 
 def apply(run_pk: int, sender: Sender, seq: int, events: list[Event]) -> Run:
@@ -212,6 +221,21 @@ def on_action(report: Report) -> None:
         )
 
 
+def on_verb(report: Report) -> None:
+    spec = msgspec.convert(plain(report.event.data, "verb"), VerbSpec)
+    offers.check_spec_of(spec)
+    if report.sender.rank != 0:
+        return
+    entry = msgspec.to_builtins(spec)
+    if entry not in report.run.offers:
+        others = [offer for offer in report.run.offers if offer.get("verb") != spec.verb]
+        report.run.offers = [*others, entry]
+        report.run.save(update_fields=["offers"])
+        publish_change(
+            f"run:{report.run.code}", "run", {"code": report.run.code, "offers": report.run.offers}
+        )
+
+
 def on_command(report: Report) -> None:
     outcome = msgspec.convert(plain(report.event.data, "command"), OutcomeData)
     if not 0 < outcome.seq < 2**63:
@@ -298,6 +322,17 @@ def on_reflex(report: Report) -> None:
     record(report, "reflex", new=name, reason=str(data.get("reason") or ""), data={"figures": data})
 
 
+def on_algorithm(report: Report) -> None:
+    """What a change of the algorithm does or did, with its measured table: see docs/contracts.md."""
+    told = msgspec.convert(plain(report.event.data, "algorithm"), AlgorithmData)
+    if told.outcome not in OUTCOMES:
+        raise BadEvent(f"outcome={told.outcome!r:.40}; expected {', '.join(sorted(OUTCOMES))}")
+    data = {
+        "verb": text(told.verb, 12), "outcome": told.outcome, "table": told.table, "export": told.export
+    }  # fmt: skip
+    record(report, "algorithm", new=f"{data['verb']} {told.outcome}", reason=told.reason, data=data)
+
+
 def on_error(report: Report) -> None:
     data = plain(report.event.data, "error")
     trace = str(data.get("traceback") or "")
@@ -331,12 +366,14 @@ HANDLERS: dict[str, Callable[[Report], None]] = {
     EventKind.CONFIG: on_config,
     EventKind.TUNABLE: on_tunable,
     EventKind.ACTION: on_action,
+    EventKind.VERB: on_verb,
     EventKind.COMMAND: on_command,
     EventKind.CHECKPOINT: on_checkpoint,
     EventKind.CHECKPOINT_GONE: on_checkpoint_gone,
     EventKind.BRANCH: on_branch,
     EventKind.STATE: on_state,
     EventKind.REFLEX: on_reflex,
+    EventKind.ALGORITHM: on_algorithm,
     EventKind.ERROR: on_error,
     EventKind.NOTE: on_note,
     EventKind.FINISH: on_finish,

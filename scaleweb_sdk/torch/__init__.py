@@ -44,6 +44,7 @@ import torch
 
 from scaleweb_sdk.run import Run
 
+from .algorithm.masks import Masks
 from .checkpoints import BrokenCheckpoint, CheckpointFolder
 from .controls import Controls
 from .feed import feed_for
@@ -120,9 +121,10 @@ def attach(
     scaler = scaler if scaler is not None and scaler.is_enabled() else None
     trust = TrustRatio(optimizer)
     noise = GradientNoise(model, optimizer, run.rank, feed is not None)
+    masks = Masks(model, optimizer)
     keeper = Keeper(
         run, model, optimizer, rates, feed,
-        {"scaler": scaler} if scaler else {}, extra or {}, {"trust_ratio": trust}, folder,
+        {"masks": masks} | ({"scaler": scaler} if scaler else {}), extra or {}, {"trust_ratio": trust}, folder,
     )  # fmt: skip
     wanted = os.environ.get("SCALEWEB_RESUME")
     found = keeper.find_resumable(Path(wanted)) if wanted else None
@@ -132,7 +134,7 @@ def attach(
         ranks=max(1, noise.ranks), clip=clip, accumulate=accumulate, lr_bounds=lr_bounds, saved=saved,
     )  # fmt: skip
     loop = Loop(
-        run, model, optimizer, rates, feed, controls, keeper, noise, trust,
+        run, model, optimizer, rates, feed, controls, keeper, noise, trust, masks,
         scaler=scaler, scheduler_every=scheduler_every, checkpoint_every=checkpoint_every,
         non_finite_limit=non_finite_limit,
     )  # fmt: skip

@@ -44,18 +44,27 @@ class CheckpointFolder:
     def save(self, state: dict[str, Any], step: int, branch: int, pinned: bool = False) -> Saved:
         """Write `state` durably. Raises OSError (a full disk, no permission), BrokenCheckpoint when torch
         could write the state but not load it again."""
+        name = f"step-{step:010d}-b{branch}{'-kept' if pinned else ''}.pt"
+        # Once is enough: whether it loads depends on the kinds of values in it, not on their figures.
+        saved = self.write(name, {"format": FORMAT, **state}, step, prove=not self._proved)
+        self._proved = True
+        return saved
+
+    def write(self, name: str, state: dict[str, Any], step: int, prove: bool) -> Saved:
+        """A file of this name, whole or not at all, with its hash beside it. prove: load it before it is named.
+
+        Raises as `save` does.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"step-{step:010d}-b{branch}{'-kept' if pinned else ''}.pt"
+        path = self.folder / name
         part = path.with_suffix(".part")
         try:
             with part.open("wb") as file:
-                torch.save({"format": FORMAT, **state}, file)
+                torch.save(state, file)
                 file.flush()
                 os.fsync(file.fileno())
-            if not self._proved:
-                # Once is enough: whether it loads depends on the kinds of values in it, not on their figures.
+            if prove:
                 load_weights_only(part)
-                self._proved = True
             digest = sha256_of(part)
             hash_part = part.with_suffix(".sha256part")
             hash_part.write_text(f"{digest}  {path.name}\n")

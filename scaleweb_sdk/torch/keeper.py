@@ -15,6 +15,9 @@ from .checkpoints import BrokenCheckpoint, CheckpointFolder, Saved, load
 from .feed import Feed
 from .rates import Rates
 
+# Parts that checkpoints of earlier versions do not hold: what they did not know of was not there.
+LATER_PARTS = {"masks"}
+
 
 class Keeper:
     """Saves and restores model, optimiser, scheduler, the feed, and further objects with state_dict by name:
@@ -44,6 +47,7 @@ class Keeper:
         self._optional = optional
         self._generators = [] if feed is None else feed.generators()
         self._levels: dict[Path, float] = {}
+        self.compiled: dict[str, Any] | None = None  # how the model was compiled on request, None: as it came
         self.saved: list[Saved] = []  # by this process, oldest first, those that still exist
 
     def save(
@@ -70,6 +74,7 @@ class Keeper:
             "settings": {name: tunable.value for name, tunable in self.run.tunables.items()},
             "metrics": metrics,
             "level": level,
+            "compiled": self.compiled,
             "random": randomness.capture(self._generators),
             "feed": None if self.feed is None else self.feed.state(),
             "saved_at": time.time(),
@@ -103,6 +108,8 @@ class Keeper:
         """
         state = load(path)
         parts = state["parts"]
+        for name in LATER_PARTS:
+            parts.setdefault(name, {})
         missing = sorted(set(self.parts) - set(parts) - without)
         if missing:
             raise BrokenCheckpoint(f"{path}: holds no state of {', '.join(missing)}, which this training has")

@@ -2,10 +2,10 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,6 +14,7 @@ from scaleweb_sdk.run import Run
 from scaleweb_sdk.tunables import Tunable
 
 from . import adoption
+from .algorithm.masks import Masks
 from .controls import Controls
 from .feed import Feed
 from .keeper import Keeper
@@ -23,6 +24,9 @@ from .norms import total_norm, trained
 from .rates import Rates
 from .reflexes import Guard, NonFinite, shrink
 from .trust import TrustRatio
+
+if TYPE_CHECKING:
+    from .algorithm.measure import Evaluate
 
 
 class Loop:
@@ -43,6 +47,7 @@ class Loop:
         keeper: Keeper,
         noise: GradientNoise,
         trust: TrustRatio,
+        masks: Masks,
         *,
         scaler: Any,
         scheduler_every: str,
@@ -60,6 +65,7 @@ class Loop:
         self.noise = noise
         self.trust = trust
         self.memory = MemorySignal(meter_for(model))
+        self.masks = masks
         self.scaler = scaler
         self.scheduler_every = scheduler_every
         self.checkpoint_every = checkpoint_every
@@ -69,6 +75,7 @@ class Loop:
         self.step = 0
         self._driving = False  # inside batches() or steps(), which call the boundary themselves
         self._last_checkpoint = -1
+        self._wanted = ""  # why a checkpoint is due at the next boundary
         self._last_metrics: dict[str, float] = {}
         self._level = math.nan
         self._epoch_losses: list[float] = []
@@ -291,10 +298,10 @@ class Loop:
 
     def _boundary(self) -> None:
         """Between two steps: save if it is time, go back if that is due, then apply what was ordered."""
-        due = self.checkpoint_every and self.step % self.checkpoint_every == 0
+        due = bool(self._wanted) or (self.checkpoint_every and self.step % self.checkpoint_every == 0)
         # A state in which the loss is not finite is not worth going back to.
         if due and self.step > self._last_checkpoint and not self.non_finite.streak:
-            self.checkpoint("periodic")
+            self.checkpoint(self._wanted or "periodic")
         if self.non_finite.due:
             self.non_finite.roll_back()
         self.run.step(step=self.step)
@@ -304,8 +311,12 @@ class Loop:
         saved = self.keeper.save(
             self.step, self._last_metrics, self._level, reason, pinned, self.controls.ending
         )
-        self._last_checkpoint = self.step
+        self._last_checkpoint, self._wanted = self.step, ""
         return None if saved is None else saved.path
+
+    def checkpoint_soon(self, reason: str) -> None:
+        """Save at the next boundary, after another step, whether it is time or not."""
+        self._wanted = reason
 
     def declare_orders(self) -> None:
         """Offer what this training can do when it is ordered to."""
@@ -313,6 +324,28 @@ class Loop:
         if self.keeper.folder is not None:
             self.run.on_checkpoint(self._ordered_checkpoint)
             self.run.on_rollback(self._ordered_roll_back)
+
+    def offer_algorithms(
+        self,
+        evaluate: "Evaluate",
+        example_batch: Any,
+        *,
+        metric: str = "val/accuracy",
+        direction: str = "max",
+        bound: float = 0.01,
+        keep: Sequence[str] = (),
+    ) -> None:
+        """Offer the verbs prune, quantise and compile: each measured on a copy before it is done.
+
+        evaluate(model): a map of metrics on held-back data. example_batch: what the model is called with, a tensor,
+        a tuple of positional or a map of named arguments; latency is measured on it. A change after which `metric` is
+        worse by more than `bound`, in its own unit, is refused. keep: names of modules that are never pruned.
+        Raises ValueError for arguments that cannot be.
+        """
+        # Not before it is wanted: most trainings do without.
+        from .algorithm.verbs import Algorithms
+
+        Algorithms(self, evaluate, example_batch, metric, direction, bound, tuple(keep)).offer()
 
     def _ordered_checkpoint(self, *_: Any) -> None:
         # Somebody asked for this one: the keep rule does not touch it.
@@ -333,7 +366,12 @@ class Loop:
     def restore(self, path: Path) -> None:
         """Go back to a checkpoint of this training, as a new branch. Raises BrokenCheckpoint."""
         state = self.keeper.read(path)
+        pruned = len(self.masks.pruned)
         self.keeper.put_back(state, path)
+        if pruned and not self.masks.pruned:
+            self.run.note(
+                f"the checkpoint of step {state['step']} is of before the pruning: nothing is pruned now"
+            )
         self.controls.reapply()
         self.optimizer.zero_grad()
         # The data goes on where it is: other batches than those that led to where we come from
@@ -351,6 +389,11 @@ class Loop:
         self.keeper.put_back_stream(state)
         self.step = self._last_checkpoint = int(state["step"])
         self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
+        if state.get("compiled"):
+            # A model that was compiled gives the same figures, bit for bit, only when it is compiled again.
+            from .algorithm import compiled
+
+            self.keeper.compiled = compiled.again(self.model, state["compiled"], self.run.note)
         self.run.applied_seq = max(self.run.applied_seq, int(state["applied_seq"]))
         self.controls.resumed_ending = state.get("ending")
         for name, value in state["settings"].items():

@@ -62,7 +62,7 @@ def test_a_command_is_numbered_within_its_run_and_wakes_the_process(
     [
         ("explode", {}, "verb", "expected one of set, pause"),
         ("rescale", {}, "verb", "not available"),
-        ("prune", {}, "verb", "not available"),
+        ("prune", {}, "verb", "offers no prune"),
         ("set", {"tunable": "momentum", "value": 1}, "tunable", "it declares lr"),
         ("set", {"tunable": "lr", "value": 7}, "value", "outside 1e-06..1"),
         ("set", {"tunable": "lr", "value": float("nan")}, "value", "not finite"),

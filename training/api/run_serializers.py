@@ -125,6 +125,7 @@ class RunSerializer(StrictModelSerializer):
     process = JsonMap(read_only=True)
     branches = serializers.ListField(child=serializers.DictField(), read_only=True)
     actions = serializers.ListField(child=serializers.DictField(), read_only=True)
+    offers = serializers.ListField(child=serializers.DictField(), read_only=True)
     job = serializers.SerializerMethodField()
     can = serializers.SerializerMethodField(help_text="Your own role: viewer, operator or admin.")
 
@@ -133,7 +134,7 @@ class RunSerializer(StrictModelSerializer):
         fields = [
             "code", "name", "experiment", "experiment_name", "project", "state", "silent", "config", "tags",
             "notes", "created_by", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",
-            "parent", "parent_step", "branches", "summary", "process", "actions", "job", "can",
+            "parent", "parent_step", "branches", "summary", "process", "actions", "offers", "job", "can",
         ]  # fmt: skip
         read_only_fields = [
             "code", "state", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",

@@ -104,6 +104,10 @@ def enter(identity: Identity, hello: Hello) -> Admission:
         if hello.role == "process" and hello.rank == 0:
             newcomer = run.process.get("session") != hello.session
             tell_of_process(run, hello)
+            if newcomer and run.offers:
+                # What the process before it offered says nothing of this one, which tells for itself.
+                run.offers = []
+                run.save(update_fields=["offers"])
             revive(run, hello, attempt, newcomer)
             if newcomer and hello.applied_seq:
                 commands.presume_applied(run, hello.applied_seq)

@@ -24,8 +24,9 @@ class Verb(models.TextChoices):
     ROLLBACK = "rollback"
     ADOPT = "adopt"  # go on from the checkpoint of another run of the same experiment
     ACTION = "action"
-    # Refused in words until their parts are built: the wire and the table already carry them.
+    # Refused in words until its part is built: the wire and the table already carry it.
     RESCALE = "rescale"
+    # Taken by runs that offer them: training/offers.py.
     PRUNE = "prune"
     QUANTISE = "quantise"
     COMPILE = "compile"

@@ -41,6 +41,8 @@ class Run(models.Model):
     process = models.JSONField(default=dict, blank=True)
     # Buttons the script declared: [{"name", "description"}].
     actions = models.JSONField(default=list, blank=True)
+    # Verbs that its process takes beside those that each does: [{"verb", "description", "parameters": [TunableSpec]}].
+    offers = models.JSONField(default=list, blank=True)
 
     class Meta:
         ordering = ["-id"]

@@ -187,6 +187,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         loop = scaleweb_sdk.torch.attach(
             run, model, optimizer, loader, clip=None, checkpoint_every=args.checkpoint_every
         )
+        loop.offer_algorithms(lambda model: validate(model, val_N1HW, val_N), val_N1HW[: args.batch_size])
         for step, (images_B1HW, labels_B) in loop.batches(args.steps):
             images_B1HW, labels_B = images_B1HW.to(device), labels_B.to(device)
             logits_BC = model(images_B1HW)
