@@ -6,6 +6,8 @@ import pytest
 from django.utils import timezone
 
 from tests.support.domain import a_run
+from training.api.run_serializers import RunSerializer
+from training.api.runs import OWN_COLUMNS
 from training.models import Run
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.both_databases]
@@ -148,6 +150,18 @@ def test_columns_are_read_in_as_many_queries_whatever_the_number_of_runs(
 ):
     with django_assert_max_num_queries(8):
         names(viewer, column=["name", "job", "can", "parent", "metric:loss"], sort="-metric:loss")
+
+
+@pytest.mark.parametrize("sort", ["-created_at", "metric:loss"])
+@pytest.mark.parametrize("name", RunSerializer.Meta.fields)
+def test_a_column_says_alone_what_it_says_among_all(viewer, runs, name, sort, django_assert_max_num_queries):
+    whole = viewer.ask("GET", "runs", {"sort": sort}).json()["results"]
+    with django_assert_max_num_queries(8) as queries:
+        alone = viewer.ask("GET", "runs", {"sort": sort, "column": name}).json()["results"]
+    assert alone == [{"code": run["code"], name: run[name]} for run in whole]
+    if name in OWN_COLUMNS:
+        read = [query["sql"] for query in queries.captured_queries if '"training_run"."code"' in query["sql"]]
+        assert not [sql for sql in read if '"training_job"' in sql]
 
 
 REFUSED = [
