@@ -29,7 +29,8 @@ def compare_forecasts(watched: history.Watched, now: datetime) -> int:
             found = held(fixed, window, decision.decided_step, horizon)
             figures = {} if found.judgement is None else found.judgement.as_json()
             fields = {
-                "measured": figures | {"sentence": found.sentence, "saved_steps": None},
+                "measured": figures
+                | {"sentence": found.sentence, "saved_steps": None, "saved_seconds": None},
                 "held80": found.held80,
                 "held90": found.held90,
             }

@@ -9,7 +9,7 @@ from .models import Decision
 PLAIN = (
     "id", "policy", "state", "mode", "verb", "tunable", "old_value", "new_value", "changes", "urgent",
     "trial", "reason", "evidence", "expected", "forecast", "decided_step", "applied_step", "judge_at_step",
-    "blocked_by", "verdict", "measured",
+    "blocked_by", "verdict", "measured", "held80", "held90",
 )  # fmt: skip
 
 

@@ -102,6 +102,7 @@ class Judgement:
     log: bool = False
     # How many steps sooner the run came to where not acting would have brought it at the horizon; None: not known.
     saved_steps: int | None = None
+    saved_seconds: float | None = None
 
     @property
     def is_ruin(self) -> bool:
@@ -133,6 +134,7 @@ class Judgement:
             "window": None if self.window is None else list(self.window),
             "sentence": self.sentence,
             "saved_steps": self.saved_steps,
+            "saved_seconds": short(self.saved_seconds),
         }
 
 
@@ -300,27 +302,30 @@ def judge(
     found = _compare(fixed, steps, values, measured, span, expected_effect)
     if found.verdict != "better" or fixed.broken:
         return found
-    return replace(found, saved_steps=saved_steps(fixed, after))
+    sooner, seconds = saved(fixed, after)
+    return replace(found, saved_steps=sooner, saved_seconds=seconds)
 
 
-def saved_steps(fixed: Forecast, after: Window) -> int | None:
-    """How many steps before the horizon's end the metric came to stay where the forecast has it at that end.
+def saved(fixed: Forecast, after: Window) -> tuple[int | None, float | None]:
+    """How many steps and seconds before the horizon's end the metric came to stay where the forecast has it there.
 
     Its running median of nine points is what counts. None where it never came there, or not by more than a stride.
     """
     good = np.isfinite(after.values)
-    steps, values = after.steps[good], after.values[good]
+    steps, times, values = after.steps[good], after.times[good], after.values[good]
     if len(values) < 9 or len(fixed.steps) == 0:
-        return None
+        return None, None
     level = np.median(np.lib.stride_tricks.sliding_window_view(values, 9), axis=1)
     goal = float(fixed.mean[-1])
     short = level < goal if fixed.direction == "max" else level > goal
     missing = np.flatnonzero(short)
     first = 0 if len(missing) == 0 else int(missing[-1]) + 1
     if first >= len(level):
-        return None
-    saved = int(steps[-1]) - int(steps[first + 8])
-    return saved if saved > after.stride else None
+        return None, None
+    sooner = int(steps[-1]) - int(steps[first + 8])
+    if sooner <= after.stride:
+        return None, None
+    return sooner, max(0.0, float(times[-1] - times[first + 8]))
 
 
 @dataclass(frozen=True)

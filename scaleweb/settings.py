@@ -148,6 +148,8 @@ SPECTACULAR_SETTINGS = {
         "TunableKind": "training.models.Tunable.Kind",
         "Role": "training.models.Role",
         "ControllerMode": "control.models.Mode",
+        "DecisionMode": "control.models.DecisionMode",
+        "Learning": "control.models.Learning",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

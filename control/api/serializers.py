@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 from control.decide import COMMON
 from control.describe import describe
 from control.guards import InvalidSetting, Limits
-from control.models import ControllerSettings, Decision, Mode
+from control.models import ControllerSettings, Decision, Learning, Mode
 from control.parameters import check_guards, check_policies
 from control.registry import available
 from monitoring.api.strict import JsonMap, StrictSerializer, Text
@@ -40,7 +40,7 @@ class DecisionSerializer(serializers.ModelSerializer):
             "id", "run", "policy", "state", "mode", "verb", "tunable", "old_value", "new_value", "changes",
             "urgent", "trial", "reason", "evidence", "expected", "forecast", "decided_step", "applied_step",
             "judge_at_step", "created_at", "blocked_by", "command", "undo_command", "verdict", "measured",
-            "judged_at", "decided_by",
+            "held80", "held90", "judged_at", "decided_by",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -59,6 +59,10 @@ class ControllerSerializer(serializers.Serializer):
     """`policies` and `guards` are the figures in force: defaults with the stored ones in their place."""
 
     mode = serializers.ChoiceField(choices=Mode.choices)
+    learning = serializers.ChoiceField(
+        choices=Learning.choices,
+        help_text="use: beliefs choose sizes and hold back, verdicts teach. teach: verdicts teach only. off: neither.",
+    )
     policies = JsonObject()
     guards = JsonObject()
     available = PolicySerializer(many=True)
@@ -74,6 +78,7 @@ class ControllerSerializer(serializers.Serializer):
         }
         return {
             "mode": settings.mode,
+            "learning": settings.learning,
             "policies": policies,
             "guards": Limits.of(settings.guards).__dict__,
             "available": [
@@ -90,6 +95,7 @@ class ControllerChange(StrictSerializer):
     """Changes what is named and leaves the rest; null takes a figure back to its default."""
 
     mode = serializers.ChoiceField(choices=Mode.choices, required=False)
+    learning = serializers.ChoiceField(choices=Learning.choices, required=False)
     policies = JsonMap(required=False)
     guards = JsonMap(required=False)
 

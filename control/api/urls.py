@@ -2,10 +2,17 @@
 
 from django.urls import path
 
-from . import views
+from . import beliefs, scores, views
 
 urlpatterns = [
     path("experiments/<int:pk>/controller", views.Controller.as_view(), name="experiment-controller"),
+    path("experiments/<int:pk>/controller/summary", scores.Summary.as_view(), name="controller-summary"),
+    path("experiments/<int:pk>/decisions.csv", scores.DecisionTable.as_view(), name="decision-table"),
+    path("policies", scores.Policies.as_view(), name="policies"),
+    path("beliefs", beliefs.Beliefs.as_view(), name="beliefs"),
+    path("beliefs/export", beliefs.ExportBeliefs.as_view(), name="beliefs-export"),
+    path("beliefs/import", beliefs.ImportBeliefs.as_view(), name="beliefs-import"),
+    path("beliefs/reset", beliefs.ResetBeliefs.as_view(), name="beliefs-reset"),
     path("runs/<str:code>/decisions", views.Decisions.as_view(), name="run-decisions"),
     path("runs/<str:code>/replay", views.Replay.as_view(), name="run-replay"),
     path("decisions/<int:pk>/approve", views.Approve.as_view(), name="decision-approve"),

@@ -113,4 +113,4 @@ def dice_of(observation: Observation, proposal: Proposal) -> np.random.Generator
 
 def percent(gain: float) -> str:
     """A gain (a logarithm of a ratio) as a person reads it: +8 %."""
-    return f"{100 * np.expm1(gain):+.2g} %"
+    return f"{float(f'{100 * np.expm1(gain):.2g}'):+g} %"
