@@ -88,10 +88,10 @@ class Run:
         Without `step`, steps count 0, 1, 2…; a paused run waits in here until it is resumed or stopped.
         """
         at = self.current_step if step is None else step
+        if self.rank:
+            metrics = self._with_step_time(metrics, at)
         if metrics:
             self.log(metrics, at)
-        if self.rank:
-            self._time_step(at)
         if type(at) is not int:
             whole = points.as_step(at)
             at = self.current_step if whole is None else whole
@@ -335,12 +335,17 @@ class Run:
         """From the link's thread: everything since the last flush."""
         return self._gathering.fill()
 
-    def _time_step(self, at: int) -> None:
+    def _with_step_time(self, metrics: dict[str, Any] | None, at: Any) -> dict[str, Any] | None:
+        """With the time since the last step, logged in one call: keys of one call share their times in the store."""
         now = time.perf_counter()
-        if self._stepped_at is not None:
-            items = ((f"_step_seconds/rank{self.rank}", now - self._stepped_at),)
-            self._records.append((self.branch, (at, time.time(), items)))
-        self._stepped_at = now
+        before, self._stepped_at = self._stepped_at, now
+        if before is None:
+            return metrics
+        timed = {f"_step_seconds/rank{self.rank}": now - before}
+        if metrics and not isinstance(metrics, dict):
+            self.log(metrics, at)
+            return timed
+        return {**metrics, **timed} if metrics else timed
 
     def _report_tunable(self, tunable: Tunable, changed_by: str = "") -> None:
         spec = tunable.spec

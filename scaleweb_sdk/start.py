@@ -69,14 +69,15 @@ def init(
         logger.warning(
             "scaleweb: no address or token, so the run is kept in %s; see `scaleweb login`", folder
         )
+    session = uuid.uuid4().hex
     wanted = {
+        "session": session,
         "experiment_name": experiment or folder_name() or "default",
         "config": plain(mapping(config) or {}),
     }
     wanted |= {
         key: plain(value) for key, value in (("project", project), ("name", name), ("tags", tags)) if value
     }
-    session = uuid.uuid4().hex
     described = plain(process.describe() | {"world_size": world_size})
     attempt = number_in("SCALEWEB_ATTEMPT")
     about = {"source": f"run:{code}" if code else "", "session": session, "role": "process", "rank": rank}

@@ -76,7 +76,8 @@ def find_run(spool: Spool, url: str, token: str) -> None:
         raise Kept("no address or token is known: `scaleweb login` stores them")
     if not about.get("wanted"):
         raise Kept("it holds no run of its own (another rank's run was never created)")
-    made = request(url, "runs", token, about["wanted"])
+    # Of the same session it is the same run, where the answer to an earlier try was not noted.
+    made = request(url, "runs", token, about["wanted"] | {"session": about["session"]})
     spool.describe(source=f"run:{made['code']}", token=made["token"], url=url)
 
 

@@ -43,6 +43,23 @@ def test_a_run_is_made_with_a_token_that_is_shown_once(operator, run):
     assert made["token"] not in str(again)
 
 
+def test_a_session_that_asks_again_gets_the_same_run_until_its_process_connects(operator, run, project):
+    def asked(client, session):
+        body = {"experiment": run.experiment_id, "session": session}
+        return client.ask("POST", "runs", body).json()
+
+    first, again = asked(operator, "a" * 32), asked(operator, "a" * 32)
+    assert again["code"] == first["code"]
+    assert all(
+        ApiToken.find(made["token"], TokenKind.RUN).run.code == first["code"] for made in (first, again)
+    )
+    assert asked(operator, "b" * 32)["code"] != first["code"]
+    other = client_of(a_member(project, "otto", "operator"))
+    assert asked(other, "a" * 32)["code"] != first["code"]
+    Run.objects.filter(code=first["code"]).update(state="running", process={"pid": 1})
+    assert asked(operator, "a" * 32)["code"] != first["code"]
+
+
 def test_a_run_by_project_and_name_makes_the_experiment_once(operator, project):
     body = {"project": project.slug, "experiment_name": "Große Frage 🎉"}
     first, second = (operator.ask("POST", "runs", body).json() for _ in range(2))

@@ -47,6 +47,25 @@ def stored(row):
 class TestWithTheServer:
     pytestmark = site
 
+    def test_a_sync_that_is_interrupted_once_its_run_was_made_goes_on_with_that_run(
+        self, live_site, person, tmp_path, monkeypatch
+    ):
+        offline_run(tmp_path)
+
+        def interrupted(*_, **changes):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Spool, "describe", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                sync(tmp_path, live_site.url, person)
+        assert Run.objects.count() == 1
+        results = sync(tmp_path, live_site.url, person)
+        assert (results.found, results.failed) == (1, 0), results.said
+        row = until(lambda: Run.objects.filter(last_step=99).first())
+        assert Run.objects.count() == 1
+        assert stored(row) == list(range(100))
+
     def test_an_offline_run_is_sent_whole_and_once(self, live_site, person, tmp_path):
         offline_run(tmp_path)
         kept = [path.read_bytes() for path in sorted(tmp_path.glob("*/*.batches"))]

@@ -577,3 +577,13 @@ def test_facts_about_a_setting_are_reported_when_they_are_news():
     told = [event.data["about"] for _, event in run._events if event.kind == "tunable"]
     assert told == [{"ranks": 2}, {"ranks": 2, "failed": 128}, {"ranks": 2}]
     assert run.tunable("batch_size", 64, about={"ranks": 2}) is size
+
+
+def test_a_further_ranks_step_time_shares_a_call_with_what_it_logs():
+    run = Run("", rank=1, world_size=2)
+    for number in range(3):
+        run.step({"loss": float(number)})
+    run.step()
+    logged = [(step, [key for key, _ in items]) for _, (step, _, items) in run._records]
+    time = "_step_seconds/rank1"
+    assert logged == [(0, ["loss"]), (1, ["loss", time]), (2, ["loss", time]), (3, [time])]

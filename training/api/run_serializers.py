@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -14,7 +15,7 @@ from monitoring.api.strict import JsonMap, Name, StrictModelSerializer, StrictSe
 from scaleweb_sdk.protocol import MAX_STEP
 from training import access
 from training.models import Checkpoint, Command, Experiment, Project, Role, Run, RunEvent, Tunable
-from training.states import LIVE
+from training.states import LIVE, RunState
 
 from .experiments import VisibleProject
 from .roles import role_in
@@ -174,17 +175,31 @@ class NewRunSerializer(InExperiment):
     notes = Text(max_length=100_000, required=False, allow_blank=True)
     parent = VisibleRun(required=False, allow_null=True)
     parent_step = Whole(min_value=0, max_value=MAX_STEP, required=False, allow_null=True)
+    session = Text(max_length=64, required=False)
 
     def create(self, data: dict[str, Any]) -> Run:
         experiment = self.chosen_experiment(data)
+        user, session = self.context["request"].user, data.pop("session", "")
+        if session:
+            made = made_before(user, session)
+            if made is not None:
+                return made
+            data["process"] = {"made_for": session}  # until the process tells of itself
         parent = data.get("parent")
         if parent is not None and parent.experiment.project_id != experiment.project_id:
             raise ValidationError({"parent": ["The parent run is in another project."]})
-        run = Run(experiment=experiment, created_by=self.context["request"].user, **data)
+        run = Run(experiment=experiment, created_by=user, **data)
         run.name = run.name or run.code
         run.branches = [{"index": 0, "from_step": 0, "reason": "start", "at": timezone.now().isoformat()}]
         run.save(force_insert=True)
         return run
+
+
+def made_before(user: Any, session: str) -> Run | None:
+    """The run that was made for this session, whose answer got lost: no process has spoken for it yet."""
+    # Of two that ask at once, one waits here. Call within a transaction.
+    get_user_model().objects.select_for_update().get(pk=user.pk)
+    return Run.objects.filter(created_by=user, state=RunState.QUEUED, process__made_for=session).first()
 
 
 class NewRunAnswer(RunSerializer):

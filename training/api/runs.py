@@ -117,7 +117,8 @@ class Runs(ProjectScoped, generics.ListCreateAPIView):
     def post(self, request):
         """Make a run and the token its process connects with.
 
-        The token is in this answer alone: only its hash is kept.
+        The token is in this answer alone: only its hash is kept. A `session` that asks again, since no answer
+        reached it, gets the same run with another token, as long as no process has connected for it.
         """
         new = NewRunSerializer(data=request.data, context=self.get_serializer_context())
         new.is_valid(raise_exception=True)
