@@ -17,8 +17,11 @@ from typing import Any
 import torch
 
 import scaleweb_sdk.torch
+from control.policies.batch_size import BatchSize
 from control.policies.divergence import Divergence
+from control.policies.input import Input
 from control.policies.learning_rate import LearningRate
+from control.policies.memory import Memory
 from control.proposals import Goal
 from scaleweb_sdk.run import Run
 
@@ -29,6 +32,8 @@ from .workload import Workload, load
 TICK_EVERY = 10  # steps between two looks of the controller
 CHECKPOINT_EVERY = 50
 POLICIES = (Divergence, LearningRate)
+# Judged by the clock, which a busy machine disturbs: asked only by the rows that name them.
+BY_NAME = (Memory, Input, BatchSize)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Trial:
     fault: str = ""
     policies: tuple[str, ...] = ()
     every: int = TICK_EVERY
+    batch: int = 0  # samples in a batch, 0 for the workload's own
+    settings: tuple[tuple[str, str, Any], ...] = ()  # (policy, parameter, value)
 
 
 @dataclass
@@ -59,6 +66,7 @@ class Outcome:
     began_with_batch: int | None
     seconds: float
     control_seconds: float
+    samples: int
     ticks: int
     decisions: int
     reflexes: dict[str, int] = field(default_factory=dict)
@@ -98,10 +106,16 @@ class Driver:
         names = trial.policies
         policies = [
             policy()
-            for policy in POLICIES
+            for policy in (POLICIES + BY_NAME if names else POLICIES)
             if trial.method == "control" and (not names or policy.name in names)
         ]
-        self.site = Site(self.sdk_run, policies, goal)
+        settings: dict[str, dict[str, Any]] = {}
+        for policy_name, parameter, value in trial.settings:
+            settings.setdefault(policy_name, {})[parameter] = value
+        self.site = Site(self.sdk_run, policies, goal, settings)
+        if trial.batch and self.loop.feed is not None:
+            self.loop.controls.change("batch_size", trial.batch)
+        self.samples = 0
         self.fault = faults.make(trial.fault, self.loop, folder)
         self.done = 0
         self.best = math.inf if workload.direction == "min" else -math.inf
@@ -119,6 +133,8 @@ class Driver:
             before = self.loop.step
             with self.loop.guard():
                 batch = self.fault.before(self.done, batch)
+                feed = self.loop.feed
+                self.samples += 0 if feed is None else feed.batch_size or 0
                 self.loop.backward(self.fault.loss(self.done, self.built.loss(batch)), latest)
             if self.loop.step == before:
                 continue  # gradients gather, or memory ran out and the samples come again
@@ -138,7 +154,7 @@ class Driver:
         self.site.read()
         return Outcome(
             self.trial, reached, self.done, self.best, self.loop.rates.now, self._effective_batch(), batch_before,
-            time.perf_counter() - began, self.site.seconds, self.site.ticks, len(self.site.made),
+            time.perf_counter() - began, self.site.seconds, self.samples, self.site.ticks, len(self.site.made),
             self.site.reflexes, self.site.told, self.curve,
         )  # fmt: skip
 

@@ -36,14 +36,16 @@ class BatchSize:
         "metric": "",
         "cost": "time",
         "grow_at": 4.0,
+        "grow_at_when_steps_count": 1.0,
         "shrink_at": 4.0,
-        "least_measurements": 25,
+        "least_measurements": 20,
         "most_measurements": 200,
         "recent_steps": 2000,
         "horizon_steps": 100,
         "retry_steps": 3000,
         "probe": True,
-        "probe_steps": 200,
+        "probe_steps": 300,
+        "probe_after_steps": 500,
         "probe_every_steps": 2000,
         "trust_ratio_at": 8.0,
         "spare_share": 0.15,
@@ -87,9 +89,10 @@ class BatchSize:
         self, observation: Observation, seen: "Batch", noise: NoiseScale, metric: str
     ) -> Proposal | None:
         parameters = observation.parameters
-        if noise.low < float(parameters["grow_at"]) * seen.samples:
-            return None
         by_steps = str(parameters["cost"]) == "steps"
+        least = parameters["grow_at_when_steps_count" if by_steps else "grow_at"]
+        if noise.low < float(least) * seen.samples:
+            return None
         larger = 2 * seen.size.value
         changes: tuple[Change, ...] = ()
         if self._fits(observation, seen.size, larger):
@@ -108,16 +111,11 @@ class BatchSize:
         )
         if by_steps:
             worth = gain(noise.low, seen.samples, 2 * seen.samples)
-            expected = Expected(effect=-0.05, low=-0.5, high=0.0)
+            # Kept unless it is worse: what a larger batch gains does not show within a noisy loss's horizon.
             return self._proposal(
-                observation,
-                seen,
-                noise,
-                changes,
-                f"{why}, and a step is worth {worth:.2f} as many",
-                metric,
-                expected,
-            )
+                observation, seen, noise, changes, f"{why}, and a step is worth {worth:.2f} as many",
+                metric, Expected(effect=-0.05, low=-0.5, high=0.0), trial=False,
+            )  # fmt: skip
         expected = Expected(effect=0.3, low=0.0, high=1.0)
         return self._proposal(
             observation,
@@ -163,7 +161,8 @@ class BatchSize:
             return None
         if seen.size.value % 2 or not in_bounds(seen.size, seen.size.value // 2):
             return None
-        if observation.step < int(parameters["horizon_steps"]) or THROUGHPUT not in observation.windows:
+        # By then the process has saved up for a dense look.
+        if observation.step < int(parameters["probe_after_steps"]):
             return None
         mine = [past.at_step for past in observation.past if past.policy == self.name]
         if any(observation.step - at < int(parameters["probe_every_steps"]) for at in mine):
@@ -174,8 +173,9 @@ class BatchSize:
             (Change("set", seen.size.name, half), Change("set", seen.parts.name, 2)),
             f"with one micro-batch the gradient's noise cannot be measured; two of {half} in place of one of "
             f"{seen.size.value} for a while, the same effective batch",
-            THROUGHPUT, Expected(effect=0.0, low=-0.5, high=0.1), (metric,),
-            horizon=int(parameters["probe_steps"]),
+            metric, Expected(effect=0.0, low=-0.05, high=0.05), horizon=int(parameters["probe_steps"]),
+            # It is to bring figures, no effect: without a past of its own this is never better, and so taken back.
+            judged_by=SQUARE,
         )  # fmt: skip
 
     def _trust(self, observation: Observation, seen: "Batch", metric: str) -> Proposal | None:
@@ -244,6 +244,7 @@ class BatchSize:
         unharmed: tuple[str, ...] = (),
         trial: bool = True,
         horizon: int = 0,
+        judged_by: str = "",
     ) -> Proposal:
         window = observation.windows[metric]
         evidence: dict[str, Any] = {
@@ -265,7 +266,7 @@ class BatchSize:
             reason=f"{why}: {told}.",
             evidence=evidence,
             expected=expected,
-            metric=metric,
+            metric=judged_by or metric,
             judge_after_steps=(horizon or int(observation.parameters["horizon_steps"])) * window.stride,
             trial=trial,
             unharmed=unharmed,

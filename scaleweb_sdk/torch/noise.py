@@ -9,10 +9,8 @@ Source: McCandlish et al. 2018, arXiv 1812.06162, appendix A.1.
 
 import math
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from statistics import median
 from typing import Any
 
 import torch
@@ -20,9 +18,10 @@ from torch.utils.hooks import RemovableHandle
 
 from .norms import trained
 
-# A measurement may cost so much of the steps between two of them.
+# What measuring may cost of all steps, and how much of it may be saved up: a training that has not measured for long
+# does so at each step once it can, so that a short look is enough.
 COST_SHARE = 0.004
-LONGEST_INTERVAL = 100
+MOST_SAVED_SECONDS = 0.05
 # The weight of a new measurement in the smoothed figures: they look back over some fifty.
 NEW_WEIGHT = 0.02
 
@@ -41,12 +40,11 @@ class GradientNoise:
         self.optimizer = optimizer
         self.ranks = ranks_of(model)
         self.usable = self.ranks > 0 and rank == 0 and has_samples
-        self.interval = 1
-        self._since = 0  # steps since the last measurement
+        self.allowance_seconds = 0.0  # for measuring: earned by steps, spent by measurements
+        self._is_warm = False
         self._measuring = False
         self._caught: list[list[torch.Tensor]] = []  # per micro-batch: each parameter's gradient norm
         self._spent = 0.0
-        self._costs: deque[float] = deque(maxlen=5)
         self.forget()
 
     def forget(self) -> None:
@@ -60,10 +58,9 @@ class GradientNoise:
         """Around the backward pass of a micro-batch. is_first: of its step."""
         if is_first:
             self._caught.clear()
-            self._since += 1
             self._spent = 0.0
             several = micro_batches * self.ranks > 1
-            self._measuring = self.usable and several and self._since >= self.interval
+            self._measuring = self.usable and several and self.allowance_seconds >= 0
         if not self._measuring:
             yield
             return
@@ -97,6 +94,7 @@ class GradientNoise:
         sizes: samples in each micro-batch. norm: length of the step's whole gradient, before clipping.
         scale: what a gradient scaler multiplied the losses by.
         """
+        self.allowance_seconds = min(self.allowance_seconds + COST_SHARE * step_seconds, MOST_SAVED_SECONDS)
         if not self._measuring:
             return {}
         self._measuring = False
@@ -108,13 +106,14 @@ class GradientNoise:
         began = time.perf_counter()
         # Each loss was divided by the number of micro-batches, so that their sum is the mean.
         small = mean_square(caught) * (parts / scale) ** 2
-        self._since = 0
         if not math.isfinite(small):
             return {}
         batch = sizes[0]
         square, variance = pair_estimates(small, norm * norm, batch, batch * parts * self.ranks)
         self._average(square, variance)
-        self._pace(self._spent + time.perf_counter() - began, step_seconds)
+        if self._is_warm:  # the first one starts up what the others find ready
+            self.allowance_seconds -= self._spent + time.perf_counter() - began
+        self._is_warm = True
         figures = {"_grad_square": square, "_grad_variance": variance}
         if self._square > 0 and self._variance > 0:
             figures["_grad_noise_scale"] = self._variance / self._square
@@ -127,11 +126,6 @@ class GradientNoise:
         share = NEW_WEIGHT / self._weight
         self._square += share * (square - self._square)
         self._variance += share * (variance - self._variance)
-
-    def _pace(self, cost: float, step_seconds: float) -> None:
-        self._costs.append(cost)
-        wanted = median(self._costs) / (COST_SHARE * max(step_seconds, 1e-9))
-        self.interval = max(1, min(LONGEST_INTERVAL, math.ceil(wanted)))
 
 
 def pair_estimates(

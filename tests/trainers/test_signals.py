@@ -41,7 +41,7 @@ def quadratic(accumulate, batch_size, sigma, distance, scaler=None, steps=200, d
         run, model, optimizer, DataLoader(data, batch_size=batch_size), accumulate=accumulate, scaler=scaler
     )
     for _, (samples,) in loop.batches(steps):
-        loop.noise.interval = 1  # each step, however fast the machine is
+        loop.noise.allowance_seconds = 1.0  # each step, however fast the machine is
         loop.backward(model(samples))
     return run, dimensions * sigma**2 / distance**2
 
@@ -91,7 +91,7 @@ def test_a_step_with_a_smaller_last_batch_is_left_out():
         run, model, torch.optim.SGD(model.parameters(), lr=1e-9), DataLoader(data, batch_size=8), accumulate=3
     )
     for _, (samples,) in loop.batches(4):
-        loop.noise.interval = 1
+        loop.noise.allowance_seconds = 1.0
         loop.backward(model(samples))
     assert values(run, "_grad_square") == []  # 8, 8 and 4 samples
 
@@ -100,21 +100,30 @@ def test_measuring_is_paced_by_what_it_costs():
     run = local_run()
     loop = scaleweb_sdk.torch.attach(run, *parts(), accumulate=2)
     train(loop, 60)
-    # Steps of a millisecond: each measurement costs some percent of one.
-    assert loop.noise.interval > 1
-    assert 0 < len(values(run, "_grad_square")) < 60
+    # Steps of a millisecond or two: each measurement costs some percent of one.
+    assert 0 < len(values(run, "_grad_square")) < 40
+
+
+def test_a_training_that_saved_its_allowance_measures_densely_once_it_can():
+    run = local_run()
+    loop = scaleweb_sdk.torch.attach(run, *parts())
+    train(loop, 50)
+    loop.noise.allowance_seconds = 0.05  # as after a long time
+    order(run, "set", "accumulation", 2)
+    train(loop, 80)
+    assert len(values(run, "_grad_square")) >= 25
 
 
 def test_measuring_does_not_change_the_weights():
-    def trained(interval):
+    def trained(allowance):
         run = local_run()
         loop = scaleweb_sdk.torch.attach(run, *parts(momentum=0.9), accumulate=2)
         for _, batch in loop.batches(20):
-            loop.noise.interval = interval
+            loop.noise.allowance_seconds = allowance
             loop.backward(loss_of(loop.model, batch))
         return weights(loop.model)
 
-    assert same(trained(1), trained(1000))
+    assert same(trained(1.0), trained(-1.0))
 
 
 RANK = """
@@ -132,7 +141,7 @@ data = DataLoader(TensorDataset(torch.randn(1600, 40)), batch_size=8)
 run = Run(rank=rank, world_size=2)
 loop = scaleweb_sdk.torch.attach(run, model, torch.optim.SGD(model.parameters(), lr=1e-9), data)
 for _, (samples,) in loop.batches(200):
-    loop.noise.interval = 1
+    loop.noise.allowance_seconds = 1.0
     loop.backward(model(samples))
 found = [v for _, (_, _, items) in run._records for name, v in items if name == "_grad_variance"]
 print(len(found), sum(found) / max(1, len(found)), run.tunables["batch_size"].spec.about["ranks"])
