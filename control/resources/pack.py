@@ -37,7 +37,8 @@ class Packing:
         if able:
             self.take(job, ((min(able)[2], count),))
             return True
-        if not spans:
+        # What would fit into one node is not torn over two: its goodput was reckoned on one.
+        if not spans or count <= max(self.size.values(), default=0):
             return False
         places: list[tuple[int, int]] = []
         left = count

@@ -154,14 +154,14 @@ def test_prices_filling_and_exchanges_come_within_two_per_cent_of_the_best_on_av
     dice = np.random.default_rng(1000)
     ratios = []
     for _ in range(25):
-        devices = np.array([[0, 1, 2, 4, 1, 2]] * 5)
-        place = np.array([[0, 0, 0, 0, 1, 1]] * 5)
-        power = dice.uniform(0.3, 1, (5, 1))
-        worth = dice.uniform(0.5, 2, (5, 1)) * np.where(place == 1, 0.6, 1.0) * devices**power
+        devices = np.array([[0, 1, 2, 4, 1, 2]] * 4)
+        place = np.array([[0, 0, 0, 0, 1, 1]] * 4)
+        power = dice.uniform(0.3, 1, (4, 1))
+        worth = dice.uniform(0.5, 2, (4, 1)) * np.where(place == 1, 0.6, 1.0) * devices**power
         worth[:, 0] = 0.0
         worth[dice.uniform(size=worth.shape) < 0.1] = NEVER
         worth[:, 0] = 0.0
-        matrix = Matrix(worth, devices, place, np.array([5, 3]))
+        matrix = Matrix(worth, devices, place, np.array([4, 3]))
         chosen, _ = choose(matrix)
         assert bool(np.all(matrix.demand(chosen) <= matrix.capacity))
         ratios.append(float(worth[matrix.rows, chosen].sum()) / best_by_counting(matrix))
