@@ -43,6 +43,23 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def rates(name: str) -> dict[str, float]:
+    """{part of a device's name or kind, in lower case: price of an hour} of "h100=3.2,gpu=2". Raises BadSetting."""
+    found = {}
+    for item in words(name):
+        key, _, raw = item.rpartition("=")
+        try:
+            price = float(raw)
+        except ValueError:
+            price = -1.0
+        if not key.strip() or not 0 <= price < 1e9:
+            raise BadSetting(
+                f"{name} holds {item!r}; expected NAME=PRICE of a device hour, such as h100=3.2,cpu=0.04"
+            )
+        found[key.strip().lower()] = price
+    return found
+
+
 def origin(name: str, address: str) -> str:
     """The scheme, host and port of an address that a setting gives. Raises BadSetting."""
     parts = urlsplit(address)

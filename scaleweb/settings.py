@@ -184,6 +184,7 @@ CELERY_BEAT_SCHEDULE = {
     "control": {"task": "control.tick", "schedule": 5.0, "options": {"expires": 5}},
     "compact": {"task": "monitoring.compact", "schedule": 10.0, "options": {"expires": 10}},
     "age_series": {"task": "monitoring.age_series", "schedule": 600.0, "options": {"expires": 600}},
+    "usage": {"task": "training.usage", "schedule": 30.0, "options": {"expires": 30}},
     "nodes": {"task": "monitoring.node_states", "schedule": 5.0, "options": {"expires": 5}},
 }
 
@@ -197,6 +198,9 @@ KEEP_FINE_DAYS = {
     "node": env.number("SCALEWEB_KEEP_NODE_DAYS", 14, 0, 36_500),
 }
 STOP_GRACE_SECONDS = env.number("SCALEWEB_STOP_GRACE_SECONDS", 15, 1, 3600)
+# What a device hour costs, by part of the device's name (h100=3.2) or by kind (gpu=2, cpu=0.04).
+DEVICE_RATES = env.rates("SCALEWEB_DEVICE_RATES")
+CURRENCY = env.text("SCALEWEB_CURRENCY", "EUR")[:10]
 CPU_SLOTS = int(env.number("SCALEWEB_CPU_SLOTS", 0, 0, 1024))  # 0: one slot a core
 # Whether a node's worker that ends in order takes what it runs along, to be queued again.
 STOP_JOBS = env.flag("SCALEWEB_STOP_JOBS")

@@ -30,6 +30,7 @@ from .models import (
     RunEvent,
     TokenKind,
     Tunable,
+    Usage,
 )
 
 
@@ -348,6 +349,23 @@ class AttemptAdmin(ReadOnly):
     list_filter = ["state", "outcome", "node"]
     search_fields = ["=job__code", "first_error_line"]
     list_select_related = ["job", "node"]
+
+
+@admin.register(Usage)
+class UsageAdmin(ReadOnly):
+    list_display = [
+        "attempt",
+        "node",
+        "device_seconds",
+        "joules",
+        "cost",
+        "currency",
+        "counted_until",
+        "settled",
+    ]
+    list_filter = ["settled"]
+    search_fields = ["=attempt__job__code", "=node"]
+    list_select_related = ["attempt__job"]
 
 
 @admin.register(DeviceLease)

@@ -22,6 +22,7 @@ from training.models import (
     Run,
     RunEvent,
     TokenKind,
+    Usage,
 )
 
 from .conftest import client_of
@@ -46,6 +47,7 @@ def rows(run, job, node, viewer):
                             decided_step=1, judge_at_step=2)  # fmt: skip
     attempt = Attempt.objects.create(job=job, number=1, node=node, lease_expires_at=timezone.now())
     DeviceLease.objects.create(device=Device.objects.first(), attempt=attempt)
+    Usage.objects.create(attempt=attempt, node=node.name, counted_until=timezone.now())
     ControllerSettings.objects.create(experiment=run.experiment)
     TickLease.objects.create(name="tick", until=timezone.now())
     BeliefTally.objects.create(policy="divergence", action="rollback", context="sgd, start, calm", better=1)

@@ -18,6 +18,7 @@ class Card:
     temperature: int = 61
     throttle: int = 0
     ecc: int = 0
+    limit_milliwatts: int = 700_000
     pids: list[int] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)  # functions this card does not support
     broken: set[str] = field(default_factory=set)  # functions that answer "GPU is lost"
@@ -27,6 +28,7 @@ class FakeNvml:
     def __init__(self, *cards: Card) -> None:
         self.cards = list(cards)
         self.events: list[Any] = []
+        self.root = False  # whether this user may set power limits
         self.silent = False  # the driver answers nothing
 
     def __getattr__(self, name: str) -> Any:
@@ -75,7 +77,23 @@ class FakeNvml:
         return self.answer("power", card, card.power_milliwatts)
 
     def nvmlDeviceGetEnforcedPowerLimit(self, card):
+        return self.answer("limit", card, card.limit_milliwatts)
+
+    def nvmlDeviceGetPowerManagementLimit(self, card):
+        return self.answer("limit", card, card.limit_milliwatts)
+
+    def nvmlDeviceGetPowerManagementDefaultLimit(self, card):
         return self.answer("limit", card, 700_000)
+
+    def nvmlDeviceGetPowerManagementLimitConstraints(self, card):
+        return self.answer("limit", card, (200_000, 700_000))
+
+    def nvmlDeviceSetPowerManagementLimit(self, card, milliwatts):
+        if not self.root:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NO_PERMISSION)
+        self.answer("set_limit", card, None)
+        assert type(milliwatts) is int
+        card.limit_milliwatts = milliwatts
 
     def nvmlDeviceGetTemperature(self, card, sensor):
         assert sensor == pynvml.NVML_TEMPERATURE_GPU

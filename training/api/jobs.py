@@ -13,7 +13,7 @@ from monitoring.api.strict import JsonMap, Name, Nothing, StrictSerializer, Text
 from monitoring.models import Device
 from training import access
 from training.jobs import submit
-from training.models import Attempt, DeviceLease, Job, JobState, Role
+from training.models import Attempt, DeviceLease, Job, JobState, Role, Usage
 from training.states import IllegalMove
 
 from .experiments import VisibleProject
@@ -21,20 +21,32 @@ from .permissions import ProjectRole, ProjectScoped
 from .run_serializers import InExperiment, TagList, VisibleExperiment
 
 JOBS = Job.objects.select_related("run__experiment__project", "submitted_by").prefetch_related(
-    Prefetch("attempts", Attempt.objects.select_related("node").prefetch_related("devices__node"))
+    Prefetch("attempts", Attempt.objects.select_related("node", "usage").prefetch_related("devices__node"))
 )
 MAX_QUEUE = 500
+
+
+class UsageSerializer(serializers.ModelSerializer):
+    """What an attempt used; null is unknown."""
+
+    class Meta:
+        model = Usage
+        fields = [
+            "device_seconds", "joules", "power_seconds", "rate_per_hour", "cost", "currency", "counted_until",
+            "settled",
+        ]  # fmt: skip
 
 
 class AttemptSerializer(serializers.ModelSerializer):
     node = serializers.CharField(source="node.name")
     devices = serializers.SerializerMethodField()
+    usage = UsageSerializer(default=None, allow_null=True, help_text="null before it was first counted.")
 
     class Meta:
         model = Attempt
         fields = [
             "number", "node", "devices", "state", "outcome", "exit_code", "signal", "first_error_line",
-            "created_at", "started_at", "ended_at",
+            "created_at", "started_at", "ended_at", "usage",
         ]  # fmt: skip
 
     def get_devices(self, attempt: Attempt) -> list[str]:
@@ -49,6 +61,7 @@ class JobSerializer(serializers.ModelSerializer):
     project = serializers.CharField(source="run.experiment.project.slug")
     argv = serializers.ListField(child=serializers.CharField())
     submitted_by = serializers.CharField(source="submitted_by.username", default=None, allow_null=True)
+    usage = serializers.DictField(source="run.usage")
     attempts = AttemptSerializer(many=True)
 
     class Meta:
@@ -56,7 +69,7 @@ class JobSerializer(serializers.ModelSerializer):
         fields = [
             "code", "run", "run_name", "run_state", "experiment", "project", "argv", "device_kind",
             "min_devices", "max_devices", "priority", "max_retries", "retries_used", "state",
-            "waiting_reason", "submitted_by", "submitted_at", "ended_at", "attempts",
+            "waiting_reason", "submitted_by", "submitted_at", "ended_at", "usage", "attempts",
         ]  # fmt: skip
 
 

@@ -123,6 +123,10 @@ class RunSerializer(StrictModelSerializer):
     created_by = Text(source="created_by.username", default=None, read_only=True, allow_null=True)
     parent = VisibleRun(read_only=True, allow_null=True)
     summary = JsonMap(read_only=True)
+    usage = JsonMap(
+        read_only=True,
+        help_text="Device time, energy and money of its attempts; null is unknown, {} not counted yet.",
+    )
     process = JsonMap(read_only=True)
     branches = serializers.ListField(child=serializers.DictField(), read_only=True)
     actions = serializers.ListField(child=serializers.DictField(), read_only=True)
@@ -135,7 +139,7 @@ class RunSerializer(StrictModelSerializer):
         fields = [
             "code", "name", "experiment", "experiment_name", "project", "state", "silent", "config", "tags",
             "notes", "created_by", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",
-            "parent", "parent_step", "branches", "summary", "process", "actions", "offers", "job", "can",
+            "parent", "parent_step", "branches", "summary", "usage", "process", "actions", "offers", "job", "can",
         ]  # fmt: skip
         read_only_fields = [
             "code", "state", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",

@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 
 from monitoring.live.publish import publish_change
 from monitoring.models import Device, Node
+from training import ledger
 from training.models import Attempt, DeviceLease, Job, JobState, Run
 from training.states import LIVE, RunState, move
 
@@ -174,3 +175,9 @@ def lose_silent_runs(now) -> int:
                 run, RunState.LOST, f"nothing was heard from its process for {settings.LOST_SECONDS:g} s"
             )
     return lost
+
+
+@shared_task(name="training.usage")
+def usage_tick() -> int:
+    """Count device time, energy and money of attempts. Returns of how many."""
+    return ledger.tick()

@@ -5,8 +5,9 @@ from .job import Attempt, DeviceLease, Job, JobState
 from .project import ROLE_RANK, Experiment, Membership, Project, Role
 from .run import Checkpoint, Run, RunEvent, Tunable
 from .token import ApiToken, TokenKind
+from .usage import Usage
 
 __all__ = [
     "ROLE_RANK", "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment",
-    "Job", "JobState", "Membership", "Project", "Role", "Run", "RunEvent", "TokenKind", "Tunable",
+    "Job", "JobState", "Membership", "Project", "Role", "Run", "RunEvent", "TokenKind", "Tunable", "Usage",
 ]  # fmt: skip
