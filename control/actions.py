@@ -145,10 +145,11 @@ def undo(decision: Decision, user: Any) -> Decision:
     if state not in {S.APPLIED, S.JUDGED}:
         raise TooLate(f"the decision is {state}; only a change in force can be taken back")
     changes = [c for c in decision.changes if c["verb"] == "set"]
-    if not changes:
+    if not changes and decision.verb != "compile":
         what = "a roll back" if decision.verb == "rollback" else decision.verb
         raise TooLate(f"{what} cannot be taken back; roll back to a checkpoint from before it instead")
     back = [Change("set", c["tunable"], c["old_value"]) for c in reversed(changes)]
+    back = back or [Change("compile", value={"on": False})]
     name = user.get_username()
     fields: dict[str, Any] = {"decided_by": user}
     if not decision.verdict:

@@ -18,7 +18,7 @@ from .base import Policy
 from .guards import Limits, Refusal, Rule, already_said, check
 from .learning.book import Book, Shown
 from .learning.choose import Chosen, choose
-from .proposals import ACTED_STATES, SHADOW, Observation, Proposal
+from .proposals import ACTED_STATES, SHADOW, Observation, Proposal, leaves_training
 from .verify import Forecast, forecast
 from .wellformed import proposals_of
 
@@ -118,10 +118,13 @@ def seen_by(policy: str, observation: Observation, parameters: Mapping[str, Any]
 def no_action(observation: Observation, proposal: Proposal) -> Forecast | None:
     """The forecast of not acting on this proposal, from the points since the run was last changed.
 
-    With those of the metrics that must not be harmed, where they are logged.
+    With those of the metrics that must not be harmed, where they are logged. None for what changes nothing.
     """
+    if all(leaves_training(change.verb, change.value) for change in proposal.changes):
+        return None
     changed = [t.changed_step for t in observation.tunables.values() if t.changed_step is not None]
-    changed += [past.at_step for past in observation.past if past.state in ACTED_STATES]
+    acted = (past for past in observation.past if past.state in ACTED_STATES and not past.leaves_training)
+    changed += [past.at_step for past in acted]
     since = max((step for step in changed if step <= observation.step), default=-1)
 
     def of(metric: str) -> Forecast | None:

@@ -18,6 +18,7 @@ from training.states import ENDED
 
 from . import actions, history
 from .models import Decision, DecisionState, Mode, Verdict
+from .proposals import leaves_training
 from .report import TickReport
 from .verify import Forecast, Judgement, Setting, forecast, undo, verdict_now
 
@@ -29,6 +30,8 @@ def follow_up(watched: history.Watched, now: datetime, report: TickReport) -> No
     for decision in watched.decisions:
         if decision.state == S.SENT:
             follow(decision, watched, now, report)
+        if decision.state == S.APPLIED and leaves_training(decision.verb, decision.new_value):
+            report.judged += note_measurement(decision, now)
         if decision.state == S.APPLIED and watched.run.state in ENDED and not persons_hand(decision, watched):
             # It may have reached its horizon since the last tick.
             judge(decision, watched, now, report)
@@ -59,6 +62,18 @@ def follow(decision: Decision, watched: history.Watched, now: datetime, report: 
             judge_at_step=step + decision.judge_after_steps,
             blocked_by=f"run: {message}"[:500] if message else "",
         )
+
+
+def note_measurement(decision: Decision, now: datetime) -> bool:
+    """APPLIED -> JUDGED at once: what only measured, or wrote a file, changed nothing that could be judged."""
+    command = decision.command
+    answer = command.new_value if command is not None and isinstance(command.new_value, dict) else {}
+    told = str(answer.get("reason") or "the run gave no figures")[:1000]
+    sentence = f"Nothing was changed, so there is no verdict. Measured: {told}."
+    return actions.move(
+        decision, S.APPLIED, S.JUDGED,
+        verdict=Verdict.UNCLEAR, judged_at=now, measured={"sentence": sentence, **answer},
+    )  # fmt: skip
 
 
 def commands_of(decision: Decision, watched: history.Watched) -> list[Command]:

@@ -7,7 +7,17 @@ from typing import Any
 
 from training.values import BadValue, check_value
 
-from .proposals import ACTED_STATES, LASTING, VERBS, Change, Observation, PastDecision, Proposal, TunableView
+from .proposals import (
+    ACTED_STATES,
+    ALGORITHMS,
+    LASTING,
+    VERBS,
+    Change,
+    Observation,
+    PastDecision,
+    Proposal,
+    TunableView,
+)
 
 
 class Rule(StrEnum):
@@ -106,7 +116,7 @@ def _check_change(change: Change, observation: Observation, limits: Limits) -> R
     return (
         _check_shape(change, observation)
         or _check_offer(change.verb, observation)
-        or _check_consent(change.verb, observation, limits)
+        or _check_consent(change, observation, limits)
     )
 
 
@@ -143,6 +153,10 @@ def _check_shape(change: Change, observation: Observation) -> Refusal | None:
 
 
 def _check_offer(verb: str, observation: Observation) -> Refusal | None:
+    if verb in ALGORITHMS and observation.algorithms is not None and verb not in observation.algorithms:
+        return Refusal(
+            Rule.VERB, f"this run offers no {verb}: its script does not call loop.offer_algorithms"
+        )
     # Any process can be stopped: the site does that by its job where the process does not.
     if verb == "stop" or observation.offers is None or verb in observation.offers:
         return None
@@ -150,7 +164,7 @@ def _check_offer(verb: str, observation: Observation) -> Refusal | None:
     return Refusal(Rule.VERB, f"the process does not offer {verb}; it offers {offered}")
 
 
-def _check_consent(verb: str, observation: Observation, limits: Limits) -> Refusal | None:
+def _check_consent(change: Change, observation: Observation, limits: Limits) -> Refusal | None:
     """What a person keeps to himself: a run that he has just touched, and what cannot be taken back."""
     ago = observation.person_seconds_ago
     if ago is not None and ago < limits.hands_off_seconds:
@@ -159,7 +173,10 @@ def _check_consent(verb: str, observation: Observation, limits: Limits) -> Refus
             f"a person asked something of this run {ago:.0f} s ago; "
             f"it is theirs for {limits.hands_off_seconds:.0f} s",
         )
+    verb = change.verb
     word = f"may_{verb}"
+    if isinstance(change.value, Mapping) and change.value.get("dry") is True:
+        return None
     if verb in LASTING and observation.mode == "act" and observation.parameters.get(word) is not True:
         return Refusal(
             Rule.CONSENT, f"{verb} cannot be taken back; set the policy's {word} to let it act by itself"
@@ -255,6 +272,7 @@ def last_touched(change: Change, tunable: TunableView | None, observation: Obser
         for past in observation.past
         if past.state in ACTED_STATES
         and observation.on_this_branch(past)
+        and not past.leaves_training
         and (past.sets(change.tunable) or past.verb != "set")
     ]
     if tunable is not None and tunable.changed_step is not None and tunable.changed_step <= observation.step:

@@ -14,7 +14,7 @@ from django.db.models import Window as WindowOf
 from django.db.models.functions import RowNumber
 
 from training.commands import VOID
-from training.models import Checkpoint, Command, CommandState, Experiment, Run, Tunable
+from training.models import Checkpoint, Command, CommandState, Experiment, Run, RunEvent, Tunable
 from training.states import RunState
 
 from .base import Policy
@@ -24,6 +24,7 @@ from .proposals import (
     LOSS_NAMES,
     CheckpointView,
     Goal,
+    Measurement,
     Observation,
     PastDecision,
     TunableView,
@@ -32,6 +33,7 @@ from .proposals import (
 
 TAIL_STEPS = 1000
 PAST_DECISIONS = 200
+MEASUREMENTS = 20
 IN_FLIGHT = (CommandState.PENDING, CommandState.SENT)
 OPEN = (DecisionState.PROPOSED, DecisionState.SENT, DecisionState.APPLIED)
 # Nothing of these reached the run.
@@ -63,6 +65,8 @@ class Watched:
     person_rolled_back: datetime | None = None
     person_asked: datetime | None = None  # anything at all of this run
     offers: frozenset[str] | None = None
+    algorithms: frozenset[str] = frozenset()
+    measured: list[Measurement] = field(default_factory=list)  # of the present branch, oldest first
     optimiser: str = ""
     last_seq: int = 0  # the newest command that was there when all this was read
     before: dict[str, Any] = field(default_factory=dict)  # tunable: its value before the last change
@@ -104,6 +108,7 @@ def load(runs: Any, policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) ->
             run,
             getattr(run.experiment, "controller", None),
             offers=verbs_of(run.told_verbs),
+            algorithms=frozenset(str(offer.get("verb")) for offer in run.offers),
             optimiser=optimiser_of(getattr(run, name) for name in TOLD if name != "told_verbs"),
         )
     if not found:
@@ -113,6 +118,7 @@ def load(runs: Any, policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) ->
         found[tunable.run_id].tunables.append(tunable)
     add_checkpoints(found)
     add_commands(found)
+    add_measurements(found)
     add_windows(found, policies, tail_steps)
     return list(found.values())
 
@@ -195,6 +201,24 @@ def add_commands(found: Mapping[int, Watched]) -> None:
             watched.before[name] = old
 
 
+def add_measurements(found: Mapping[int, Watched]) -> None:
+    """What runs that offer it measured of their own algorithm; what a roll back left behind is of another model."""
+    offering = [pk for pk, watched in found.items() if watched.algorithms]
+    if not offering:
+        return
+    place = WindowOf(RowNumber(), partition_by=[F("run")], order_by=F("id").desc())
+    told = RunEvent.objects.filter(run__in=offering, kind="algorithm").annotate(place=place)
+    rows = told.filter(place__lte=MEASUREMENTS).order_by("id").values_list("run", "step", "at", "data")
+    for run, step, at, data in rows:
+        watched, table = found[run], data.get("table")
+        left = any(
+            str(branch.get("at")) >= at.isoformat() and (step or 0) > int(branch["from_step"])
+            for branch in watched.run.branches
+        )
+        if isinstance(table, dict) and step is not None and not left:
+            watched.measured.append(Measurement(str(data.get("verb")), str(data.get("outcome")), step, table))
+
+
 def add_windows(found: Mapping[int, Watched], policies: Sequence[Policy], tail_steps: int) -> None:
     from monitoring.storage import series
 
@@ -259,6 +283,8 @@ def observation(watched: Watched, now: datetime) -> Observation:
         mode=watched.mode,
         person_seconds_ago=seconds_since(watched.person_asked, now),
         offers=watched.offers,
+        algorithms=watched.algorithms,
+        measured=tuple(watched.measured),
         optimiser=watched.optimiser,
     )
 

@@ -38,6 +38,15 @@ LOSS_NAMES = ("loss", "train/loss", "train_loss", "training_loss")
 # parameter `may_<verb>`.
 VERBS = ("set", "rollback", "stop", "adopt", "prune", "quantise", "compile")
 LASTING = frozenset({"stop", "prune", "quantise"})
+# Verbs that a process offers one by one, and measures before it follows them.
+ALGORITHMS = frozenset({"prune", "quantise", "compile"})
+
+
+def leaves_training(verb: str, value: Any) -> bool:
+    """Whether the training goes on bit for bit as it would have: a dry measurement, an export beside it."""
+    return verb == "quantise" or (
+        verb in ALGORITHMS and isinstance(value, Mapping) and value.get("dry") is True
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +159,10 @@ class PastDecision:
         return name == self.tunable or name in self.tunables
 
     @property
+    def leaves_training(self) -> bool:
+        return leaves_training(self.verb, self.new_value)
+
+    @property
     def at_step(self) -> int:
         return self.decided_step if self.applied_step is None else self.applied_step
 
@@ -188,6 +201,26 @@ class Belief:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """A change of the algorithm as the run measured it on copies. table: see docs/contracts.md, "Offers"."""
+
+    verb: str
+    outcome: str  # measured, switched, exported, refused
+    step: int
+    table: Mapping[str, Any]
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        value = self.table.get("value")
+        return value if isinstance(value, Mapping) else {}
+
+    @property
+    def within(self) -> bool:
+        """Whether the held-back metric stays within the bound that the script set."""
+        return self.table.get("within") is True
+
+
+@dataclass(frozen=True)
 class Goal:
     """What the experiment is judged by. An empty metric: no goal was set."""
 
@@ -217,6 +250,9 @@ class Observation:
     person_seconds_ago: float | None = None
     # The verbs that the process says it can do; None: it did not say.
     offers: frozenset[str] | None = None
+    # The verbs of ALGORITHMS that the process offers; None: it was not asked.
+    algorithms: frozenset[str] | None = None
+    measured: tuple[Measurement, ...] = ()  # on this branch, oldest first, the newest 20
     optimiser: str = ""  # adam, adamw, sgd, … as the run's config tells, "" when it does not
 
     def with_role(self, role: str) -> TunableView | None:

@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from .base import Policy
+from .policies.algorithm import Algorithm
 from .policies.batch_size import BatchSize
 from .policies.divergence import Divergence
 from .policies.input import Input
@@ -28,6 +29,7 @@ BUILT_IN: dict[str, type] = {
     Memory.name: Memory,
     Input.name: Input,
     BatchSize.name: BatchSize,
+    Algorithm.name: Algorithm,
 }
 
 

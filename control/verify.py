@@ -456,6 +456,8 @@ def undo(
         return None
     if judgement.verdict != "worse" and not (trial and judgement.verdict != "better"):
         return None
+    if verb in {"prune", "compile"}:
+        return undo_algorithm(judgement, verb, checkpoints, before_step)
     back = [
         Change("set", each.tunable.name, each.old_value)
         for each in reversed(settings)
@@ -476,3 +478,21 @@ def undo(
     word = "worse" if judgement.verdict == "worse" else "not better"
     told = " and ".join(f"{change.tunable} goes back to {change.value}" for change in back)
     return Undo((*changes, *back), f"The change was {word}; {told}{also}.")
+
+
+def undo_algorithm(
+    judgement: Judgement, verb: str, checkpoints: Sequence[CheckpointView], before_step: int
+) -> Undo | None:
+    """Compiling is switched off; a pruning is gone with the state that it began in. None without a checkpoint of it."""
+    word = "worse" if judgement.verdict == "worse" else "not better"
+    if verb == "compile":
+        change = Change("compile", value={"on": False})
+        return Undo((change,), f"Compiled it was {word}; the model goes back to eager.")
+    earlier = [each for each in checkpoints if each.step <= before_step]
+    if not earlier:
+        return None
+    best = max(earlier, key=lambda each: (each.step, each.id))
+    back = Change("rollback", value={"checkpoint": best.id, "step": best.step, "path": best.path})
+    return Undo(
+        (back,), f"Pruned it was {word}; the run goes back to step {best.step}, from before the pruning."
+    )
