@@ -12,6 +12,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from training.commands import CommandRefused, issue
+from training.many_commands import Settings, issue_settings
 from training.models import Command, CommandState, Run
 from training.states import IllegalMove
 
@@ -45,17 +46,42 @@ def move(decision: Decision, old: str, new: str, **fields: Any) -> bool:
 
 def issue_all(decision: Decision, changes: Sequence[Change], **fields: Any) -> list[Command]:
     """Issue commands in order with these fields of `issue`, in a transaction. Raises CommandRefused."""
-    # A stop's value is its reason, which the decision tells; the command itself takes none.
     return [
-        issue(
-            decision.run,
-            change.verb,
-            tunable=change.tunable,
-            value=None if change.verb == "stop" else change.value,
-            **fields,
-        )
+        issue(decision.run, change.verb, tunable=change.tunable, value=change.value, **fields)
         for change in changes
     ]
+
+
+def act_all(decisions: Sequence[tuple[Decision, int]]) -> None:
+    """`act` for many, each with its `since`: settings of different runs go out together."""
+    together: list[tuple[Decision, Settings]] = []
+    seen: set[int] = set()
+    for decision, since in decisions:
+        only_sets = all(change["verb"] == "set" for change in decision.changes)
+        if not only_sets or decision.run_id in seen:
+            act(decision, since)
+            continue
+        seen.add(decision.run_id)
+        values = {change["tunable"]: change["value"] for change in decision.changes}
+        asked_by, origin = f"controller:{decision.policy}", f"decision:{decision.pk}"
+        asked = Settings(decision.run, values, asked_by, since, decision.decided_by, decision.reason, origin)
+        together.append((decision, asked))
+    sent = []
+    for (decision, _), answer in zip(together, issue_settings([asked for _, asked in together]), strict=True):
+        if isinstance(answer, CommandRefused):
+            refused(decision, answer)
+            continue
+        decision.command, *more = answer
+        decision.more_commands = [command.pk for command in more]
+        sent.append(decision)
+    Decision.objects.bulk_update(sent, ["command", "more_commands"])
+    for decision in sent:
+        announce(decision)
+
+
+def refused(decision: Decision, error: CommandRefused) -> None:
+    state, who = (S.BLOCKED, Rule.PERSON) if error.field == "person" else (S.REJECTED, "run")
+    move(decision, S.SENT, state, blocked_by=f"{who}: {error.message}"[:500])
 
 
 def act(decision: Decision, since: int) -> bool:
@@ -80,8 +106,7 @@ def act(decision: Decision, since: int) -> bool:
             decision.more_commands = [command.pk for command in more]
             decision.save(update_fields=["command", "more_commands"])
     except CommandRefused as error:
-        state, who = (S.BLOCKED, Rule.PERSON) if error.field == "person" else (S.REJECTED, "run")
-        move(decision, S.SENT, state, blocked_by=f"{who}: {error.message}"[:500])
+        refused(decision, error)
         return False
     announce(decision)
     return True

@@ -66,11 +66,12 @@ def consider(
     book = book or Book()
     asked: list[tuple[Chosen, Mapping[str, Any]]] = []
     problems: list[Problem] = []
+    safe = read_only(observation)
     for policy in policies:
         parameters: Mapping[str, Any] = {**COMMON, **policy.defaults, **settings.get(policy.name, {})}
         if not parameters["enabled"]:
             continue
-        shown = seen_by(policy.name, observation, parameters, book)
+        shown = seen_by(policy.name, safe, parameters, book)
         try:
             answer = proposals_of(policy.name, ask(policy, shown))
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plug-in may raise anything; the others must still be heard
@@ -84,7 +85,7 @@ def consider(
         proposal, shadow = chosen.proposal, parameters["shadow"] is True
         if already_said(proposal, observation, limits) is not None:
             continue
-        refusal = check(proposal, replace(observation, parameters=parameters), limits)
+        refusal = check(proposal, observation.but(parameters=parameters), limits)
         if refusal is None and chosen.held_back:
             refusal = Refusal(Rule.BELIEF, chosen.held_back)
         if refusal is None and not shadow:
@@ -100,18 +101,22 @@ def consider(
     return [item for place, item in enumerate(considered) if place not in silent], problems
 
 
-def seen_by(policy: str, observation: Observation, parameters: Mapping[str, Any], book: Book) -> Observation:
-    """The observation as this policy sees it: it cannot be written to, and holds no other policy's shadow."""
-    past = observation.past
+def seen_by(policy: str, shown: Observation, parameters: Mapping[str, Any], book: Book) -> Observation:
+    """The observation as this policy sees it: with its parameters and beliefs, and no other policy's shadow.
+
+    shown: what `read_only` made.
+    """
+    past = shown.past
     if any(each.mode == SHADOW for each in past):
         past = tuple(each for each in past if each.mode != SHADOW or each.policy == policy)
-    return replace(
-        observation,
-        past=past,
+    return shown.but(past=past, parameters=parameters, beliefs=Shown(book, policy, shown))
+
+
+def read_only(observation: Observation) -> Observation:
+    """The observation with nothing in it that a plug-in could write to: all policies and the guards look at it."""
+    return observation.but(
         windows=MappingProxyType(dict(observation.windows)),
         tunables=MappingProxyType(dict(observation.tunables)),
-        parameters=parameters,
-        beliefs=Shown(book, policy, observation),
     )
 
 

@@ -255,6 +255,12 @@ class Observation:
     measured: tuple[Measurement, ...] = ()  # on this branch, oldest first, the newest 20
     optimiser: str = ""  # adam, adamw, sgd, … as the run's config tells, "" when it does not
 
+    def but(self, **fields: Any) -> Observation:
+        """A copy with these fields in place: `dataclasses.replace`, at a tenth of its cost. Every policy gets one."""
+        copy = object.__new__(Observation)
+        copy.__dict__.update(self.__dict__, **fields)
+        return copy
+
     def with_role(self, role: str) -> TunableView | None:
         """The tunable that was declared with this role, or None; the first where there are several."""
         return next((tunable for tunable in self.tunables.values() if tunable.role == role), None)

@@ -1,6 +1,8 @@
 """Write down what was considered: recorded, proposed, blocked, or stored and sent."""
 
 import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -26,40 +28,70 @@ def overtake(watched: history.Watched, item: Considered) -> None:
             actions.move(decision, S.PROPOSED, S.EXPIRED, blocked_by=why)
 
 
-def store(
-    item: Considered, watched: history.Watched, observed: Observation, now: datetime
-) -> Decision | None:
-    """Write a considered proposal down, and send it in mode act. None if another tick did it first."""
-    refusal = item.refusal
+@dataclass(frozen=True, eq=False)
+class ToRecord:
+    item: Considered
+    watched: history.Watched
+    observed: Observation
+
+
+def store_all(wanted: Sequence[ToRecord], now: datetime) -> None:
+    """Write considered proposals down, and send those of mode act. What another tick did first is left to it.
+
+    Inside a transaction of the caller's; a fixed number of queries, whatever the number of runs.
+    """
+    acting = still_acting({each.watched.settings.pk for each in wanted if each.watched.settings is not None})
+    rows: list[tuple[Decision, history.Watched]] = []
+    for each in wanted:
+        decision = row_of(each, now)
+        settings = each.watched.settings
+        if decision.state != S.SENT or (settings is not None and settings.pk in acting):
+            rows.append((decision, each.watched))
+    try:
+        with transaction.atomic():
+            Decision.objects.bulk_create(decision for decision, _ in rows)
+    except IntegrityError:
+        rows = [(decision, watched) for decision, watched in rows if stored_alone(decision)]
+    # Those that are sent are told of once that is done.
+    quiet = [decision for decision, _ in rows if decision.state != S.SENT]
+    actions.act_all([(decision, watched.last_seq) for decision, watched in rows if decision.state == S.SENT])
+    for decision in quiet:
+        announce(decision)
+    for decision, watched in rows:
+        watched.decisions.append(decision)
+
+
+def stored_alone(decision: Decision) -> bool:
+    """Whether the database takes this one: one open decision a tunable."""
+    decision.pk = None
+    try:
+        with transaction.atomic():
+            decision.save(force_insert=True)
+    except IntegrityError:
+        logger.info("another tick decided on %s of run %s first", decision.tunable, decision.run.code)
+        return False
+    return True
+
+
+def row_of(wanted: ToRecord, now: datetime) -> Decision:
+    """The decision, unsaved, in the state that the mode and what stands against it give it."""
+    item, watched = wanted.item, wanted.watched
     state = {Mode.OBSERVE: S.RECORDED, Mode.ADVISE: S.PROPOSED}.get(Mode(watched.mode), S.SENT)
-    if refusal is not None:
+    if item.refusal is not None:
         state = S.BLOCKED
     elif item.shadow:
         state = S.RECORDED
-    decision = as_decision(item, observed, watched.mode, state, now)
+    decision = as_decision(item, wanted.observed, watched.mode, state, now)
     decision.run = watched.run
-    if refusal is not None:
-        decision.blocked_by = f"{refusal.rule}: {refusal.sentence}"[:500]
-    try:
-        with transaction.atomic():
-            if state == S.SENT and not is_still_acting(watched):
-                return None
-            decision.save(force_insert=True)
-            if state == S.SENT:
-                actions.act(decision, since=watched.last_seq)
-            else:
-                announce(decision)
-    except IntegrityError:
-        logger.info("another tick decided on %s of run %s first", decision.tunable, watched.run.code)
-        return None
-    watched.decisions.append(decision)
+    if item.refusal is not None:
+        decision.blocked_by = f"{item.refusal.rule}: {item.refusal.sentence}"[:500]
     return decision
 
 
-def is_still_acting(watched: history.Watched) -> bool:
-    """Whether nobody has changed the mode since the tick read it: a switch that is turned off is off at once."""
-    settings = watched.settings
-    return settings is not None and ControllerSettings.objects.filter(pk=settings.pk, mode=Mode.ACT).exists()
+def still_acting(settings: Collection[int]) -> set[int]:
+    """Whose mode nobody has changed since the tick read it: a switch that is turned off is off at once."""
+    found = ControllerSettings.objects.filter(pk__in=settings, mode=Mode.ACT)
+    return set(found.values_list("pk", flat=True))
 
 
 def as_decision(item: Considered, observed: Observation, mode: str, state: str, now: datetime) -> Decision:

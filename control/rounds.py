@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TypeAlias, TypeVar, cast
 
 from django.db import transaction
 
@@ -20,11 +20,13 @@ from .guards import InvalidSetting, Limits
 from .learning.book import Book
 from .models import Learning, Mode
 from .proposals import Observation
-from .record import overtake, store
+from .record import ToRecord, overtake, store_all
 from .registry import Registry
 from .report import TickReport
 
 logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Decided: TypeAlias = tuple[history.Watched, list[tuple[Considered, Observation]]]
 
 
 @dataclass
@@ -48,38 +50,40 @@ class Round:
         decided = [(watched, self.decide(watched)) for watched in (*followed, *idle)]
         self.together([pair for pair in decided if pair[1]], self.write_down)
 
-    def together(self, items: Sequence[Any], do: Callable[[Any], None]) -> list[Any]:
+    def together(self, items: Sequence[Item], do: Callable[[Sequence[Item]], None]) -> list[Item]:
         """Do it for all in one transaction; one by one where that fails. Those for which it was done."""
         if not items:
             return []
         before = copy(self.report)
         try:
             with transaction.atomic():
-                for item in items:
-                    do(item)
+                do(items)
             return list(items)
         except Exception:  # noqa: BLE001  looked at again, one by one, just below
             # One run's odd rows must not keep the others from being looked after.
             vars(self.report).update(vars(before))
         return [item for item in items if self.alone(item, do)]
 
-    def alone(self, item: Any, do: Callable[[Any], None]) -> bool:
-        watched: history.Watched = item[0] if isinstance(item, tuple) else item
-        for decision in (*watched.decisions, *watched.unacted):
-            # What was moved in the transaction that failed is not moved.
-            decision.refresh_from_db()
-            decision.run = watched.run
+    def alone(self, item: Item, do: Callable[[Sequence[Item]], None]) -> bool:
+        watched = cast(history.Watched, item[0] if isinstance(item, tuple) else item)
+        before = copy(self.report)
         try:
+            for decision in (*watched.decisions, *watched.unacted):
+                # What was moved in the transaction that failed is not moved.
+                decision.refresh_from_db()
+                decision.run = watched.run
             with transaction.atomic():
-                do(item)
+                do([item])
         except Exception:
+            vars(self.report).update(vars(before))
             logger.exception("controller: run %s was left out of this tick", watched.run.code)
             return False
         return True
 
-    def follow_up(self, watched: history.Watched) -> None:
-        follow_up(watched, self.now, self.report)
-        self.report.compared += compare_forecasts(watched, self.now)
+    def follow_up(self, several: Sequence[history.Watched]) -> None:
+        for watched in several:
+            follow_up(watched, self.now, self.report)
+            self.report.compared += compare_forecasts(watched, self.now)
 
     def decide(self, watched: history.Watched) -> list[tuple[Considered, Observation]]:
         """What is to be decided for the run now; what a policy failed at is noted."""
@@ -105,12 +109,12 @@ class Round:
         noted.update({problem.policy: problem.message for problem in problems})
         return [(item, observed) for item in considered]
 
-    def write_down(self, pair: tuple[history.Watched, list[tuple[Considered, Observation]]]) -> None:
-        watched, decided = pair
-        for item, observed in decided:
-            if item.refusal is not None:
+    def write_down(self, several: Sequence[Decided]) -> None:
+        wanted = [ToRecord(item, watched, seen) for watched, decided in several for item, seen in decided]
+        for each in wanted:
+            if each.item.refusal is not None:
                 self.report.blocked += 1
-            elif item.proposal.urgency and not item.shadow:
-                overtake(watched, item)
-            store(item, watched, observed, self.now)
-            self.report.decided += item.refusal is None
+            elif each.item.proposal.urgency and not each.item.shadow:
+                overtake(each.watched, each.item)
+            self.report.decided += each.item.refusal is None
+        store_all(wanted, self.now)

@@ -5,7 +5,7 @@ number, is handed out or superseded, so numbers become visible in their order an
 after it was superseded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -114,9 +114,14 @@ def check_hand(run: Run, verb: str, tunable: str, since: int) -> None:
         asked = asked.filter(verb=verb, tunable=tunable)
     newest = asked.exclude(state__in=VOID).order_by("-seq").first()
     if newest is not None:
-        was_set = f"set {newest.tunable} to {shown(newest.value)}"
-        what = was_set if newest.verb == Verb.SET else f"asked for {newest.verb}"
-        raise CommandRefused("person", f"{newest.asked_by} {what} meanwhile (#{newest.seq})")
+        raise refuse_for(newest)
+
+
+def refuse_for(newest: Command) -> CommandRefused:
+    """The refusal that a person's own command is the reason of."""
+    was_set = f"set {newest.tunable} to {shown(newest.value)}"
+    what = was_set if newest.verb == Verb.SET else f"asked for {newest.verb}"
+    return CommandRefused("person", f"{newest.asked_by} {what} meanwhile (#{newest.seq})")
 
 
 def check_arguments(run: Run, verb: str, name: str, value: Any) -> tuple[str, Any]:
@@ -157,14 +162,18 @@ def check_offer(run: Run, verb: str, value: Any) -> dict[str, Any]:
 def check_set(run: Run, name: str, value: Any) -> tuple[str, Any]:
     tunable = run.tunables.filter(name=name).first()
     if tunable is None:
-        declared = ", ".join(run.tunables.values_list("name", flat=True)) or "none"
-        raise CommandRefused(
-            "tunable", f"the run declares no tunable named {name!r:.80}; it declares {declared:.500}"
-        )
+        raise undeclared(name, run.tunables.values_list("name", flat=True))
     try:
         return name, check_value(tunable, value)
     except BadValue as error:
         raise CommandRefused("value", str(error)) from None
+
+
+def undeclared(name: str, known: Iterable[str]) -> CommandRefused:
+    declared = ", ".join(known) or "none"
+    return CommandRefused(
+        "tunable", f"the run declares no tunable named {name!r:.80}; it declares {declared:.500}"
+    )
 
 
 def check_action(run: Run, name: str, value: Any) -> tuple[str, Any]:
