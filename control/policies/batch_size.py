@@ -211,7 +211,7 @@ class BatchSize:
         rate = seen.rate
         if rate is None or not isinstance(rate.value, int | float) or not rate.value > 0:
             return ()
-        family = str(rate.about.get("family", ""))
+        family = str(rate.about.get("family") or ("sgd" if "sgd" in seen.optimiser.lower() else ""))
         # The end of the interval that moves the rate less.
         careful = noise.low if samples > seen.samples else noise.high
         value = float(rate.value) * rate_factor(family, careful, seen.samples, samples)
@@ -281,6 +281,7 @@ class Batch:
     parts: TunableView | None
     rate: TunableView | None
     ranks: int
+    optimiser: str  # as the run's config tells, where the process tells no family
 
     @classmethod
     def of(cls, observation: Observation) -> "Batch | None":
@@ -289,7 +290,8 @@ class Batch:
             return None
         ranks = size.about.get("ranks", 1)
         parts = parts if parts is not None and is_count(parts.value) else None
-        return cls(size, parts, observation.with_role("learning_rate"), ranks if is_count(ranks) else 1)
+        rate = observation.with_role("learning_rate")
+        return cls(size, parts, rate, ranks if is_count(ranks) else 1, observation.optimiser)
 
     @property
     def accumulation(self) -> int:

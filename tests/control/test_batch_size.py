@@ -61,6 +61,11 @@ def test_the_rate_follows_in_the_same_decision(family, low, high):
     assert low < rate / 0.1 < high
 
 
+def test_where_the_process_tells_no_family_the_runs_config_does():
+    ((_, (_, rate)),) = asked(run(noise=2000.0, family="", optimiser="sgd"))
+    assert 1.8 < rate / 0.1 < 2.0
+
+
 @pytest.mark.parametrize(
     ("fields", "wanted"),
     [

@@ -58,15 +58,17 @@ class ScriptedRun:
         self.seq, self.step, self.dice = 0, 0, np.random.default_rng(0)
         self.log(200)
 
-    def log(self, count: int, level: float = 1.0, key: str = "loss") -> None:
+    def log(self, count: int, level: float = 1.0, key: str = "loss", **also: float) -> None:
+        """also: levels of further keys at the same steps."""
         steps = list(range(self.step, self.step + count))
         times = [self.clock.now.timestamp() + 0.01 * (i + 1) for i in range(count)]
-        values = list(level * np.exp(0.05 * self.dice.standard_normal(count)))
+        columns = [
+            Column(name, steps, times, list(mean * np.exp(0.05 * self.dice.standard_normal(count))))
+            for name, mean in ({key: level} | also).items()
+        ]
         self.seq += 1
         branch = max((b["index"] for b in self.run.branches), default=0)
-        series.append(
-            self.run.source, "a" * 32, [Batch(self.seq, branch, columns=[Column(key, steps, times, values)])]
-        )
+        series.append(self.run.source, "a" * 32, [Batch(self.seq, branch, columns=columns)])
         self.step += count
         Run.objects.filter(pk=self.run.pk).update(last_step=self.step - 1)
         self.clock.pass_seconds(0.01 * count)
