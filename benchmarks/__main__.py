@@ -18,8 +18,8 @@ TOP = Path(__file__).resolve().parents[1]
 RESULTS = TOP / ".bench" / "results.jsonl"
 # Each with what it is asked for beside --json.
 MODULES: dict[str, list[str]] = {
-    "sdk_log": [], "step_overhead": [], "ingest": ["--database", "sqlite"], "chart_read": [], "storage": [],
-    "run_list": [], "live": [], "fan_out": [], "storm": [], "control_latency": ["--rest"],
+    "sdk_log": [], "step_overhead": [], "unwatched": [], "ingest": ["--database", "sqlite"], "chart_read": [],
+    "storage": [], "run_list": [], "live": [], "fan_out": [], "storm": [], "control_latency": ["--rest"],
     "controller_tick": [], "placement_tick": [], "pixel": [], "first_paint": [], "start": [],
 }  # fmt: skip
 SECONDS = 900
