@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import re
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
     def __init__(self, hub: LiveHub, may_watch: MayWatch):
         super().__init__()
         self.hub = hub
+        self.may_watch = may_watch
         self.ask = database_sync_to_async(may_watch)
         self.viewer: Viewer
         self.tasks: list[asyncio.Task[None]] = []
@@ -117,9 +119,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def recheck(self) -> None:
         """Roles are taken away, and people log out, while a page stays open: ask again now and then."""
         while True:
-            await asyncio.sleep(RECHECK_SECONDS)
+            # Pages that came back together after a restart must not all ask in one moment for ever after.
+            await asyncio.sleep(RECHECK_SECONDS * random.uniform(0.5, 1.5))
             watched = list(self.viewer.topics)
-            allowed = await self.ask(self.scope["user"], watched) if await self.logged_in() else None
+            allowed = await self.ask_logged_in(watched)
             if allowed is None:
                 await self.close(code=NOT_LOGGED_IN, reason="your access has ended")
                 return
@@ -127,10 +130,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 self.hub.unsubscribe(self.viewer, topic)
                 await self.reply({"type": "subscribed", "topics": [], "refused": [topic]})
 
-    async def logged_in(self) -> bool:
-        session = self.scope["session"]
-        there: bool = await database_sync_to_async(session.exists)(session.session_key)
-        return there
+    async def ask_logged_in(self, topics: list[str]) -> set[str] | None:
+        session, user = self.scope["session"], self.scope["user"]
+
+        def ask() -> set[str] | None:  # in one thread, on one connection
+            return self.may_watch(user, topics) if session.exists(session.session_key) else None
+
+        allowed: set[str] | None = await database_sync_to_async(ask)()
+        return allowed
 
 
 class BadFrame(ValueError):
