@@ -1,9 +1,12 @@
 """What a policy is."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from .proposals import Observation, Proposal
+
+if TYPE_CHECKING:
+    from .groups import Group
 
 
 @runtime_checkable
@@ -22,3 +25,22 @@ class Policy(Protocol):
     def propose(self, observation: Observation) -> list[Proposal]:
         """The changes this policy wants now, most urgent first; an empty list to let the run be."""
         ...
+
+
+@runtime_checkable
+class GroupPolicy(Protocol):
+    """The same over all runs of an experiment at once; each proposal names the `run` it is for.
+
+    One object may be both. What it proposes passes the guards and the arbiter of each run as any other.
+    """
+
+    name: str
+    summary: str
+    defaults: Mapping[str, Any]
+
+    def propose_group(self, group: "Group") -> list[Proposal]:
+        """The changes this policy wants now in running members of the group; its parameters are in `group`."""
+        ...
+
+
+AnyPolicy: TypeAlias = Policy | GroupPolicy

@@ -11,9 +11,11 @@ import queue
 import threading
 import time
 from collections.abc import Iterable
+from functools import cache
 from itertools import islice
 
-from .base import Policy
+from .base import AnyPolicy, GroupPolicy, Policy
+from .groups import Group
 from .proposals import Observation
 from .wellformed import MOST_PROPOSALS
 
@@ -89,6 +91,19 @@ class Asker:
             self.thread.join(0.02)
 
 
+class Grouped:
+    """A group policy in the shape that an asker knows."""
+
+    def __init__(self, policy: GroupPolicy) -> None:
+        self.name, self.summary, self.defaults = policy.name, policy.summary, policy.defaults
+        self.propose = policy.propose_group
+
+
+@cache
+def grouped(policy: GroupPolicy) -> Grouped:
+    return Grouped(policy)
+
+
 class Patience:
     """Asks policies for one tick: the site's own directly, plug-ins within their time."""
 
@@ -98,8 +113,16 @@ class Patience:
         self.left: dict[str, float] = {}
         self.in_all = in_all
 
-    def __call__(self, policy: Policy, observation: Observation) -> Iterable[object]:
+    def of_group(self, policy: GroupPolicy, group: Group) -> Iterable[object]:
+        """The answer of a group policy, within the same time. Raises what it raised, or TooSlow."""
+        if policy.name in self.own:
+            return policy.propose_group(group)
+        return self(grouped(policy), group)  # type: ignore[arg-type]
+
+    def __call__(self, policy: AnyPolicy, observation: Observation) -> Iterable[object]:
         """The policy's answer. Raises what it raised, or TooSlow."""
+        if not isinstance(policy, Policy):
+            return ()
         if policy.name in self.own:
             return policy.propose(observation)
         left = self.left.get(policy.name, self.in_all)

@@ -14,7 +14,7 @@ from typing import Any
 from monitoring.plain import text
 
 from .arbiter import Claim, arbitrate
-from .base import Policy
+from .base import AnyPolicy, Policy
 from .guards import Limits, Refusal, Rule, already_said, check
 from .learning.book import Book, Shown
 from .learning.choose import Chosen, choose
@@ -44,18 +44,18 @@ class Problem:
     message: str
 
 
-def directly(policy: Policy, observation: Observation) -> Iterable[object]:
-    """As tests and replays ask: without a limit of time."""
-    return policy.propose(observation)
+def directly(policy: AnyPolicy, observation: Observation) -> Iterable[object]:
+    """As tests and replays ask: without a limit of time, and of one run alone."""
+    return policy.propose(observation) if isinstance(policy, Policy) else ()
 
 
 def consider(
     observation: Observation,
-    policies: Sequence[Policy],
+    policies: Sequence[AnyPolicy],
     settings: Mapping[str, Mapping[str, Any]],
     limits: Limits,
     book: Book | None = None,
-    ask: Callable[[Policy, Observation], Iterable[object]] = directly,
+    ask: Callable[[AnyPolicy, Observation], Iterable[object]] = directly,
 ) -> tuple[list[Considered], list[Problem]]:
     """What to decide for this run now, urgent proposals first.
 

@@ -146,8 +146,21 @@ def persons_hand(decision: Decision, watched: history.Watched) -> str:
     return ""
 
 
+def settle_stop(decision: Decision, watched: history.Watched, now: datetime, report: TickReport) -> None:
+    """A stop is closed as it is: what the run would have become is seen by nobody."""
+    end = next((t.value for t in watched.tunables if t.role == "total_steps"), None)
+    at = decision.decided_step if decision.applied_step is None else decision.applied_step
+    saved = f" It saved {end - at} of {end} steps." if isinstance(end, int) and end > at else ""
+    sentence = f"Not judged: the run was stopped at step {at}.{saved}"
+    told = Judgement("unclear", sentence, metric=decision.expected["metric"])
+    report.judged += actions.settle(decision, told, (), "", now, watched.last_seq)
+
+
 def judge(decision: Decision, watched: history.Watched, now: datetime, report: TickReport) -> None:
     """APPLIED -> JUDGED or UNDONE once its horizon is reached."""
+    if decision.verb == "stop":
+        settle_stop(decision, watched, now, report)
+        return
     fixed = Forecast.from_json(decision.forecast) if decision.forecast else None
     metric = fixed.metric if fixed else decision.expected.get("metric", "")
     window = watched.windows.get(metric)

@@ -36,6 +36,8 @@ class Rule(StrEnum):
     CONSENT = "a person's word"
     BELIEF = "belief"
     ARBITER = "another policy"
+    BEST = "the best of the group"
+    EARLY = "too early to stop"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Limits:
     cooldown_steps: int = 50  # after a change of a tunable, before the next one of the same
     max_changes: int = 50  # per run, all policies together
     hands_off_seconds: float = 120.0  # after a person set a tunable, it is theirs for so long
+    least_steps: int = 50  # no run is ended before it has made so many
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Limits":
@@ -87,6 +90,7 @@ RANGES: Mapping[str, tuple[float, float, bool]] = {
     "cooldown_steps": (0, 1e9, True),
     "max_changes": (0, 1e6, True),
     "hands_off_seconds": (0, 1e7, False),
+    "least_steps": (0, 1e9, True),
 }
 
 
@@ -117,6 +121,7 @@ def _check_change(change: Change, observation: Observation, limits: Limits) -> R
         _check_shape(change, observation)
         or _check_offer(change.verb, observation)
         or _check_consent(change, observation, limits)
+        or _check_stop(change.verb, observation, limits)
     )
 
 
@@ -127,6 +132,8 @@ def _check_set(change: Change, observation: Observation, limits: Limits) -> Refu
         return Refusal(
             Rule.NO_TUNABLE, f"the run has not declared a tunable {change.tunable!r}; it has: {have}"
         )
+    if tunable.role == "total_steps" and isinstance(tunable.value, int | float):
+        return _check_value(tunable, change.value) or _check_end(tunable, change.value, observation, limits)
     return (
         _check_value(tunable, change.value)
         or _check_hand(tunable, limits)
@@ -182,6 +189,37 @@ def _check_consent(change: Change, observation: Observation, limits: Limits) -> 
             Rule.CONSENT, f"{verb} cannot be taken back; set the policy's {word} to let it act by itself"
         )
     return None
+
+
+def _check_stop(verb: str, observation: Observation, limits: Limits) -> Refusal | None:
+    if verb != "stop":
+        return None
+    standing = observation.standing
+    if standing is not None and standing.is_best:
+        return Refusal(
+            Rule.BEST, f"it is the best of the experiment's {standing.of} runs, and the best is never stopped"
+        )
+    return _check_age(observation, limits)
+
+
+def _check_age(observation: Observation, limits: Limits) -> Refusal | None:
+    if observation.step >= limits.least_steps:
+        return None
+    return Refusal(
+        Rule.EARLY, f"the run is at step {observation.step}; none is ended before step {limits.least_steps}"
+    )
+
+
+def _check_end(tunable: TunableView, value: Any, observation: Observation, limits: Limits) -> Refusal | None:
+    """Where a run ends is what it costs: it is moved by a person's word alone, and nearer only as a run is stopped."""
+    refusal = _check_hand(tunable, limits) or _check_consent(Change("stop"), observation, limits)
+    if value < tunable.value:
+        return refusal or _check_age(observation, limits)
+    if observation.mode == "act" and observation.parameters.get("may_extend") is not True:
+        return Refusal(
+            Rule.CONSENT, "a longer run costs more; set the policy's may_extend to let it act by itself"
+        )
+    return _check_hand(tunable, limits) or _check_size(tunable, value, limits)
 
 
 def _check_value(tunable: TunableView, value: Any) -> Refusal | None:

@@ -17,7 +17,7 @@ from training.commands import VOID
 from training.models import Checkpoint, Command, CommandState, Experiment, Run, RunEvent, Tunable
 from training.states import RunState
 
-from .base import Policy
+from .base import AnyPolicy
 from .models import ControllerSettings, Decision, DecisionState, Mode
 from .proposals import (
     ACTED_STATES,
@@ -86,7 +86,7 @@ class Watched:
         return sorted([*self.closed, *map(past_decision, self.decisions)], key=lambda past: past.id)
 
 
-def watch(policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) -> list[Watched]:
+def watch(policies: Sequence[AnyPolicy], tail_steps: int = TAIL_STEPS) -> list[Watched]:
     """The running runs whose controller is on, and all runs with a decision that has not come to its end."""
     watched_runs = Run.objects.filter(
         Q(state=RunState.RUNNING, experiment__controller__isnull=False)
@@ -96,7 +96,7 @@ def watch(policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) -> list[Watc
     return load(watched_runs, policies, tail_steps)
 
 
-def load(runs: Any, policies: Sequence[Policy], tail_steps: int = TAIL_STEPS) -> list[Watched]:
+def load(runs: Any, policies: Sequence[AnyPolicy], tail_steps: int = TAIL_STEPS) -> list[Watched]:
     """The given runs (a queryset of Run) with their rows and the newest points of the keys policies read."""
     # What people wrote and what the script told of itself is not looked at: it may be large.
     rows = list(runs.defer("config", "tags", "notes", "summary", "process", "actions").annotate(**TOLD))
@@ -219,7 +219,7 @@ def add_measurements(found: Mapping[int, Watched]) -> None:
             watched.measured.append(Measurement(str(data.get("verb")), str(data.get("outcome")), step, table))
 
 
-def add_windows(found: Mapping[int, Watched], policies: Sequence[Policy], tail_steps: int) -> None:
+def add_windows(found: Mapping[int, Watched], policies: Sequence[AnyPolicy], tail_steps: int) -> None:
     from monitoring.storage import series
 
     keys = wanted_keys(policies, found.values())
@@ -240,7 +240,7 @@ def is_on_line(step: int, branch: int, forks: Iterable[tuple[int, int]]) -> bool
     return all(step <= from_step for index, from_step in forks if index > branch)
 
 
-def wanted_keys(policies: Sequence[Policy], watched: Iterable[Watched]) -> list[str]:
+def wanted_keys(policies: Sequence[AnyPolicy], watched: Iterable[Watched]) -> list[str]:
     """The keys to read: usual loss names, the goals, what policies and parameters name, open forecasts."""
     keys = set(LOSS_NAMES)
     for policy in policies:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from training.commands import VOID
 
-from . import actions, beliefs, history
+from . import actions, beliefs, gathering, history
 from .deadline import Patience
 from .models import ControllerSettings, Decision, DecisionState, TickLease
 from .registry import BUILT_IN, Registry, available
@@ -44,6 +44,8 @@ def tick(now: datetime | None = None, registry: Registry | None = None) -> TickR
     round_ = Round(registry, now, report, beliefs.book(), Patience(BUILT_IN))
     try:
         everything = history.watch(registry.policies)
+        groups = gathering.gather(everything, registry.grouped, now, round_.patience)
+        round_.groups, round_.problems = groups, groups.problems
         for start in range(0, len(everything), HANDFUL):
             if time.monotonic() - renewed > RENEW_SECONDS:
                 if not renew_lease(holder):

@@ -229,6 +229,15 @@ class Goal:
     target: float | None = None
 
 
+@dataclass(frozen=True)
+class Standing:
+    """The run's place among its experiment's by the goal's metric: 1 for the best of `of`."""
+
+    place: int
+    of: int
+    is_best: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Observation:
     """One run as the controller sees it at one moment."""
@@ -253,6 +262,7 @@ class Observation:
     # The verbs of ALGORITHMS that the process offers; None: it was not asked.
     algorithms: frozenset[str] | None = None
     measured: tuple[Measurement, ...] = ()  # on this branch, oldest first, the newest 20
+    standing: Standing | None = None  # None: alone, or without a goal to compare by
     optimiser: str = ""  # adam, adamw, sgd, … as the run's config tells, "" when it does not
 
     def but(self, **fields: Any) -> Observation:

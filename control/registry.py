@@ -9,17 +9,21 @@ A package brings a policy by an entry point of the group `scaleweb.policies` tha
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from .base import Policy
+from .base import AnyPolicy, GroupPolicy
 from .policies.algorithm import Algorithm
+from .policies.asha import Asha
 from .policies.batch_size import BatchSize
+from .policies.budget import Budget
 from .policies.divergence import Divergence
 from .policies.input import Input
 from .policies.learning_rate import LearningRate
+from .policies.median_stopping import MedianStopping
 from .policies.memory import Memory
+from .policies.population import Population
 
 logger = logging.getLogger(__name__)
 GROUP = "scaleweb.policies"
@@ -30,6 +34,10 @@ BUILT_IN: dict[str, type] = {
     Input.name: Input,
     BatchSize.name: BatchSize,
     Algorithm.name: Algorithm,
+    Budget.name: Budget,
+    Asha.name: Asha,
+    MedianStopping.name: MedianStopping,
+    Population.name: Population,
 }
 
 
@@ -37,10 +45,15 @@ BUILT_IN: dict[str, type] = {
 class Registry:
     """The usable policies in order of asking, and in words what is wrong with the others."""
 
-    policies: tuple[Policy, ...]
+    policies: tuple[AnyPolicy, ...]
     problems: Mapping[str, str] = field(default_factory=dict)
 
-    def named(self, name: str) -> Policy | None:
+    @cached_property
+    def grouped(self) -> tuple[GroupPolicy, ...]:
+        """Those that look at all runs of an experiment at once."""
+        return tuple(policy for policy in self.policies if isinstance(policy, GroupPolicy))
+
+    def named(self, name: str) -> AnyPolicy | None:
         return next((policy for policy in self.policies if policy.name == name), None)
 
 
@@ -52,7 +65,7 @@ def available() -> Registry:
 
 def build(plug_ins: tuple[EntryPoint, ...]) -> Registry:
     """The built-in policies and the plug-ins that load; a plug-in never takes a built-in's name."""
-    policies: list[Policy] = [make() for make in BUILT_IN.values()]
+    policies: list[AnyPolicy] = [make() for make in BUILT_IN.values()]
     problems: dict[str, str] = {}
     for point in plug_ins:
         try:
@@ -82,6 +95,6 @@ def fault(policy: Any, taken: set[str]) -> str:
     reads = getattr(policy, "reads", ())
     if not isinstance(reads, tuple | list) or not all(isinstance(key, str) and key for key in reads):
         return f"its reads must be a tuple of keys that runs log, got {reads!r:.80}"
-    if not callable(getattr(policy, "propose", None)):
-        return "it has no method propose(observation)"
+    if not any(callable(getattr(policy, name, None)) for name in ("propose", "propose_group")):
+        return "it has no method propose(observation), nor propose_group(group)"
     return ""

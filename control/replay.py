@@ -17,7 +17,7 @@ from training.models import Command, CommandState, Run, RunEvent
 from training.states import RunState
 
 from . import history
-from .base import Policy
+from .base import AnyPolicy
 from .decide import consider
 from .describe import describe
 from .guards import Limits
@@ -92,7 +92,7 @@ def replay(run: Run, names: Sequence[str] | None = None, registry: Registry | No
     return result
 
 
-def chosen(registry: Registry, names: Sequence[str] | None) -> list[Policy]:
+def chosen(registry: Registry, names: Sequence[str] | None) -> list[AnyPolicy]:
     if names is None:
         return list(registry.policies)
     policies = [registry.named(name) for name in names]
@@ -106,7 +106,7 @@ def chosen(registry: Registry, names: Sequence[str] | None) -> list[Policy]:
 class Past:
     """A run's rows and points, to be asked what was known at a moment."""
 
-    def __init__(self, run: Run, policies: Sequence[Policy]) -> None:
+    def __init__(self, run: Run, policies: Sequence[AnyPolicy]) -> None:
         self.run = run
         watched = history.Watched(run, getattr(run.experiment, "controller", None))
         self.tracks = read_tracks(run, history.wanted_keys(policies, [watched]))

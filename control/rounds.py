@@ -16,6 +16,7 @@ from .compare import compare_forecasts
 from .deadline import Patience
 from .decide import Considered, consider
 from .follow import follow_up, is_being_undone
+from .gathering import Gathered
 from .guards import InvalidSetting, Limits
 from .learning.book import Book
 from .models import Learning, Mode
@@ -41,6 +42,7 @@ class Round:
     report: TickReport
     book: Book
     patience: Patience
+    groups: Gathered = field(default_factory=Gathered)
     problems: dict[int, dict[str, str]] = field(default_factory=dict)
 
     def of(self, handful: Sequence[history.Watched]) -> None:
@@ -94,11 +96,12 @@ class Round:
         if watched.run.state != RunState.RUNNING or watched.mode == Mode.OFF or is_being_undone(watched):
             return []
         try:
-            observed = history.observation(watched, self.now)
+            seen = self.groups.of(watched.run.code)
+            observed = history.observation(watched, self.now).but(standing=seen.standing)
             limits = Limits.of(settings.guards)
             book = self.book if settings.learning == Learning.USE else None
             considered, problems = consider(
-                observed, self.registry.policies, settings.policies, limits, book, self.patience
+                observed, self.registry.policies, settings.policies, limits, book, seen.asking(self.patience)
             )
         except InvalidSetting as error:
             noted["guards"] = str(error)

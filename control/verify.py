@@ -452,7 +452,8 @@ def undo(
     A setting that somebody changed since is left as it is. broken: the loss is in ruins, so settings alone
     do not help: roll back to the newest of `checkpoints` saved before `before_step`.
     """
-    if verb == "rollback":
+    # What the run was before a roll back, an adoption or a stop is gone.
+    if verb in {"rollback", "adopt", "stop"}:
         return None
     if judgement.verdict != "worse" and not (trial and judgement.verdict != "better"):
         return None

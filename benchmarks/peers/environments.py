@@ -16,6 +16,8 @@ PINS = {
     "aim": "aim==3.29.1",
     "mlflow": "mlflow==3.17.2",
 }
+# What benchmarks.control compares itself with, which is no tool to watch runs with.
+SEARCHES = {"optuna": "optuna==5.0.0"}
 
 
 def python_of(peer: str) -> Path:
@@ -24,10 +26,11 @@ def python_of(peer: str) -> Path:
 
 def ready(peer: str) -> str:
     """Install the peer if it is not; the sentence that says why it could not be, or ""."""
+    pin = (PINS | SEARCHES)[peer]
     stamp = FOLDER / peer / "installed"
-    if stamp.exists() and stamp.read_text() == PINS[peer] + sys.version:
+    if stamp.exists() and stamp.read_text() == pin + sys.version:
         return ""
-    print(f"installing {PINS[peer]} into {FOLDER.name}/{peer}", file=sys.stderr, flush=True)
+    print(f"installing {pin} into {FOLDER.name}/{peer}", file=sys.stderr, flush=True)
     venv.create(FOLDER / peer, with_pip=True, clear=True, symlinks=True)
     command = [
         str(python_of(peer)),
@@ -36,13 +39,13 @@ def ready(peer: str) -> str:
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        PINS[peer],
+        pin,
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["pip says nothing"])[-1]
-        return f"{PINS[peer]} cannot be installed on Python {sys.version.split()[0]}: {last[:300]}"
-    stamp.write_text(PINS[peer] + sys.version)
+        return f"{pin} cannot be installed on Python {sys.version.split()[0]}: {last[:300]}"
+    stamp.write_text(pin + sys.version)
     return ""
 
 

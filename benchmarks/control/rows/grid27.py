@@ -1,0 +1,98 @@
+"""The best of a grid of 27: at what share of the cost of training all of them?"""
+
+import json
+import statistics
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.control.many import Setting, curves
+from benchmarks.control.options import Options
+from benchmarks.control.report import Row
+from benchmarks.control.search import Found, by_population, by_stopping
+from benchmarks.peers.environments import python_of, ready
+
+QUESTION = "the best of a 27-point grid: found with what share of the grid's total budget?"
+GRID = [
+    Setting(float(rate), momentum, 1e-4)
+    for rate in np.geomspace(0.0003, 3, 9)
+    for momentum in (0.0, 0.5, 0.9)
+]
+STEPS, EVERY = 600, 6
+# Chosen on seeds 1000 to 1009.
+FIRST, FACTOR = 12, 3
+OURS: dict[str, dict[str, Any]] = {
+    "budget": {"may_stop": True, "first_look": 0.02, "least_steps": 12},
+    "asha": {"enabled": True, "may_stop": True, "first_steps": FIRST, "reduction": float(FACTOR)},
+}
+ALONE = {"budget": {**OURS["budget"], "first_look": 0.1}, "asha": {"enabled": False}}
+POPULATION = 4
+NEAR = 1.05
+
+
+def rows(options: Options) -> Iterator[Row]:
+    losses: dict[int, np.ndarray] = {}
+    for seed in options.seeds:
+        steps, losses[seed] = curves(GRID, seed, STEPS, EVERY)
+    yield told(
+        "ours (asha and budget together)",
+        losses,
+        {s: by_stopping(steps, r, OURS) for s, r in losses.items()},
+        15,
+    )
+    yield told("ours (budget alone)", losses, {s: by_stopping(steps, r, ALONE) for s, r in losses.items()})
+    yield from optuna(steps, losses)
+    live = {seed: by_population(GRID, seed, POPULATION, STEPS, 5 * EVERY) for seed in losses}
+    yield told(f"population based training, {POPULATION} nets", losses, live)
+
+
+def told(
+    name: str, losses: dict[int, np.ndarray], found: dict[int, Found], at_most: float | None = None
+) -> Row:
+    """The share of the budget, and how good what was picked is beside the grid's best."""
+    best = {seed: float(np.nanmin(rows[:, -1])) for seed, rows in losses.items()}
+    ratios = [found[seed].loss / best[seed] for seed in losses]
+    share = statistics.mean(found[seed].steps for seed in losses) / (len(GRID) * STEPS)
+    return Row(
+        f"best of 27: share of the budget, {name}", 100 * share, "%", at_most=at_most,
+        told={
+            "seeds": len(losses),
+            "found_the_best": sum(ratio <= 1 for ratio in ratios),
+            "within_5_percent": sum(ratio <= NEAR for ratio in ratios),
+            "loss_against_best": round(float(np.exp(np.mean(np.log(ratios)))), 4),
+        },
+    )  # fmt: skip
+
+
+def optuna(steps: np.ndarray, losses: dict[int, np.ndarray]) -> Iterator[Row]:
+    problem = ready("optuna")
+    names = {"asha": "ASHA of Optuna", "hyperband": "Hyperband of Optuna"}
+    if problem:
+        for name in names.values():
+            yield Row(f"best of 27: share of the budget, {name}", None, "%", told={"note": problem})
+        return
+    given = {
+        "steps": steps.tolist(), "first": FIRST, "factor": FACTOR,
+        "rows": {str(seed): np.nan_to_num(rows, nan=1e9, posinf=1e9).tolist() for seed, rows in losses.items()},
+    }  # fmt: skip
+    script = Path(__file__).parents[1] / "optuna_replay.py"
+    done = subprocess.run(
+        [str(python_of("optuna")), str(script)],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for key, answer in json.loads(done.stdout).items():
+        found = {
+            seed: Found(
+                answer[str(seed)]["steps"],
+                answer[str(seed)]["pick"],
+                float(rows[answer[str(seed)]["pick"], -1]),
+            )
+            for seed, rows in losses.items()
+        }
+        yield told(names[key], losses, found)
