@@ -114,6 +114,12 @@ def act(decision: Decision, since: int) -> bool:
 
 def approve(decision: Decision, user: Any) -> Decision:
     """A person lets an advised change go ahead. Raises TooLate."""
+    if decision.verb == "rescale":
+        # Proposals of control.rescale are for people to carry out, in every mode.
+        raise TooLate(
+            "a running job's devices cannot be changed yet; stop the job, and submit it again with "
+            f"{(decision.new_value or {}).get('devices')} devices"
+        )
     with transaction.atomic():
         if current(decision) == S.PROPOSED:
             check_current(decision)

@@ -4,10 +4,16 @@ from dataclasses import asdict
 
 from celery import shared_task
 
-from . import loop
+from . import loop, rescale
 
 
 @shared_task(name="control.tick")
 def tick() -> dict[str, int | bool]:
     """One round over all watched runs; what it did."""
     return asdict(loop.tick())
+
+
+@shared_task(name="control.resources")
+def resources() -> int:
+    """Who should have other devices; how many decisions were made."""
+    return rescale.tick()

@@ -182,6 +182,7 @@ CELERY_BEAT_SCHEDULE = {
     "place": {"task": "training.place", "schedule": 2.0, "options": {"expires": 4}},
     "reap": {"task": "training.reap", "schedule": 2.0, "options": {"expires": 4}},
     "control": {"task": "control.tick", "schedule": 5.0, "options": {"expires": 5}},
+    "resources": {"task": "control.resources", "schedule": 60.0, "options": {"expires": 60}},
     "compact": {"task": "monitoring.compact", "schedule": 10.0, "options": {"expires": 10}},
     "age_series": {"task": "monitoring.age_series", "schedule": 600.0, "options": {"expires": 600}},
     "usage": {"task": "training.usage", "schedule": 30.0, "options": {"expires": 30}},

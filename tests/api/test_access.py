@@ -59,6 +59,7 @@ API = {
     "series/read": {"POST": VIEWER},
     "jobs": {"GET": LISTED, "POST": IN_BODY},
     "jobs/<slug:code>": {"GET": VIEWER},
+    "jobs/<slug:code>/goodput": {"GET": VIEWER},
     "jobs/<slug:code>/stop": {"POST": OPERATOR},
     "jobs/<slug:code>/requeue": {"POST": OPERATOR},
     "jobs/<slug:code>/priority": {"POST": OPERATOR},

@@ -1,0 +1,318 @@
+"""The resources policy in the site: rows in, proposals to rescale out.
+
+    jobs, attempts, step times, nodes' readings -> control.resources.allocate -> decisions of the policy "resources"
+
+The job engine cannot change a running job's devices yet. So in every mode these decisions are for people: recorded in
+mode observe, proposed in advise and act, and an approval is refused in words (`control.actions.approve`).
+"""
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from monitoring.models import Device, Node
+from monitoring.plain import plain
+from monitoring.storage import series
+from training.models import Attempt, Job, JobState
+from training.states import RunState
+
+from .describe import announce
+from .models import ControllerSettings, Decision, DecisionState, Mode
+from .resources.allocate import allocate
+from .resources.cluster import Answer, Held, sizes
+from .resources.cluster import Job as Claim
+from .resources.cluster import Node as Place
+from .resources.estimate import Profile, goodputs
+from .resources.goodput import Goodput
+from .resources.health import number, slow_gpus, slow_host
+from .resources.throughput import Measured
+
+logger = logging.getLogger(__name__)
+POLICY = "resources"
+VERB, TUNABLE = "rescale", "devices"
+# The same advice is not given again within this time.
+AGAIN_AFTER = timedelta(minutes=30)
+RESTART_SECONDS = 60.0
+STRETCHES = 16  # a step's time is the median over so many parts of an attempt
+LEAST_STRETCHES = 3
+MAX_JOBS = 500
+LIVE = (DecisionState.PROPOSED, DecisionState.SENT, DecisionState.APPLIED)
+
+
+@dataclass
+class Known:
+    """A job with what was measured of it. batch: effective, in samples, 0 where it was never told."""
+
+    job: Job
+    attempt: Attempt | None
+    profile: Profile
+    batch: float
+
+
+def tick(now: datetime | None = None) -> int:
+    """Say for each watched running job whether it should have other devices. Returns how many decisions were made."""
+    now = now or timezone.now()
+    watched = dict(ControllerSettings.objects.exclude(mode=Mode.OFF).values_list("experiment_id", "mode"))
+    if not watched:
+        return 0
+    places, kinds = cluster()
+    known = [
+        known_of(job)
+        for job in active_jobs()
+        .filter(state__in=[JobState.ACTIVE, JobState.QUEUED])
+        .order_by("id")[:MAX_JOBS]
+    ]
+    claims = {one.job.pk: claim_of(one, watched, places, kinds, now) for one in known}
+    answers = allocate(list(claims.values()), places).answers
+    names = dict(Node.objects.values_list("pk", "name"))
+    made = 0
+    for one in known:
+        answer = answers[one.job.pk]
+        if may_be_told(one, answer, claims[one.job.pk], now):
+            made += write(one, answer, watched[one.job.run.experiment_id], names, kinds, now)
+    return made
+
+
+def active_jobs():
+    return Job.objects.select_related("run__experiment").prefetch_related(
+        "attempts__devices", "attempts__node", "run__tunables"
+    )
+
+
+def cluster() -> tuple[list[Place], dict[str, str]]:
+    """(nodes with what can be given out of them, {name of a kind of device: gpu or cpu})."""
+    devices = Device.objects.filter(
+        removed=False, healthy=True, node__state=Node.State.ONLINE, node__drained=False
+    ).select_related("node")
+    grouped: dict[tuple[int, str], list[Device]] = defaultdict(list)
+    clocks: dict[str, float] = {}
+    kinds: dict[str, str] = {}
+    for device in devices:
+        kind = kind_of(device)
+        kinds[kind] = device.kind
+        grouped[device.node_id, kind].append(device)
+        clocks[kind] = max(clocks.get(kind, 0.0), number(device.latest.get("sm_clock_hertz")) or 0.0)
+    places = []
+    for (node, kind), found in sorted(grouped.items()):
+        host = found[0].node
+        cores = number(host.system.get("cpu_count")) or 0.0
+        slow = (
+            slow_gpus([d.latest for d in found], clocks[kind])
+            if kinds[kind] == Device.Kind.GPU
+            else slow_host(host.latest, cores)
+        )
+        places.append(Place(node, kind, len(found), slow))
+    return places, kinds
+
+
+def kind_of(device: Device) -> str:
+    return device.name or device.kind
+
+
+def known_of(job: Job) -> Known:
+    """What the job's attempts were measured at: the median step of each, with the batch that it worked on."""
+    measured: dict[str, list[Measured]] = defaultdict(list)
+    live: Attempt | None = None
+    batch = 0.0
+    for attempt in sorted(job.attempts.all(), key=lambda attempt: attempt.number):
+        devices = list(attempt.devices.all())
+        if attempt.ended_at is None and attempt.state == Attempt.State.RUNNING:
+            live = attempt
+        if not devices or attempt.started_at is None:
+            continue
+        found = stretch(job.run.source, attempt)
+        if found is None:
+            continue
+        seconds, batch = found
+        if batch >= len(devices):
+            measured[kind_of(devices[0])].append(Measured(len(devices), batch / len(devices), seconds))
+    noise = number(job.run.summary.get("_grad_noise_scale"))
+    usable = noise is not None and math.isfinite(noise) and noise > 0
+    profile = Profile(dict(measured), base_batch=max(batch, 1.0), noise_scale=noise if usable else None)
+    return Known(job, live, profile, batch)
+
+
+def stretch(source: str, attempt: Attempt) -> tuple[float, float] | None:
+    """(seconds of a step, samples in it) over an attempt, None where it was too short to say."""
+    assert attempt.started_at is not None
+    end = attempt.ended_at.timestamp() if attempt.ended_at else None
+    keys = ["_step_seconds", "_samples_per_second"]
+    means: dict[str, list[float]] = defaultdict(list)
+    for part in series.read(
+        source, keys, width=STRETCHES, x="time", start=attempt.started_at.timestamp(), end=end
+    ):
+        means[part.key] += [float(v) for v in part.columns["mean"] if math.isfinite(v) and v > 0]
+    if min(len(means[key]) for key in keys) < LEAST_STRETCHES:
+        return None
+    seconds, rate = (float(np.median(means[key])) for key in keys)
+    return seconds, round(rate * seconds)
+
+
+def claim_of(
+    one: Known, watched: Mapping[int, str], places: Iterable[Place], kinds: Mapping[str, str], now: datetime
+) -> Claim:
+    job, attempt = one.job, one.attempt
+    held = None
+    if attempt is not None:
+        devices = list(attempt.devices.all())
+        held = Held(kind_of(devices[0]), ((attempt.node_id, len(devices)),)) if devices else None
+    running = held is not None and job.run.state == RunState.RUNNING
+    # Whoever is not watched, cannot change, or was not measured yet, keeps what it has.
+    fixed = held is not None and not (
+        running
+        and job.run.experiment_id in watched
+        and job.max_devices > job.min_devices
+        and one.profile.known
+    )
+    fitting = {place.kind: 0 for place in places if kinds[place.kind] == job.device_kind}
+    for place in places:
+        if place.kind in fitting:
+            fitting[place.kind] = max(fitting[place.kind], place.devices)
+    tables = {}
+    if not fixed and (held is not None or job.state == JobState.QUEUED):
+        models = goodputs(one.profile, dict.fromkeys(fitting, 1.0))
+        tables = {
+            kind: models[kind].table(sizes(job.min_devices, job.max_devices, most))
+            for kind, most in fitting.items()
+        }
+    left, done = work_left(one)
+    since = job.submitted_at if attempt is None else attempt.created_at
+    return Claim(
+        job.pk, tables, held, left, done, (now - since).total_seconds() if held is None else 0.0,
+        RESTART_SECONDS, 2.0 ** max(-5, min(5, job.priority)), fixed=fixed,
+    )  # fmt: skip
+
+
+def work_left(one: Known) -> tuple[float | None, float]:
+    """(samples left, samples done); None where the run declares no number of steps."""
+    step = one.job.run.last_step or 0
+    total = next((t.value for t in one.job.run.tunables.all() if t.role == "total_steps"), None)
+    steps = number(total)
+    left = None if steps is None else max(0.0, steps - step) * max(one.batch, 1.0)
+    return left, step * max(one.batch, 1.0)
+
+
+def may_be_told(one: Known, answer: Answer, claim: Claim, now: datetime) -> bool:
+    """Whether this answer is news: of a running job that may change, not said or asked already."""
+    if claim.fixed or claim.held is None or not answer.changed or not answer.devices:
+        return False
+    earlier = Decision.objects.filter(run=one.job.run, policy=POLICY)
+    if earlier.filter(state__in=LIVE).exists():
+        return False
+    newest = earlier.order_by("-id").first()
+    return (
+        newest is None
+        or now - newest.created_at >= AGAIN_AFTER
+        or (newest.new_value or {}).get("devices") != answer.devices
+    )
+
+
+def write(
+    one: Known, answer: Answer, mode: str, names: Mapping[int, str], kinds: Mapping[str, str], now: datetime
+) -> bool:
+    """Store the decision; False where another tick was faster."""
+    assert one.attempt is not None
+    run = one.job.run
+    (node, _), *_ = answer.nodes
+    devices = list(one.attempt.devices.all())
+    old = {"devices": len(devices), "kind": kind_of(devices[0]), "node": one.attempt.node.name}
+    new = {"devices": answer.devices, "kind": answer.kind, "node": names[node]}
+    step = run.last_step or 0
+    decision = Decision(
+        run=run, policy=POLICY, mode=mode, verb=VERB, tunable=TUNABLE, old_value=old, new_value=new,
+        state=DecisionState.RECORDED if mode == Mode.OBSERVE else DecisionState.PROPOSED,
+        changes=[{"verb": VERB, "tunable": TUNABLE, "value": new, "old_value": old}],
+        reason=answer.why, evidence=plain(evidence(one, answer)), expected=expected(one, answer, kinds),
+        decided_step=step, judge_at_step=step, created_at=now,
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            decision.save(force_insert=True)
+    except IntegrityError:
+        logger.info("another tick proposed devices for run %s first", run.code)
+        return False
+    announce(decision)
+    return True
+
+
+def evidence(one: Known, answer: Answer) -> dict[str, Any]:
+    return {**answer.figures, "measured": evidence_of(one), "noise_scale": one.profile.noise_scale}
+
+
+def expected(one: Known, answer: Answer, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """The speed-up less one, with what the fit leaves open about synchronisation (90 %)."""
+    before = answer.figures["goodput_before"]
+    after = answer.figures["goodput_after"]
+    if not before:
+        return {}
+    model = goodputs(one.profile, dict.fromkeys(kinds, 1.0))[answer.kind]
+    middle = model.table([answer.devices])[answer.devices]
+    low, high = (model_at(model, z).table([answer.devices])[answer.devices] / middle for z in (1.645, -1.645))
+    ratio = after / before
+    return {
+        "metric": "_samples_per_second", "effect": ratio - 1, "low": ratio * low - 1, "high": ratio * high - 1,
+        "unit": "ratio",
+    }  # fmt: skip
+
+
+def model_at(model: Goodput, deviations: float) -> Goodput:
+    """The model with its synchronisation times moved by so many standard deviations."""
+    theta = list(model.throughput.theta)
+    for place in range(2, 6):
+        theta[place] += deviations * model.throughput.spread[place]
+    moved = type(model.throughput)(tuple(theta), model.throughput.spread, model.throughput.measured_devices)
+    return type(model)(
+        moved,
+        model.base_batch,
+        model.noise_scale,
+        model.largest_batch,
+        model.largest_micro_batch,
+        model.adapts,
+    )
+
+
+def told(job: Job) -> dict[str, Any]:
+    """The fitted model of a job as REST shows it."""
+    one = known_of(job)
+    places, kinds = cluster()
+    mine = {place.kind: 0 for place in places if kinds[place.kind] == job.device_kind}
+    for place in places:
+        if place.kind in mine:
+            mine[place.kind] = max(mine[place.kind], place.devices)
+    measured = evidence_of(one)
+    if not one.profile.known:
+        return {
+            "job": job.code, "measured": [], "noise_scale": one.profile.noise_scale, "models": {}, "table": [],
+            "note": "no attempt has logged _step_seconds and _samples_per_second for long enough yet",
+        }  # fmt: skip
+    models = goodputs(one.profile, dict.fromkeys([*mine, *one.profile.measured], 1.0))
+    table = []
+    for kind, model in sorted(models.items()):
+        most = max([mine.get(kind, 0), *(m.devices for m in one.profile.measured.get(kind, ()))])
+        points = model.points(sorted({1, *sizes(1, min(most, max(job.max_devices, 1)), most)}))
+        table += [
+            {"kind": kind, "devices": p.devices, "goodput": p.goodput, "samples_per_second": p.throughput,
+             "efficiency": p.efficiency, "batch": p.batch, "speedup": p.goodput / points[0].goodput}
+            for p in points
+            if points[0].goodput > 0
+        ]  # fmt: skip
+    return {
+        "job": job.code, "measured": measured, "noise_scale": one.profile.noise_scale,
+        "models": {kind: model.throughput.as_json() for kind, model in models.items()}, "table": table, "note": "",
+    }  # fmt: skip
+
+
+def evidence_of(one: Known) -> list[dict[str, Any]]:
+    return [
+        {"kind": kind, "devices": m.devices, "step_seconds": m.step_seconds, "micro_batch": m.micro_batch}
+        for kind, found in one.profile.measured.items()
+        for m in found
+    ]

@@ -1,0 +1,161 @@
+"""From rows to advice: measured step times in, a decision of the policy "resources" out, and nothing done by itself."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from control import rescale
+from control.actions import TooLate, approve
+from control.models import ControllerSettings, Decision
+from monitoring import nodes
+from monitoring.storage import series
+from scaleweb_sdk.protocol import Batch, Column
+from tests.support.domain import a_project, a_user
+from training.jobs import attempts
+from training.jobs import submit as jobs
+from training.jobs.placement import Assignment
+from training.models import Attempt, Command, Experiment, Run
+from training.states import RunState
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+
+@pytest.fixture
+def now():
+    return timezone.now()
+
+
+@pytest.fixture
+def experiment(db):
+    return Experiment.objects.create(project=a_project(), name="digits", slug="digits")
+
+
+@pytest.fixture
+def node(db):
+    return a_node("n1")
+
+
+def a_node(name, slots=8, **latest):
+    system = {"cpu_count": slots, "latest": latest}
+    return nodes.register(name, system, [{"kind": "cpu", "index": i, "name": "Xeon"} for i in range(slots)])
+
+
+def watched(experiment, mode):
+    return ControllerSettings.objects.create(experiment=experiment, mode=mode)
+
+
+def running(experiment, node, now, devices=2, most=8, step_seconds=0.5):
+    """A job that has run for 1,000 seconds on `devices` slots, 64 samples a step."""
+    job = jobs.submit(experiment=experiment, argv=["true"], min_devices=1, max_devices=most)
+    free = list(node.devices.filter(lease=None).values_list("pk", flat=True)[:devices])
+    attempt = attempts.begin(Assignment(job.pk, node.pk, tuple(free)))
+    assert attempts.claim(attempt)
+    attempts.bring(job.run, RunState.RUNNING, "it runs")
+    Attempt.objects.filter(pk=attempt.pk).update(started_at=now - timedelta(seconds=1000))
+    steps = list(range(int(1000 / step_seconds)))
+    times = [now.timestamp() - 1000 + step * step_seconds for step in steps]
+    columns = [
+        Column("_step_seconds", steps, times, [step_seconds] * len(steps)),
+        Column("_samples_per_second", steps, times, [64 / step_seconds] * len(steps)),
+    ]
+    series.append(job.run.source, "s" * 32, [Batch(1, columns=columns)])
+    Run.objects.filter(pk=job.run_id).update(last_step=steps[-1])
+    return job
+
+
+@pytest.mark.parametrize(
+    ("mode", "state"), [("observe", "recorded"), ("advise", "proposed"), ("act", "proposed")]
+)
+def test_a_job_that_would_gain_is_told_so_and_nothing_is_done(experiment, node, now, mode, state):
+    watched(experiment, mode)
+    job = running(experiment, node, now)
+    assert rescale.tick(now) == 1
+    decision = Decision.objects.get(run=job.run)
+    assert (decision.policy, decision.state, decision.verb, decision.mode) == (
+        "resources",
+        state,
+        "rescale",
+        mode,
+    )
+    assert decision.old_value == {"devices": 2, "kind": "Xeon", "node": "n1"}
+    assert decision.new_value == {"devices": 8, "kind": "Xeon", "node": "n1"}
+    assert decision.reason.startswith("2 x Xeon -> 8 x Xeon: 128")
+    assert "the restart costs 60 s, won back after" in decision.reason
+    assert decision.evidence["measured"] == [
+        {"kind": "Xeon", "devices": 2, "step_seconds": pytest.approx(0.5), "micro_batch": 32}
+    ]
+    assert decision.expected["low"] < decision.expected["effect"] < decision.expected["high"]
+    assert not Command.objects.exists()
+    assert Attempt.objects.get(job=job).devices.count() == 2
+    assert rescale.tick(now) == 0, "said once"
+
+
+def test_an_approval_is_refused_with_what_to_do_instead(experiment, node, now):
+    watched(experiment, "advise")
+    job = running(experiment, node, now)
+    rescale.tick(now)
+    decision = Decision.objects.get(run=job.run)
+    with pytest.raises(TooLate, match="submit it again with 8 devices"):
+        approve(decision, a_user("ada"))
+    decision.refresh_from_db()
+    assert decision.state == "proposed"
+
+
+def test_the_same_advice_comes_again_only_after_half_an_hour(experiment, node, now):
+    watched(experiment, "observe")
+    running(experiment, node, now)
+    assert rescale.tick(now) == 1
+    assert rescale.tick(now + timedelta(minutes=10)) == 0
+    assert rescale.tick(now + timedelta(minutes=31)) == 1
+
+
+def test_jobs_that_cannot_change_or_are_not_watched_are_left_out_and_keep_theirs(experiment, node, now):
+    off = Experiment.objects.create(project=a_project(), name="other", slug="other")
+    watched(experiment, "observe")
+    running(off, node, now, devices=4)
+    running(experiment, node, now, devices=2, most=2)
+    free = running(experiment, node, now, devices=1, most=8)
+    assert rescale.tick(now) == 1
+    assert Decision.objects.get().run == free.run
+    assert Decision.objects.get().new_value["devices"] == 2, "what the others hold is not given away"
+
+
+def test_a_job_on_an_overloaded_node_is_told_to_move(experiment, now):
+    busy = a_node("n1", 4, load_1m=9.0)
+    a_node("n2", 4, load_1m=0.1)
+    watched(experiment, "observe")
+    running(experiment, busy, now, devices=4, most=4)
+    assert rescale.tick(now) == 1
+    decision = Decision.objects.get()
+    assert decision.new_value == {"devices": 4, "kind": "Xeon", "node": "n2"}
+    assert "off a node slowed 2.2 times" in decision.reason
+
+
+def test_nothing_is_looked_at_where_every_controller_is_off(experiment, node, now, django_assert_num_queries):
+    watched(experiment, "off")
+    running(experiment, node, now)
+    with django_assert_num_queries(1):
+        assert rescale.tick(now) == 0
+
+
+def test_a_job_that_was_not_measured_yet_is_left_alone(experiment, node, now):
+    watched(experiment, "observe")
+    job = running(experiment, node, now)
+    series.delete(job.run.source)
+    assert rescale.tick(now) == 0
+
+
+def test_the_fitted_model_is_shown_by_rest_and_its_absence_explained(experiment, node, now):
+    job = running(experiment, node, now)
+    client = APIClient()
+    client.force_login(a_user("root", is_superuser=True))
+    found = client.get(f"/api/v1/jobs/{job.code}/goodput").json()
+    assert [(row["kind"], row["devices"]) for row in found["table"]] == [("Xeon", n) for n in (1, 2, 4, 8)]
+    speedups = [row["speedup"] for row in found["table"]]
+    assert speedups == sorted(speedups)
+    assert found["models"]["Xeon"]["measured_devices"] == [2]
+    assert found["measured"][0]["step_seconds"] == pytest.approx(0.5)
+    series.delete(job.run.source)
+    assert "_step_seconds" in client.get(f"/api/v1/jobs/{job.code}/goodput").json()["note"]
