@@ -208,15 +208,22 @@ def add_measurements(found: Mapping[int, Watched]) -> None:
         return
     place = WindowOf(RowNumber(), partition_by=[F("run")], order_by=F("id").desc())
     told = RunEvent.objects.filter(run__in=offering, kind="algorithm").annotate(place=place)
-    rows = told.filter(place__lte=MEASUREMENTS).order_by("id").values_list("run", "step", "at", "data")
-    for run, step, at, data in rows:
-        watched, table = found[run], data.get("table")
-        left = any(
-            str(branch.get("at")) >= at.isoformat() and (step or 0) > int(branch["from_step"])
-            for branch in watched.run.branches
-        )
-        if isinstance(table, dict) and step is not None and not left:
-            watched.measured.append(Measurement(str(data.get("verb")), str(data.get("outcome")), step, table))
+    for event in told.filter(place__lte=MEASUREMENTS).order_by("id"):
+        watched = found[event.run_id]
+        seen = measurement_of(event, watched.run.branches)
+        if seen is not None:
+            watched.measured.append(seen)
+
+
+def measurement_of(event: RunEvent, branches: Iterable[Mapping[str, Any]]) -> Measurement | None:
+    """The table of an event; None where it has none, or where one of these branches left its step behind."""
+    table, step = event.data.get("table"), event.step
+    if not isinstance(table, dict) or step is None:
+        return None
+    at = event.at.isoformat()
+    if any(str(branch.get("at")) >= at and step > int(branch["from_step"]) for branch in branches):
+        return None
+    return Measurement(str(event.data.get("verb")), str(event.data.get("outcome")), step, table)
 
 
 def add_windows(found: Mapping[int, Watched], policies: Sequence[AnyPolicy], tail_steps: int) -> None:

@@ -22,7 +22,7 @@ from .decide import consider
 from .describe import describe
 from .guards import Limits
 from .models import Decision, DecisionState, Mode
-from .proposals import Floats, Goal, Ints, Observation, PastDecision, TunableView, Window
+from .proposals import Floats, Goal, Ints, Measurement, Observation, PastDecision, TunableView, Window
 from .record import as_decision
 from .registry import Registry, available
 
@@ -117,6 +117,7 @@ class Past:
         self.states = list(
             RunEvent.objects.filter(run=run, kind="state").order_by("id").values_list("at", "new")
         )
+        self.tables = list(RunEvent.objects.filter(run=run, kind="algorithm").order_by("id"))
         self.decisions = list(run.decisions.select_related("command").order_by("id"))
         self.live_moments = {decision.created_at for decision in self.decisions}
         ids = {pk for d in self.decisions for pk in d.more_commands}
@@ -155,7 +156,15 @@ class Past:
                 if c.created_at <= at and history.is_on_line(c.step, c.branch, forks)
             ),
             past=(*earlier, *made),
+            algorithms=frozenset(str(offer.get("verb")) for offer in self.run.offers),
+            measured=self.measured(at),
         )
+
+    def measured(self, at: datetime) -> tuple[Measurement, ...]:
+        """The tables there were by then, of the state that the run had."""
+        known = [branch for branch in self.run.branches if str(branch.get("at")) <= at.isoformat()]
+        found = (history.measurement_of(event, known) for event in self.tables if event.at <= at)
+        return tuple(seen for seen in found if seen is not None)[-history.MEASUREMENTS :]
 
     def branch(self, at: float) -> int:
         """The newest branch that had points by then."""

@@ -188,6 +188,19 @@ def plain_verb(options: argparse.Namespace) -> None:
     command(options, {"verb": options.command})
 
 
+def offered_verb(options: argparse.Namespace) -> None:
+    value: dict[str, Any] = {"dry": True} if options.dry else {}
+    for pair in options.settings:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise Wrong(f"{pair!r} is no setting; expected name=value, as in amount=0.5")
+        try:
+            value[name] = json.loads(text)
+        except ValueError:
+            value[name] = text
+    command(options, {"verb": options.command, "value": value})
+
+
 def command(options: argparse.Namespace, body: dict[str, Any]) -> None:
     """Ask, then wait for the process's answer: what was applied, at which step, or why not."""
     site = Site()
@@ -207,6 +220,9 @@ def command(options: argparse.Namespace, body: dict[str, Any]) -> None:
             else ""
         )
         print(f"#{asked['seq']} {what} applied at step {asked['applied_step']}{change}")
+        told = asked["new_value"]
+        if isinstance(told, dict) and told.get("outcome"):
+            print(f"{told['outcome']}: {told.get('reason', '')}")
     elif asked["state"] in {"pending", "sent"}:
         print(
             f"#{asked['seq']} {what} is {asked['state']}; the process has not answered within {options.wait:g} s"
@@ -343,6 +359,14 @@ def parser() -> argparse.ArgumentParser:
         add_command(verb, plain_verb, help)
     one = add_command("rollback", rollback, "go back to a checkpoint, the newest by default")
     one.add_argument("step", nargs="?", type=int)
+    for verb, help in (
+        ("prune", "hold the least weights at zero, as in amount=0.5"),
+        ("quantise", "export a copy with weights of 8 bits"),
+        ("compile", "let torch.compile build the model's passes"),
+    ):
+        one = add_command(verb, offered_verb, help)
+        one.add_argument("settings", nargs="*", metavar="name=value")
+        one.add_argument("--dry", action="store_true", help="measure it and change nothing")
     add_command("stop", stop, "end a run, or take its job out of the queue")
     one = add("export", export, "a run's points on standard output")
     one.add_argument("run")

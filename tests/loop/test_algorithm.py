@@ -11,6 +11,7 @@ from control.loop import tick
 from control.models import ControllerSettings, Decision
 from control.policies.algorithm import Algorithm
 from control.registry import Registry
+from control.replay import Past
 from monitoring.storage import series
 from scaleweb_sdk.parcels import parted
 from scaleweb_sdk.run import Run as Telling
@@ -108,6 +109,11 @@ def test_a_training_is_measured_then_pruned_as_far_as_the_bound_allows_and_judge
     assert dry.forecast == {}
     assert "Nothing was changed" in dry.measured["sentence"]
     assert not dry.measured["table"]["within"]
+    site.row.refresh_from_db()
+    # A replay knows the tables that there were by then, as the tick did.
+    past, first = Past(site.row, [Algorithm()]), site.row.events.filter(kind="algorithm").first()
+    assert [seen.step for seen in past.measured(first.at)] == [first.step]
+    assert [seen.outcome for seen in past.measured(clock.now)][:3] == ["measured", "measured", "switched"]
     kinds = list(site.row.events.filter(kind="algorithm").values_list("new", flat=True))
     assert kinds == [
         "prune measured", "prune measured", "prune switched", "quantise measured", "quantise exported",

@@ -95,6 +95,34 @@ def test_set_waits_for_the_answer_and_tells_it(say, training):
     assert row.commands.get().reason == "too slow"
 
 
+def test_a_verb_that_the_run_offers_is_asked_with_its_settings_and_its_answer_told(say, training):
+    row, run = training
+    import threading
+
+    from scaleweb_sdk.tunables import declare
+
+    seen = []
+
+    def prune(value):
+        seen.append(value)
+        return {"outcome": "measured", "reason": "accuracy 0.9 → 0.8"}
+
+    run.offer("prune", prune, parameters=[declare("amount", 0.3, low=0.0, high=1.0), declare("dry", False)])
+    until(lambda: type(row).objects.get(pk=row.pk).offers)
+    steps = threading.Thread(
+        target=lambda: until(lambda: run.step({"loss": 0.4}) or run.applied_seq >= 1, every=0.01)
+    )
+    steps.start()
+    code, said, _ = say("prune", row.code, "amount=0.5", "--dry")
+    steps.join()
+    assert code == 0
+    assert "prune applied at step" in said
+    assert "measured: accuracy 0.9 → 0.8" in said
+    assert seen == [{"amount": 0.5, "dry": True}]
+    assert "expected name=value" in say("prune", row.code, "half")[2]
+    assert "outside 0..1" in say("prune", row.code, "amount=7")[2]
+
+
 def test_what_the_site_refuses_is_told_in_its_words(say, training):
     row, _ = training
     code, _, complaint = say("set", row.code, "lr", "7")
