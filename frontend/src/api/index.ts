@@ -32,6 +32,9 @@ export const controller = (id: string | number, signal?: Signal) => ask<t.Contro
 export const changeController = (id: string | number, body: Partial<t.Controller>) =>
   patch<t.Controller>(path`experiments/${id}/controller`, body);
 
+export const controllerSummary = (id: number, signal?: Signal) => ask<t.ControllerSummary>(path`experiments/${id}/controller/summary`, { signal });
+export const policyScores = (experiment: number, signal?: Signal) => ask<t.PolicyScore[]>("policies", { query: { experiment }, signal });
+
 export const runs = (query: Query = {}, signal?: Signal) => list<t.Run>("runs", query, signal);
 /** The first few runs that match, for a menu. */
 export const findRuns = async (query: Query, signal?: Signal) => (await ask<t.Page<t.Run>>("runs", { query: { limit: 20, ...query }, signal })).results;

@@ -61,8 +61,11 @@ export interface PolicyInfo {
   defaults: JsonMap;
 }
 
+export type Learning = "use" | "teach" | "off";
+
 export interface Controller {
   mode: Mode;
+  learning?: Learning;
   policies: Record<string, JsonMap>;
   guards: JsonMap;
   available: PolicyInfo[];
@@ -211,6 +214,54 @@ export interface Decision {
   verdict: Verdict;
   measured: JsonMap;
   judged_at: string | null;
+}
+
+export interface Verdicts {
+  better: number;
+  same: number;
+  worse: number;
+  unclear: number;
+  mean_gain: number | null; // a logarithm, positive where the metric was better
+  gains: number;
+}
+
+/** How often forecasts of not acting held where nothing was done. */
+export interface Forecasts {
+  compared: number;
+  held80: number;
+  held90: number;
+  share80: number | null;
+  share90: number | null;
+}
+
+export interface PolicyScore {
+  policy: string;
+  decisions: number;
+  acted: number;
+  blocked: number;
+  shadow: number;
+  taken_back: number;
+  verdicts: Verdicts;
+  forecasts: Forecasts;
+  days: (Verdicts & { day: string })[];
+}
+
+export interface ControllerSummary {
+  experiment: number;
+  runs: number;
+  decisions: Partial<Record<DecisionStateName, number>>;
+  shadow: number;
+  changes: number;
+  verdicts: Verdicts;
+  rescues: { made: number; better: number };
+  trials: { made: number; kept: number; taken_back: number; open: number };
+  taken_back: number;
+  saved_steps: number | null;
+  saved_seconds: number | null;
+  lost_steps: number;
+  forecasts: Forecasts;
+  best: Decision | null;
+  sentence: string;
 }
 
 /** Decisions as elsewhere, but stored nowhere: their id is null. */

@@ -10,6 +10,8 @@ it("sends only what differs from what is in force", () => {
   const drafts = { "policies.divergence.factor": "0.30", "policies.divergence.enabled": false, "policies.divergence.metric": " val/loss ", "guards.cooldown_steps": "80" };
   expect(changesOf(controller, drafts)).toEqual({ errors: {}, body: { policies: { divergence: { enabled: false, metric: "val/loss" } }, guards: { cooldown_steps: 80 } } });
   expect(changesOf(controller, {}).body).toEqual({});
+  expect(changesOf({ ...controller, learning: "use" }, { learning: "teach" }).body).toEqual({ learning: "teach" });
+  expect(changesOf({ ...controller, learning: "use" }, { learning: "use" }).body).toEqual({});
 });
 
 it("names the field that is not a number", () => {

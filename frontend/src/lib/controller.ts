@@ -13,6 +13,12 @@ export const GUARDS: Record<string, { label: string; hint: string }> = {
   hands_off_seconds: { label: "Hands off, seconds", hint: "How long a tunable stays a person's after they set it" },
 };
 
+export const LEARNING: { value: NonNullable<Controller["learning"]>; label: string; words: string }[] = [
+  { value: "use", label: "Use", words: "What verdicts taught about each change chooses its size, and holds back what mostly harms" },
+  { value: "teach", label: "Teach", words: "Verdicts here teach, and decisions here do not follow what was learnt" },
+  { value: "off", label: "Off", words: "Verdicts here teach nothing" },
+];
+
 export const labelOf = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 /** Names and sentences of what cannot be taken, and the change to send: only what differs from what is in force. */
@@ -20,7 +26,12 @@ export function changesOf(controller: Controller, drafts: Drafts): { errors: Rec
   const errors: Record<string, string> = {};
   const policies: Record<string, JsonMap> = {};
   const guards: JsonMap = {};
+  const top: Partial<Controller> = {};
   for (const [field, draft] of Object.entries(drafts)) {
+    if (field === "learning") {
+      if (draft !== controller.learning) top.learning = draft as Controller["learning"];
+      continue;
+    }
     const [group, ...names] = field.split(".");
     const name = names[names.length - 1];
     const current = group === "guards" ? controller.guards[name] : controller.policies[names[0]]?.[name];
@@ -30,7 +41,7 @@ export function changesOf(controller: Controller, drafts: Drafts): { errors: Rec
     else if (group === "guards") guards[name] = value;
     else (policies[names[0]] ??= {})[name] = value;
   }
-  return { errors, body: { ...(Object.keys(policies).length ? { policies } : {}), ...(Object.keys(guards).length ? { guards } : {}) } };
+  return { errors, body: { ...top, ...(Object.keys(policies).length ? { policies } : {}), ...(Object.keys(guards).length ? { guards } : {}) } };
 }
 
 function read(draft: string | boolean, current: Json): Json | undefined {
