@@ -17,7 +17,6 @@ from training.models import Experiment
 
 from .beliefs import gain_of
 from .describe import describe
-from .learning.choose import percent
 from .models import Decision, DecisionMode, DecisionState, Verdict
 
 S = DecisionState
@@ -199,9 +198,12 @@ def sentence(told: Mapping[str, Any], best: Decision | None) -> str:
     if others > 0:
         parts.append(counted(others, "further change"))
     words = f"In {counted(told['runs'], 'run')}: {'; '.join(parts)}."
-    gain = None if best is None else gain_of(best)
-    if gain is not None:
-        words += f" The best of them: {percent(gain)} against not acting."
+    difference = None if best is None else best.measured.get("difference")
+    if best is not None and isinstance(difference, int | float) and best.forecast.get("log"):
+        way = "below" if difference < 0 else "above"
+        metric = best.forecast.get("metric") or "its metric"
+        share = f"{100 * abs(difference):.2g} % {way}"
+        words += f" The best of them brought {metric} {share} what not acting was forecast to bring."
     if told["saved_steps"]:
         words += f" At least {counted(told['saved_steps'], 'step')} saved; {told['lost_steps']:,} ran under changes "
         words += "that were worse or taken back."

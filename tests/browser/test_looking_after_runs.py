@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from control.models import Decision
@@ -102,3 +103,21 @@ def test_any_run_or_page_is_a_few_letters_away(window, operator, runs):
     typed.fill("queu")
     typed.press("Enter")
     expect(page.get_by_role("heading", name="Queue", exact=True)).to_be_visible()
+
+
+def test_an_experiments_page_tells_what_the_controller_did_and_how_well(window, operator, runs):
+    for number, verdict in enumerate(("better", "better", "worse")):
+        Decision.objects.create(
+            run=runs[1], policy="learning_rate", state="judged" if verdict == "better" else "undone", mode="act",
+            verdict=verdict, verb="set", tunable=f"lr{number}", old_value=0.1, new_value=0.3, reason="slow",
+            trial=True, decided_step=10, applied_step=10, judge_at_step=15, judged_at=timezone.now(),
+            measured={"difference": -0.4, "sentence": "loss was 40 % below the forecast.", "saved_steps": 5},
+            forecast={"metric": "loss", "log": True, "direction": "min"},
+        )  # fmt: skip
+    page = window().log_in(operator).open(f"/experiments/{runs[0].experiment_id}")
+    page.get_by_role("link", name="Controller", exact=True).click()
+    told = page.get_by_role("region", name="What the controller did for you")
+    expect(told.get_by_text("3 trials: 2 kept, 1 taken back.")).to_be_visible()
+    expect(page.get_by_role("img", name="3 verdicts on 1 day")).to_be_visible()
+    told.get_by_role("link", name=re.compile(r"lr. 0.1 → 0.3")).click()
+    expect(page.get_by_text("loss was 40 % below the forecast.").first).to_be_visible()

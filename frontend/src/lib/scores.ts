@@ -1,6 +1,6 @@
 /** A policy's record as a picture over days and a line of words. */
 import type { Forecasts, PolicyScore, Verdicts } from "../api/types";
-import { percent } from "./format";
+import { number, percent } from "./format";
 
 export interface DayBar {
   day: string;
@@ -29,10 +29,12 @@ export function dayBars({ days }: Pick<PolicyScore, "days">): DayBar[] {
 
 export const total = (of: Verdicts): number => of.better + of.same + of.worse + of.unclear;
 
-/** A mean gain, a logarithm, as the share by which the metric was better: "+12 %". */
+/** A mean gain, a logarithm, as the share by which the metric was better: "+12 %", "7.9 times". */
 export function gainWords(gain: number | null): string {
   if (gain === null) return "–";
   const share = Math.expm1(gain);
+  // Of a rescue from an explosion: "+688 %" would say little.
+  if (share >= 1) return `${number(share + 1, 3)} times`;
   return share > 0 ? `+${percent(share)}` : percent(share).replace("-", "−");
 }
 
