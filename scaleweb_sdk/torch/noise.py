@@ -10,7 +10,7 @@ Source: McCandlish et al. 2018, arXiv 1812.06162, appendix A.1.
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -53,17 +53,17 @@ class GradientNoise:
         self._measuring = False
         self._caught.clear()
 
-    @contextmanager
-    def listening(self, is_first: bool, micro_batches: int) -> Iterator[None]:
+    def listening(self, is_first: bool, micro_batches: int) -> AbstractContextManager[None]:
         """Around the backward pass of a micro-batch. is_first: of its step."""
         if is_first:
             self._caught.clear()
             self._spent = 0.0
             several = micro_batches * self.ranks > 1
             self._measuring = self.usable and several and self.allowance_seconds >= 0
-        if not self._measuring:
-            yield
-            return
+        return self._catching() if self._measuring else nullcontext()
+
+    @contextmanager
+    def _catching(self) -> Iterator[None]:
         norms: list[torch.Tensor] = []
 
         def catch(gradient: torch.Tensor) -> None:
