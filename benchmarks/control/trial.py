@@ -51,7 +51,8 @@ class Trial:
     fault: str = ""
     policies: tuple[str, ...] = ()
     every: int = TICK_EVERY
-    batch: int = 0  # samples in a batch, 0 for the workload's own
+    batch: int = 0  # samples in a micro-batch, 0 for the workload's own
+    accumulate: int = 1  # of which so many make a step
     settings: tuple[tuple[str, str, Any], ...] = ()  # (policy, parameter, value)
 
 
@@ -115,6 +116,8 @@ class Driver:
         self.site = Site(self.sdk_run, policies, goal, settings)
         if trial.batch and self.loop.feed is not None:
             self.loop.controls.change("batch_size", trial.batch)
+        if trial.accumulate > 1:
+            self.loop.controls.change("accumulation", trial.accumulate)
         self.samples = 0
         self.fault = faults.make(trial.fault, self.loop, folder)
         self.done = 0

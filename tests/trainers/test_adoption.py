@@ -215,5 +215,7 @@ def test_a_stop_ends_the_run_with_its_reason(tmp_path):
     with run:
         train(loop, 30, at(10, lambda: order(run, "stop")))
     assert loop.step == 10
-    (finish,) = [data for _, data in [(e.step, e.data) for _, e in run._given_events if e.kind == "finish"]]
+    (finish,) = [
+        data for _, data in [(e.step, e.data) for _, e in run._gathering.events if e.kind == "finish"]
+    ]
     assert finish == {"state": "stopped", "reason": "asked by ada"}

@@ -1,4 +1,8 @@
-"""The batch follows the gradient's noise: fewer steps, and what that costs in samples."""
+"""The batch follows the gradient's noise: fewer steps, and what that costs in samples.
+
+Once in a script that accumulates two micro-batches, so that the noise is measured all along, and once in one that does
+not, where the policy has to probe and the clock judges.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -27,20 +31,27 @@ def rows(options: Options) -> Iterator[Row]:
         small = loader.batch_size // SMALLER
 
         def trials(
-            rate: float, method: str, settings: tuple[tuple[str, str, str], ...] = (), where: str = each.workload.where,
+            rate: float,
+            method: str,
+            parts: int = 1,
+            settings: tuple[tuple[str, str, str], ...] = (),
+            where: str = each.workload.where,
             small: int = small,
-        ) -> list[Trial]:  # fmt: skip
+        ) -> list[Trial]:
             policies = ("batch_size",) if method == "control" else ()
             return [
-                Trial(where, seed, rate, 2 * MOST, method, policies=policies, batch=small, settings=settings)
+                Trial(
+                    where, seed, rate, 2 * MOST, method, policies=policies, batch=small // parts, accumulate=parts,
+                    settings=settings,
+                )
                 for seed in seeds
-            ]
+            ]  # fmt: skip
 
         rates = [float(f"{each.rate * share:.3g}") for share in RATES]
         options.run(trial for rate in rates for trial in trials(rate, "fixed"))
         rate = min(rates, key=lambda rate: steps_to_target(options.run(trials(rate, "fixed"))))
         fixed += options.run(trials(rate, "fixed"))
-        following += options.run(trials(rate, "control", STEPS))
+        following += options.run(trials(rate, "control", 2, STEPS))
         by_time += options.run(trials(rate, "control"))
     if not fixed:
         return
