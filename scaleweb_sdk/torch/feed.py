@@ -25,6 +25,9 @@ class Feed(Protocol):
     batch_size: int | None  # None: not ours to change
     workers: int | None
     prefetch: int | None  # batches that each worker prepares ahead
+    refused: (
+        str  # why workers that were asked for from outside did not do, "" otherwise; the reader clears it
+    )
 
     def next(self) -> tuple[Any, int]:
         """The next batch and its number of samples. Raises StopIteration when there will never be one."""
@@ -62,6 +65,7 @@ class LoaderFeed:
         self.workers: int | None = loader.num_workers
         # Without workers a DataLoader has none; with them it takes 2 where nothing is said.
         self.prefetch: int | None = loader.prefetch_factor or 2
+        self.refused = ""
         # A batch sampler of the user's decides itself what makes a batch.
         self._by_batch = loader.batch_size is None and loader.batch_sampler is not None
         self._single = loader.batch_size is None and loader.batch_sampler is None
@@ -77,9 +81,9 @@ class LoaderFeed:
 
     def next(self) -> tuple[Any, int]:
         fresh = self._iterator is None and self._order is None
-        if self._iterator is None:
-            self._open()
         try:
+            if self._iterator is None:
+                self._open()
             batch = next(self._iterator)  # type: ignore[arg-type]
         except StopIteration:
             if fresh:
@@ -87,10 +91,22 @@ class LoaderFeed:
             self._iterator = self._order = None
             self.epoch += 1
             return self.next()
+        except Exception as error:
+            # A data set that cannot leave its process, too little shared memory: the script had not asked for these.
+            if self.workers == self.loader.num_workers:
+                raise
+            return self._without_those_workers(error)
         indices = self._ahead.popleft()
         self._given.append(indices)
         self._consumed += 1 if self._by_batch else len(indices)
         return batch, samples_in(batch) if self._single or self._by_batch else len(indices)
+
+    def _without_those_workers(self, error: Exception) -> tuple[Any, int]:
+        """Go on with as many as the script had, with every sample that was not yielded."""
+        self.refused = f"{self.workers} loader workers: {type(error).__name__}: {str(error)[:500]}"
+        self.workers = self.loader.num_workers
+        self._reopen()
+        return self.next()
 
     def _open(self) -> None:
         if self._order is None:
@@ -243,6 +259,7 @@ class PlainFeed:
     batch_size: int | None = None
     workers: int | None = None
     prefetch: int | None = None
+    refused = ""
 
     def __init__(self, batches: Iterable[Any]) -> None:
         self.batches = batches

@@ -126,6 +126,8 @@ class Loop:
                     epoch = feed.epoch
                     try:
                         batch, samples = feed.next()
+                        if feed.refused:
+                            self._workers_refused(feed)
                     except StopIteration:
                         break
                     if feed.epoch != epoch:
@@ -150,6 +152,12 @@ class Loop:
         total = self.controls.total_steps
         binding = max_steps is not None or self.controls.total_was_set
         return binding and total is not None and self.step >= total
+
+    def _workers_refused(self, feed: Feed) -> None:
+        """The loader goes on as the script had it; so that the page says so, too."""
+        why, feed.refused = feed.refused, ""
+        self.controls.change("loader_workers", feed.workers)
+        self.run.reflex("workers_refused", f"{why}; the loader goes on with {feed.workers}")
 
     def _end_epoch(self) -> None:
         if self.scheduler is not None and self.scheduler_every == "epoch" and self._epoch_losses:

@@ -268,3 +268,52 @@ def test_a_loop_without_a_helper_driving_it_applies_orders_too():
 def test_arguments_that_cannot_be_are_refused_at_once(options, words):
     with pytest.raises(ValueError, match=words):
         attached(attach_options=options)
+
+
+class HomeBound(TensorDataset):
+    """A data set that does not work in another process."""
+
+    def __getitem__(self, index):
+        if torch.utils.data.get_worker_info() is not None:
+            raise OSError("this file was opened in another process")
+        return super().__getitem__(index)
+
+
+class Unpicklable(HomeBound):
+    def __reduce__(self):
+        raise TypeError("cannot pickle an open file")
+
+
+@pytest.mark.filterwarnings("ignore:Got pickle error")
+@pytest.mark.parametrize(("kind", "context"), [(HomeBound, None), (Unpicklable, "spawn")])
+def test_workers_that_do_not_work_give_way_to_what_the_script_had(kind, context):
+    run = local_run()
+    model, optimizer, loader = parts(batch_size=256)
+    mine = DataLoader(kind(*loader.dataset.tensors), batch_size=256, shuffle=True)
+    if context:
+        # As where processes are not forked by default: what a worker needs has to be sent to it.
+        mine.__dict__["_DataLoader__multiprocessing_context"] = torch.multiprocessing.get_context(context)
+    loop = scaleweb_sdk.torch.attach(run, model, optimizer, mine)
+    seen = []
+
+    def each(step, batch):
+        seen.extend(batch[2].tolist())
+        if step == 2:
+            order(run, "set", "loader_workers", 1)
+
+    train(loop, 8, each)
+    assert sorted(seen[: len(mine.dataset)]) == list(range(len(mine.dataset)))
+    assert run.tunables["loader_workers"].value == loop.feed.workers == 0
+    (told,) = [data["reason"] for _, data in events(run, "reflex")]
+    assert told.startswith("1 loader workers: ")
+    assert told.endswith("; the loader goes on with 0")
+
+
+def test_what_goes_wrong_in_the_scripts_own_loader_is_the_scripts():
+    run = local_run()
+    model, optimizer, loader = parts()
+    loop = scaleweb_sdk.torch.attach(
+        run, model, optimizer, DataLoader(HomeBound(*loader.dataset.tensors), num_workers=1)
+    )
+    with pytest.raises(OSError, match="opened in another process"):
+        train(loop, 2)
