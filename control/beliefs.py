@@ -17,9 +17,8 @@ from .learning.posterior import Tally
 from .models import BeliefTally, ControllerSettings, Decision, Learning, Verdict
 
 FORMAT = "scaleweb beliefs 1"
-COUNTS = ("better", "same", "worse", "gains")
+COUNTS = ("better", "same", "worse", "unclear", "gains")
 FIGURES = ("mean", "squares")
-TEACHING = (Verdict.BETTER, Verdict.SAME, Verdict.WORSE)
 MOST_AT_ONCE = 500
 MOST_IMPORTED = 100_000
 
@@ -52,7 +51,7 @@ def teach() -> int:
 
     Idempotent, and safe beside another tick: each decision's flag is moved by one of them.
     """
-    waiting = Decision.objects.filter(taught=False, verdict__in=TEACHING).order_by("id")
+    waiting = Decision.objects.filter(taught=False).exclude(verdict="").order_by("id")
     ids = list(waiting.values_list("pk", flat=True)[:MOST_AT_ONCE])
     if not ids:
         return 0
@@ -65,11 +64,16 @@ def teach() -> int:
         for decision in Decision.objects.filter(pk__in=ids).select_related("run").order_by("id"):
             if not Decision.objects.filter(pk=decision.pk, taught=False).update(taught=True):
                 continue
-            if decision.run.experiment_id not in silent:
+            if decision.run.experiment_id not in silent and was_measured(decision):
                 lessons.append(lesson_of(decision))
                 learned += 1
         add(lessons)
     return learned
+
+
+def was_measured(decision: Decision) -> bool:
+    """False where it is unclear because nothing could be compared: a person's hand, an ended run, too few points."""
+    return decision.verdict != Verdict.UNCLEAR or decision.measured.get("difference") is not None
 
 
 def lesson_of(decision: Decision) -> Lesson:

@@ -121,7 +121,7 @@ class Decision(models.Model):
             models.Index(fields=["run", "-id"], name="decision_by_run"),
             models.Index(
                 fields=["id"],
-                condition=models.Q(taught=False, verdict__in=["better", "same", "worse"]),
+                condition=models.Q(taught=False) & ~models.Q(verdict=""),
                 name="decision_to_learn_from",
             ),
         ]
@@ -147,6 +147,9 @@ class BeliefTally(models.Model):
     better = models.PositiveIntegerField(default=0)
     same = models.PositiveIntegerField(default=0)
     worse = models.PositiveIntegerField(default=0)
+    unclear = models.PositiveIntegerField(
+        default=0
+    )  # within what chance gives: says only that it is hard to see
     # Gains (logarithms of ratios, positive where it helped): their number, mean and sum of squared deviations.
     gains = models.PositiveIntegerField(default=0)
     mean = models.FloatField(default=0.0)

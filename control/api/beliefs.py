@@ -25,6 +25,7 @@ class TallySerializer(serializers.Serializer):
     better = serializers.IntegerField()
     same = serializers.IntegerField()
     worse = serializers.IntegerField()
+    unclear = serializers.IntegerField(help_text="Within what chance gives: teaches nothing of gain or harm.")
     gains = serializers.IntegerField(help_text="How many of the verdicts have a figure.")
     mean = serializers.FloatField(
         help_text="Mean gain: a logarithm of measured against forecast, positive for better."

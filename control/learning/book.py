@@ -59,6 +59,11 @@ class Book:
         anywhere = whole.as_prior().given(self.sums.get((policy, action), Tally()))
         return anywhere.as_prior().given(self.tallies.get((policy, action, context), Tally()))
 
+    def clear_share(self, policy: str, action: str, context: str) -> float:
+        """How often the action is judged clearly in this context; what it did elsewhere stands in for little data."""
+        anywhere = self.sums.get((policy, action), Tally()).clear_share()
+        return self.tallies.get((policy, action, context), Tally()).clear_share(anywhere)
+
     def verdicts(self, policy: str, action: str) -> int:
         """How many verdicts on the action there are in all contexts together."""
         return self.sums.get((policy, action) if action else (policy,), Tally()).verdicts

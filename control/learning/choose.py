@@ -47,7 +47,7 @@ def choose(proposal: Proposal, observation: Observation, book: Book) -> Chosen:
     first = [index for index, name in enumerate(names) if name not in names[:index]]
     draws = {index: 0.0 for index in first}
     if len(first) > 1 and any(book.verdicts(proposal.policy, names[index]) for index in first):
-        draws = {index: book.posterior(proposal.policy, names[index], context).draw(dice) for index in first}
+        draws = {index: drawn(proposal.policy, names[index], context, book, dice) for index in first}
     best = max(first, key=lambda index: (draws[index], -index))
     belief = book.belief(proposal.policy, names[best], context)
     evidence = dict(proposal.evidence) | {"belief": as_evidence(belief)}
@@ -60,6 +60,11 @@ def choose(proposal: Proposal, observation: Observation, book: Book) -> Chosen:
         ]
     settled = replace(sizes[best], evidence=evidence, alternatives=())
     return Chosen(settled, belief, held_back(settled, names[best], context, book, dice))
+
+
+def drawn(policy: str, action: str, context: str, book: Book, dice: np.random.Generator) -> float:
+    """A gain as it may be, times how often one sees it: what stays unclear is taken back or brings nothing."""
+    return book.posterior(policy, action, context).draw(dice) * book.clear_share(policy, action, context)
 
 
 def held_back(proposal: Proposal, action: str, context: str, book: Book, dice: np.random.Generator) -> str:

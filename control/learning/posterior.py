@@ -31,13 +31,17 @@ class Tally:
     gains: int = 0
     mean: float = 0.0
     squares: float = 0.0
+    # Judged, but within what chance gives. That teaches nothing of gain or harm, only that it is hard to see.
+    unclear: int = 0
 
     @property
     def verdicts(self) -> int:
         return self.better + self.same + self.worse
 
     def learn(self, verdict: str, gain: float | None) -> Tally:
-        """The tally with one verdict more. Anything but better, same and worse teaches nothing."""
+        """The tally with one verdict more. Anything but better, same and worse teaches nothing of gain or harm."""
+        if verdict == "unclear":
+            return self.plus(Tally(unclear=1))
         if verdict not in {"better", "same", "worse"}:
             return self
         one = Tally(**{verdict: 1})
@@ -57,7 +61,12 @@ class Tally:
             gains,
             self.mean + share * apart,
             self.squares + other.squares + self.gains * share * apart * apart,
+            self.unclear + other.unclear,
         )
+
+    def clear_share(self, before: float = 1.0) -> float:
+        """The share of clear verdicts, `before` being worth STRENGTH of them."""
+        return (self.verdicts + STRENGTH * before) / (self.verdicts + self.unclear + STRENGTH)
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,18 @@ def test_an_unclear_verdict_teaches_nothing():
     assert dict(Shown(made, "p", seen([1.0]))) == {}
 
 
+def test_a_size_whose_effect_one_hardly_ever_sees_is_tried_less():
+    context = "unknown, middle, calm"
+    known = [("p", f"learning_rate {size}", context, "better", 0.3, 4) for size in ("x1.5", "x3", "x10")]
+    often = ("p", "learning_rate x3", context, "unclear", 0.0, 40)
+
+    def times(made):
+        chosen = [choose(asks(), seen(LOSS, step=step), made).proposal for step in range(200)]
+        return sum(proposal.changes[0].value == 0.3 for proposal in chosen)
+
+    assert times(book(*known, often)) < times(book(*known)) / 3
+
+
 def test_a_context_with_little_data_leans_on_the_action_elsewhere_and_on_the_policy_as_a_whole():
     made = book(("p", "a", "here", "better", 0.3, 20), ("p", "a", "there", "worse", -0.3, 1))
     here, there, new, sibling, stranger = (

@@ -65,6 +65,17 @@ def test_two_that_teach_at_once_count_a_verdict_once(clock, monkeypatch):
     assert live.last.taught
 
 
+def test_what_could_not_be_compared_is_not_even_counted_as_unclear(clock):
+    live = judged(clock, 0.5)
+    BeliefTally.objects.all().delete()
+    for difference, counted in ((None, 0), (0.01, 1)):
+        Decision.objects.update(taught=False, verdict="unclear", measured={"difference": difference})
+        assert beliefs.teach() == counted
+    row = BeliefTally.objects.get()
+    assert (row.unclear, row.better, row.gains) == (1, 0, 0)
+    assert live.last.taught
+
+
 @pytest.mark.parametrize(("learning", "learned"), [("use", 1), ("teach", 1), ("off", 0)])
 def test_an_experiment_may_keep_its_verdicts_to_itself(clock, learning, learned):
     live = ScriptedRun(clock, RAISE)
