@@ -55,6 +55,8 @@ class Budget:
         leader = lead(group, views)
         found: dict[str, Proposal] = {}
         for member in group.running:
+            if member.total_steps is not None and member.step >= member.total_steps:
+                continue  # it ends by itself
             proposal = (
                 self._arrived(group, member)
                 or self._hopeless(group, member, views, leader)

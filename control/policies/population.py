@@ -31,6 +31,7 @@ class Population:
         "least_runs": 4,
         "factor": 1.25,
         "resample": 0.1,
+        "largest_step": 10.0,
         "roles": "learning_rate weight_decay",
     }
 
@@ -108,6 +109,11 @@ class Population:
             value = theirs * math.exp((chance(group, member, f"{tunable.name} where") - 0.5) * spread)
         else:
             value = theirs * (factor if chance(group, member, tunable.name) < 0.5 else 1 / factor)
+        own = tunable.value
+        if isinstance(own, int | float) and own > 0:
+            # What the guards let pass at once: the weights need not wait for a rate that is further away.
+            step = max(1.01, float(parameters["largest_step"]))
+            value = min(max(value, own / step), own * step)
         value = min(max(value, low if low is not None else value), high if high is not None else value)
         return round(value) if tunable.kind == "int" else float(f"{value:.4g}")
 

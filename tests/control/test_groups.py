@@ -97,6 +97,13 @@ def test_the_end_is_moved_out_only_where_that_pays(values, target, extended):
     assert moved == ([1500] if extended else [])
 
 
+def test_a_run_at_its_end_is_left_to_end():
+    good = a_member("good", falling(300, 0.1), total=1000)
+    over = a_member("over", falling(300, 1.5), total=300)
+    assert BUDGET.propose_group(a_group(good, over, policy=BUDGET, target=1.6)) != []
+    assert "over" not in verbs(BUDGET.propose_group(a_group(good, over, policy=BUDGET, target=1.6)))
+
+
 def test_the_least_promising_go_when_the_hours_do_not_suffice():
     members = [
         a_member(f"r{i}", falling(300, 0.1 + 0.02 * i, seed=i), total=1000, device_hours=3.0)
@@ -191,6 +198,13 @@ def test_a_value_drawn_anew_stays_within_the_bounds():
 )
 def test_a_population_waits(change):
     assert PBT.propose_group(a_group(*a_population(), policy=PBT, **change)) == []
+
+
+def test_a_setting_that_is_far_away_is_moved_as_far_as_the_guards_let_it():
+    members = a_population()
+    far = a_member("far", falling(600, 2.0), rate=1e-5, checkpoints=[a_saved("far", 500)])
+    (proposal,) = PBT.propose_group(a_group(*members[:4], far, policy=PBT, resample=1e-9))
+    assert (proposal.run, proposal.changes[1].value) == ("far", 1e-4)
 
 
 def test_nobody_takes_over_what_was_not_saved():
