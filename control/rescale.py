@@ -164,8 +164,10 @@ def claim_of(
     if attempt is not None:
         devices = list(attempt.devices.all())
         held = Held(kind_of(devices[0]), ((attempt.node_id, len(devices)),)) if devices else None
-    running = held is not None and job.run.state == RunState.RUNNING
-    # Whoever is not watched, cannot change, or was not measured yet, keeps what it has.
+    here = {(place.node, place.kind) for place in places}
+    running = held is not None and job.run.state == RunState.RUNNING and (held.nodes[0][0], held.kind) in here
+    # Whoever is not watched, cannot change, was not measured yet, or is on a node that is being drained, keeps
+    # what it has.
     fixed = held is not None and not (
         running
         and job.run.experiment_id in watched

@@ -71,8 +71,9 @@ def allocate(jobs: Sequence[Job], nodes: Sequence[Node], rules: Rules = Rules())
     free = [job for job in jobs if not (job.fixed and job.held is not None)]
     urgencies = urgency(free, rules)
     plans = [plan_of(job, urgencies[job.job], classes, at, packings, rules) for job in free]
-    if not plans:
-        return Allocation({job.job: stays_fixed(job) for job in fixed}, {})
+    if not plans or not classes:
+        nothing = {job.job: Answer(job.job, "", (), False, "waits: no node is open") for job in free}
+        return Allocation(nothing | {job.job: stays_fixed(job) for job in fixed}, {})
     matrix = matrix_of(plans, np.array([sum(p.free.values()) for p in packings], dtype=np.int64))
     chosen, prices = choose(matrix)
     wanted = [plan.options[column] for plan, column in zip(plans, chosen, strict=True)]

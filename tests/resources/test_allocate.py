@@ -134,6 +134,13 @@ def test_a_job_whose_node_is_gone_starts_elsewhere():
     assert allocate([job], [Node(1, "gpu", 4)]).answers[1].nodes == ((1, 4),)
 
 
+def test_without_a_node_everybody_waits_and_is_told():
+    held = Job(2, curve(), Held("gpu", ((9, 4),)))
+    answers = allocate([Job(1, curve()), held], []).answers
+    assert [answers[n].devices for n in (1, 2)] == [0, 0]
+    assert answers[1].why == "waits: no node is open"
+
+
 def test_sizes_are_powers_of_two_the_least_and_whole_nodes():
     assert sizes(3, 40, 8, spans=True) == [3, 4, 8, 16, 24, 32, 40]
     assert sizes(1, 40, 8) == [1, 2, 4, 8]

@@ -133,6 +133,16 @@ def test_a_job_on_an_overloaded_node_is_told_to_move(experiment, now):
     assert "off a node slowed 2.2 times" in decision.reason
 
 
+@pytest.mark.parametrize("state", [{"drained": True}, {"state": "silent"}])
+def test_a_job_on_a_node_that_is_drained_or_silent_is_left_to_end_there(experiment, node, now, state):
+    watched(experiment, "observe")
+    running(experiment, node, now)
+    type(node).objects.update(**state)
+    assert rescale.tick(now) == 0
+    a_node("n2")
+    assert rescale.tick(now) == 0
+
+
 def test_nothing_is_looked_at_where_every_controller_is_off(experiment, node, now, django_assert_num_queries):
     watched(experiment, "off")
     running(experiment, node, now)
