@@ -20,7 +20,7 @@ RESULTS = TOP / ".bench" / "results.jsonl"
 MODULES: dict[str, list[str]] = {
     "sdk_log": [], "step_overhead": [], "unwatched": [], "ingest": ["--database", "sqlite"], "chart_read": [],
     "storage": [], "run_list": [], "live": [], "fan_out": [], "storm": [], "control_latency": ["--rest"],
-    "controller_tick": [], "placement_tick": [], "pixel": [], "first_paint": [], "start": [],
+    "controller_tick": [], "placement_tick": [], "placement": [], "pixel": [], "first_paint": [], "start": [],
 }  # fmt: skip
 SECONDS = 900
 

@@ -46,7 +46,7 @@ def test_readings_twice_and_in_any_order_count_once():
     assert drawn(times, [100] * 6, 0, 10).joules == 300
 
 
-pytestmark = pytest.mark.django_db(databases="__all__")
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(databases="__all__")]
 
 
 @pytest.fixture
