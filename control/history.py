@@ -39,6 +39,7 @@ OPEN = (DecisionState.PROPOSED, DecisionState.SENT, DecisionState.APPLIED)
 # Nothing of these reached the run.
 UNACTED = (DecisionState.RECORDED, DecisionState.BLOCKED, DecisionState.REJECTED, DecisionState.EXPIRED)
 # What is wanted of a run's large columns, and no more of them.
+NAMES_OF_OPTIMISER = ("optimizer", "optimiser", "opt", "optim")
 TOLD = {
     "told_verbs": F("process__verbs"),
     "told_optimizer": F("config__optimizer"),
@@ -349,7 +350,8 @@ def past_of_row(row: Mapping[str, Any]) -> PastDecision:
         judge_at_step=row["judge_at_step"],
         applied_step=row["applied_step"],
         verdict=row["verdict"],
-        effect=row["measured"].get("difference"),
+        # What nobody acted on had no effect: there, the difference is the forecast's.
+        effect=row["measured"].get("difference") if row["verdict"] else None,
         urgent=row["urgent"],
         blocked_rule=row["blocked_by"].partition(":")[0],
         evidence=row["evidence"],

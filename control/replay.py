@@ -5,7 +5,7 @@ and earlier decisions with the verdicts they had by then. Moments are five secon
 time, as ticks are, plus those at which the controller decided live.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,14 +17,16 @@ from training.models import Command, CommandState, Run, RunEvent
 from training.states import RunState
 
 from . import history
-from .base import AnyPolicy
-from .decide import consider
+from .base import AnyPolicy, GroupPolicy
+from .decide import consider, directly
 from .describe import describe
+from .groups import ALONE
 from .guards import Limits
 from .models import Decision, DecisionState, Mode
 from .proposals import Floats, Goal, Ints, Measurement, Observation, PastDecision, TunableView, Window
 from .record import as_decision
 from .registry import Registry, available
+from .replay_group import Together, looks, others_of
 
 EVERY_SECONDS = 5.0
 # A run of days is looked at in larger paces: an answer within seconds is worth more than each tick.
@@ -69,15 +71,21 @@ def replay(run: Run, names: Sequence[str] | None = None, registry: Registry | No
     parameters = {} if settings is None else settings.policies
     if names is not None:
         # Who asks for a policy by name wants to see it, switched on or not.
-        parameters = {n: {k: v for k, v in p.items() if k != "enabled"} for n, p in parameters.items()}
+        parameters = {name: {**parameters.get(name, {}), "enabled": True} for name in names}
     limits = Limits.of({} if settings is None else settings.guards)
-    for moment in past.moments():
+    together = group_of(run, past, policies, parameters)
+    moments = list(past.moments())
+    at_group = looks(moments, past.live_moments.__contains__) if together is not None else set()
+    for moment in moments:
         result.moments += 1
         # Where the controller decided live, it did not know what this replay thought of between two ticks.
         observed = past.observation(moment, [] if moment in past.live_moments else made)
         if observed is None:
             continue
-        considered, problems = consider(observed, policies, parameters, limits)
+        seen = together.at(moment) if together is not None and moment in at_group else ALONE
+        considered, problems = consider(
+            observed.but(standing=seen.standing), policies, parameters, limits, ask=seen.asking(directly)
+        )
         result.problems.update({problem.policy: problem.message for problem in problems})
         for item in considered:
             state = S.RECORDED if item.refusal is None else S.BLOCKED
@@ -89,7 +97,20 @@ def replay(run: Run, names: Sequence[str] | None = None, registry: Registry | No
             if not past.decided_live(decision):
                 decision.pk = -len(made) - 1
                 made.append(history.past_decision(decision))
+    if together is not None:
+        result.problems.update(together.problems)
     return result
+
+
+def group_of(
+    run: Run, past: "Past", policies: Sequence[AnyPolicy], parameters: Mapping[str, Any]
+) -> Together | None:
+    """The runs of the experiment together, where one of the policies looks at them."""
+    grouped = [policy for policy in policies if isinstance(policy, GroupPolicy)]
+    if not grouped or not run.experiment.goal_metric:
+        return None
+    others = [Past(other, policies) for other in others_of(run)]
+    return Together(past, others, grouped, parameters) if others else None
 
 
 def chosen(registry: Registry, names: Sequence[str] | None) -> list[AnyPolicy]:
@@ -114,6 +135,9 @@ class Past:
         self.tunables = list(run.tunables.all())
         self.checkpoints = list(run.checkpoints.order_by("id"))
         self.commands = list(run.commands.filter(verb="set").order_by("seq"))
+        asked = run.commands.filter(by_person=True).exclude(state__in=VOID)
+        self.hands = list(asked.values_list("created_at", flat=True))
+        self.mode = watched.mode
         self.states = list(
             RunEvent.objects.filter(run=run, kind="state").order_by("id").values_list("at", "new")
         )
@@ -156,9 +180,16 @@ class Past:
                 if c.created_at <= at and history.is_on_line(c.step, c.branch, forks)
             ),
             past=(*earlier, *made),
+            mode=Mode.ACT if self.mode == Mode.OFF else self.mode,
+            person_seconds_ago=history.seconds_since(self.person_asked(at), at),
+            optimiser=history.optimiser_of(self.run.config.get(name) for name in history.NAMES_OF_OPTIMISER),
+            offers=history.verbs_of(self.run.process.get("verbs")),
             algorithms=frozenset(str(offer.get("verb")) for offer in self.run.offers),
             measured=self.measured(at),
         )
+
+    def person_asked(self, at: datetime) -> datetime | None:
+        return max((moment for moment in self.hands if moment < at), default=None)
 
     def measured(self, at: datetime) -> tuple[Measurement, ...]:
         """The tables there were by then, of the state that the run had."""
