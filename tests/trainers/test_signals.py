@@ -30,7 +30,7 @@ def values(run, key):
 # -- gradient noise ------------------------------------------------------------------------------
 
 
-def quadratic(accumulate, batch_size, sigma, distance, scaler=None, steps=200, dimensions=40):
+def quadratic(accumulate, batch_size, sigma, distance, scaler=None, steps=120, dimensions=40):
     """(run, noise scale it has): trained at a rate so small that it stays where it is."""
     torch.manual_seed(1)
     data = TensorDataset(sigma * torch.randn(steps * accumulate * batch_size, dimensions))
@@ -51,11 +51,11 @@ def quadratic(accumulate, batch_size, sigma, distance, scaler=None, steps=200, d
 def test_the_noise_scale_of_a_known_quadratic_is_found(accumulate, batch_size, sigma):
     run, truth = quadratic(accumulate, batch_size, sigma, distance=1.0)
     variance, square = values(run, "_grad_variance"), values(run, "_grad_square")
-    assert len(variance) == 200
+    assert len(variance) == 120
     # Five standard errors of what was measured: unbiased, both of them.
     for found, wanted in ((variance, 40 * sigma**2), (square, 1.0)):
-        assert abs(np.mean(found) - wanted) < 5 * np.std(found) / math.sqrt(200)
-    if truth < accumulate * batch_size * 50:
+        assert abs(np.mean(found) - wanted) < 5 * np.std(found) / math.sqrt(120)
+    if truth < 4 * accumulate * batch_size:  # else the signal is lost in so few steps
         assert values(run, "_grad_noise_scale")[-1] == pytest.approx(truth, rel=0.5)
 
 
@@ -137,10 +137,10 @@ rank = int(sys.argv[1])
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
 torch.manual_seed(rank)
 model = torch.nn.parallel.DistributedDataParallel(Quadratic(40, 1.0))
-data = DataLoader(TensorDataset(torch.randn(1600, 40)), batch_size=8)
+data = DataLoader(TensorDataset(torch.randn(640, 40)), batch_size=8)
 run = Run(rank=rank, world_size=2)
 loop = scaleweb_sdk.torch.attach(run, model, torch.optim.SGD(model.parameters(), lr=1e-9), data)
-for _, (samples,) in loop.batches(200):
+for _, (samples,) in loop.batches(80):
     loop.noise.allowance_seconds = 1.0
     loop.backward(model(samples))
 found = [v for _, (_, _, items) in run._records for name, v in items if name == "_grad_variance"]
@@ -158,7 +158,7 @@ def test_two_ranks_measure_it_without_accumulation(tmp_path):
         for rank in range(2)
     ]  # fmt: skip
     told = [process.communicate(timeout=240)[0].split() for process in started]
-    assert told[0][0] == "200"
+    assert told[0][0] == "80"
     assert float(told[0][1]) == pytest.approx(40, rel=0.15)
     assert told[0][2] == "2"
     assert told[1][0] == "0"  # the first rank speaks for the run
