@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 # Of an experiment's ended runs the newest are looked at.
 MOST_ENDED = 300
 # Curves that are read from the store in one tick: the others wait for the next, so that no tick becomes long.
-MOST_READ = 100
+MOST_READ = 20
 MOST_KEPT = 20_000
 NAMES_OF_LENGTH = ("total_steps", "max_steps", "steps")
 
@@ -173,9 +173,9 @@ def curve_so_far(watched: history.Watched, metric: str) -> Window:
     window = watched.windows.get(metric)
     if window is None or not len(window):
         return Window.of((), (), ())
-    if len(window) < history.TAIL_STEPS:
-        return curve_of(window.steps, window.values)
     first = int(window.steps[0])
+    if len(window) < history.TAIL_STEPS or first <= 2 * window.stride:
+        return curve_of(window.steps, window.values)
     # The window's own length: in that many steps what lies before it is new once.
     reach = max(1, int(window.steps[-1]) - first)
     version = len(watched.run.branches), first // reach

@@ -46,7 +46,8 @@ def searched(pruner: optuna.pruners.BasePruner, steps: list[int], rows: list[lis
         return rows[number][-1]
 
     sampler = optuna.samplers.GridSampler({"setting": list(range(len(rows)))}, seed=seed)
-    study = optuna.create_study(sampler=sampler, pruner=pruner)
+    # Hyperband draws a trial's bracket from the name of its study.
+    study = optuna.create_study(sampler=sampler, pruner=pruner, study_name=f"seed {seed}")
     study.optimize(objective, n_trials=len(rows))
     return {"steps": trained, "pick": study.best_trial.params["setting"]}
 

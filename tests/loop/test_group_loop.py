@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.control.many import Many, Setting
+from control import gathering
 from control.loop import tick
 from control.models import ControllerSettings, Decision
 from control.policies.budget import Budget
@@ -146,3 +147,36 @@ def test_the_worst_takes_over_the_best_ones_weights_and_the_lineage_is_kept(cloc
     assert losses[3] < 2 * losses[giver]
     decision = run.decisions.get(verb="adopt")
     assert [c["verb"] for c in decision.changes] == ["adopt", "set"]
+
+
+def test_of_a_run_longer_than_the_window_the_whole_curve_is_seen_and_read_once(clock, monkeypatch):
+    run, other = a_run(state="running", name="long"), a_run(state="finished", name="ended")
+    run.experiment.goal_metric = "val_loss"
+    run.experiment.save()
+    ControllerSettings.objects.create(experiment=run.experiment, mode="observe")
+    steps = np.arange(1, 3001)
+    for each, level in ((run, 1.0), (other, 2.0)):
+        column = Column("val_loss", steps.tolist(), (steps * 0.1).tolist(), (level + 10 / steps).tolist())
+        series.append(each.source, "a" * 32, [Batch(seq=1, columns=[column])])
+    read, asked, groups = series.read, [], []
+    monkeypatch.setattr(series, "read", lambda *a, **k: asked.append(a) or read(*a, **k))
+    monkeypatch.setattr(gathering, "CURVES", gathering.Curves())
+
+    class Watching:
+        name, summary, defaults = "watching", "", {"enabled": True}
+
+        def propose_group(self, group):
+            groups.append(group)
+            return []
+
+    for _ in range(3):
+        tick(clock.now, Registry((Watching(),)))
+    assert len(asked) == 2
+    members = {member.name: member for member in groups[-1].members}
+    for name, level in (("long", 1.0), ("ended", 2.0)):
+        curve = members[name].curve
+        assert len(curve) <= 128
+        assert curve.steps[0] < 30 < 2950 < curve.steps[-1]
+        assert curve.values[0] > level + 0.5
+        assert members[name].level == pytest.approx(level, abs=0.01)
+    assert groups[-1].best.name == "long"
