@@ -52,7 +52,7 @@ def leave_room_for(bytes_more):
 
 
 def values(run, key):
-    return [value for _, _, _, items in run._records for name, value in items if name == key]
+    return [value for _, (_, _, items) in run._records for name, value in items if name == key]
 
 
 def test_memory_figures_are_those_of_the_card():
