@@ -106,12 +106,13 @@ def test_a_size_that_ran_out_of_memory_is_not_grown_to():
 
 
 def test_without_measurements_a_probe_splits_the_batch_at_the_same_effective_size():
-    observation = run(parts=1, step=500)
+    asked_for = {"batch_size": {"probe": True}}
+    observation = run(parts=1, step=500, parameters=asked_for["batch_size"])
     (probe,) = POLICY.propose(observation)
     assert [(c.tunable, c.value) for c in probe.changes] == [("batch_size", 16), ("accumulation", 2)]
     assert probe.trial
     assert probe.evidence["kind"] == "probe"
-    considered, problems = consider(observation, [POLICY], {}, Limits())
+    considered, problems = consider(observation, [POLICY], asked_for, Limits())
     assert (problems, [item.refusal for item in considered]) == ([], [None])
 
 
@@ -122,7 +123,7 @@ def test_without_measurements_a_probe_splits_the_batch_at_the_same_effective_siz
         {"parts": 1, "size": 33},
         {"parts": 1, "size": 1},
         {"parts": 1, "ranks": 2},
-        {"parts": 1, "parameters": {"probe": False}},
+        {"parts": 1, "parameters": {"probe": False}},  # it slows the training, so it has to be asked for
         {"parts": 1, "windows": {"_samples_per_second": a_window([])}, "step": 50},
         {
             "parts": 1,
@@ -131,7 +132,7 @@ def test_without_measurements_a_probe_splits_the_batch_at_the_same_effective_siz
     ],
 )
 def test_no_probe_where_none_is_due(fields):
-    assert asked(run(**{"step": 600} | fields)) == []
+    assert asked(run(**{"step": 600, "parameters": {"probe": True}} | fields)) == []
 
 
 def test_trust_ratios_are_tried_once_the_batch_is_many_times_that_of_the_start():

@@ -16,6 +16,7 @@ SMALLER = 8
 # Of the best rate of the workload's own batch, for one that is an eighth: between its eighth and its own.
 RATES = (1 / 8, 1 / 4, 1 / 2, 1.0)
 STEPS = (("batch_size", "cost", "steps"),)
+PROBE = (("batch_size", "probe", "true"),)
 SEEDS = 3  # of those asked for: each trial is long
 
 
@@ -52,7 +53,7 @@ def rows(options: Options) -> Iterator[Row]:
         rate = min(rates, key=lambda rate: steps_to_target(options.run(trials(rate, "fixed"))))
         fixed += options.run(trials(rate, "fixed"))
         following += options.run(trials(rate, "control", 2, STEPS))
-        by_time += options.run(trials(rate, "control"))
+        by_time += options.run(trials(rate, "control", settings=PROBE))
     if not fixed:
         return
     yield Row(
