@@ -104,6 +104,7 @@ export interface Run {
   summary: Record<string, number | string | null>;
   process: JsonMap;
   actions: { name: string; description?: string }[];
+  usage?: Usage;
   offers?: Offer[]; // verbs that its process takes beside the usual ones
   job: string | null;
   can: Role;
@@ -135,6 +136,15 @@ export interface Tunable {
   changed_at: string | null;
   changed_step: number | null;
   changed_by: string;
+}
+
+/** Sums over a run's attempts; null is unknown, and what was not counted yet is not there. */
+export interface Usage {
+  device_seconds?: number;
+  energy_joules?: number | null;
+  energy_covered_ratio?: number | null;
+  cost?: number | null;
+  currency?: string;
 }
 
 export type OfferParameter = Pick<Tunable, "name" | "kind" | "value" | "low" | "high" | "choices" | "description">;
