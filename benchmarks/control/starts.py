@@ -1,6 +1,7 @@
 """Trials from bad starts: each workload, factor and seed, led by one method."""
 
 from .grid import Best
+from .methods import rate_of
 from .options import Options
 from .trial import Outcome, Trial
 
@@ -13,7 +14,8 @@ def from_starts(options: Options, best: list[Best], method: str) -> list[tuple[B
 
 
 def start(best: Best, factor: float, seed: int, method: str) -> Trial:
-    return Trial(best.workload.where, seed, float(f"{best.rate * factor:.4g}"), best.patience, method)
+    rate = rate_of(method, best.rate, best.workload.adam_rate) * factor
+    return Trial(best.workload.where, seed, float(f"{rate:.4g}"), best.patience, method)
 
 
 def share(found: list[tuple[Best, float, Outcome]]) -> float:

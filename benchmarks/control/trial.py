@@ -22,10 +22,11 @@ from control.policies.divergence import Divergence
 from control.policies.input import Input
 from control.policies.learning_rate import LearningRate
 from control.policies.memory import Memory
-from control.proposals import Goal
+from control.proposals import Goal, Window
 from scaleweb_sdk.run import Run
 
 from . import faults, methods
+from .calibration import held
 from .site import Site
 from .workload import Workload, load
 
@@ -73,6 +74,8 @@ class Outcome:
     reflexes: dict[str, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     curve: list[tuple[int, float]] = field(default_factory=list)  # steps done, progress
+    held: list[bool] = field(default_factory=list)  # of a watched training: calibration.held
+    applying_seconds: float = 0.0  # spent at step boundaries on what the controller ordered
 
 
 def run(trial: Trial) -> Outcome:
@@ -121,6 +124,8 @@ class Driver:
         self.samples = 0
         self.fault = faults.make(trial.fault, self.loop, folder)
         self.done = 0
+        self.applying = 0.0
+        self._time_orders()
         self.best = math.inf if workload.direction == "min" else -math.inf
         self.curve: list[tuple[int, float]] = []
 
@@ -145,9 +150,8 @@ class Driver:
             self.done += 1
             self.method.after_step(self.built.model)
             if self.done % self.workload.measure_every == 0:
-                progress = self._measure()
-                latest = {"progress": progress}
-                if self.workload.reached(progress):
+                latest = {"progress": self._measure()}
+                if self._is_there() and self.trial.method != "watched":
                     reached = self.done
                     break
             if self.trial.method == "control" and self.done % self.trial.every == 0:
@@ -158,8 +162,32 @@ class Driver:
         return Outcome(
             self.trial, reached, self.done, self.best, self.loop.rates.now, self._effective_batch(), batch_before,
             time.perf_counter() - began, self.site.seconds, self.samples, self.site.ticks, len(self.site.made),
-            self.site.reflexes, self.site.told, self.curve,
+            self.site.reflexes, self.site.told, self.curve, self._held(), self.applying,
         )  # fmt: skip
+
+    def _held(self) -> list[bool]:
+        track = self.site.tracks.get("loss")
+        if self.trial.method != "watched" or track is None:
+            return []
+        return held(Window.of(track.steps, track.times, track.values))
+
+    def _time_orders(self) -> None:
+        """Take the time that step boundaries spend on orders."""
+        serve = self.sdk_run.desk.serve
+
+        def timed(step: int) -> None:
+            began = time.perf_counter()
+            serve(step)
+            self.applying += time.perf_counter() - began
+
+        self.sdk_run.desk.serve = timed  # type: ignore[method-assign]
+
+    def _is_there(self) -> bool:
+        """By the median of the last three measurements: one lucky step is no arrival."""
+        last = [progress for _, progress in self.curve[-3:]]
+        return len(last) == 3 and self.workload.reached(
+            sorted(last, key=lambda each: (math.isnan(each), each))[1]
+        )
 
     def _measure(self) -> float:
         with self.method.evaluating(self.built.model):
