@@ -127,10 +127,7 @@ def no_action(observation: Observation, proposal: Proposal) -> Forecast | None:
     """
     if all(leaves_training(change.verb, change.value) for change in proposal.changes):
         return None
-    changed = [t.changed_step for t in observation.tunables.values() if t.changed_step is not None]
-    acted = (past for past in observation.past if past.state in ACTED_STATES and not past.leaves_training)
-    changed += [past.at_step for past in acted]
-    since = max((step for step in changed if step <= observation.step), default=-1)
+    since = last_changed(observation, proposal)
 
     def of(metric: str) -> Forecast | None:
         window = observation.windows.get(metric)
@@ -142,3 +139,20 @@ def no_action(observation: Observation, proposal: Proposal) -> Forecast | None:
     fixed = of(proposal.metric)
     guarded = [each for metric in proposal.unharmed if (each := of(metric)) is not None]
     return fixed if fixed is None or not guarded else replace(fixed, unharmed=tuple(guarded))
+
+
+def last_changed(observation: Observation, proposal: Proposal) -> int:
+    """The last step at which the run was changed, -1 for never.
+
+    The steps of a search are ten points apart, too few for a trend each: what is said of the next one rests on all
+    that came since the search began.
+    """
+    earlier = [p for p in observation.past if p.state in ACTED_STATES and not p.leaves_training]
+    tunables = list(observation.tunables.values())
+    if proposal.plan:
+        earlier = [past for past in earlier if past.plan != proposal.plan or past.verb == "rollback"]
+        # What the search set itself is no news; what a person set is.
+        tunables = [each for each in tunables if each.person_seconds_ago is not None]
+    changed = [past.at_step for past in earlier]
+    changed += [each.changed_step for each in tunables if each.changed_step is not None]
+    return max((step for step in changed if step <= observation.step), default=-1)

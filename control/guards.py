@@ -94,6 +94,10 @@ RANGES: Mapping[str, tuple[float, float, bool]] = {
 }
 
 
+# A search may change a tunable so often without waiting for the cool-down: enough to cross four decades and come back.
+PLAN_CHANGES = 12
+
+
 def check(proposal: Proposal, observation: Observation, limits: Limits) -> Refusal | None:
     """The first guard that stands against the proposal, or None when it may go on."""
     if observation.state != "running":
@@ -291,6 +295,8 @@ def _check_pace(proposal: Proposal, observation: Observation, limits: Limits) ->
         return Refusal(Rule.BUDGET, f"the run's budget of {limits.max_changes} changes is spent")
     if proposal.urgency:
         return None
+    if proposal.plan:
+        return _check_plan(proposal, observation)
     for change in proposal.changes:
         tunable = observation.tunables.get(change.tunable)
         last = last_touched(change, tunable, observation)
@@ -301,6 +307,20 @@ def _check_pace(proposal: Proposal, observation: Observation, limits: Limits) ->
                 f"{limits.cooldown_steps} steps and the run is at step {observation.step}",
             )
     return None
+
+
+def _check_plan(proposal: Proposal, observation: Observation) -> Refusal | None:
+    """A declared search goes step by step without the cool-down, and therefore only so many steps."""
+    made = sum(
+        past.policy == proposal.policy and past.plan == proposal.plan and past.state in ACTED_STATES
+        for past in observation.past
+    )
+    if made < PLAN_CHANGES:
+        return None
+    return Refusal(
+        Rule.BUDGET,
+        f"the {PLAN_CHANGES} changes that one {proposal.plan} of {proposal.policy} may make are made",
+    )
 
 
 def last_touched(change: Change, tunable: TunableView | None, observation: Observation) -> int | None:

@@ -170,6 +170,11 @@ class PastDecision:
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
 
+    @property
+    def plan(self) -> str:
+        """The search that it was a step of, "" for none."""
+        return str(self.evidence.get("plan") or "")
+
 
 @dataclass(frozen=True)
 class CheckpointView:
@@ -361,6 +366,8 @@ class Proposal:
     urgency: bool = False  # a rescue: may override the cool-down, never bounds or a person's hand
     trial: bool = False  # taken back unless it is judged better; else only when judged worse
     broken: bool = False  # the metric is beyond use now: forecast its ruin, not its trend
+    # The name of a search that this change is a step of: its steps need not wait for the cool-down, and are counted.
+    plan: str = ""
     unharmed: tuple[str, ...] = ()  # further metrics: the change is worse if any of these becomes worse
     # Other sizes: beliefs choose among them and this one, which is taken where nothing is known.
     alternatives: tuple[Alternative, ...] = ()

@@ -248,7 +248,8 @@ def verdict_on_metric(
     if fixed is not None and len(after) and looks_broken(after, fixed):
         reached = max(10, int(after.steps[-1]) - applied_step)
         early = judge(fixed, window, applied_step, min(reached, horizon_steps), expected_effect)
-        if early.verdict == "worse":
+        # What was no number before and is none again will not become one by waiting.
+        if early.verdict == "worse" or (fixed.broken and early.verdict == "same"):
             return early
     if fixed is not None and not fixed.broken and len(after) >= EARLY_POINTS:
         # Looking often finds more by chance, so an early verdict must be twice as far out.

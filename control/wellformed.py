@@ -42,13 +42,14 @@ def well_formed(policy: str, proposal: object) -> Proposal:
         proposal,
         changes=changes,
         reason=text_of("reason", proposal.reason, 10_000),
-        evidence=plain(native(dict(proposal.evidence)), "evidence"),
+        evidence=evidence_of(proposal),
         expected=expected_of(proposal.expected),
         metric=text_of("metric", proposal.metric, 300),
         judge_after_steps=horizon_of(proposal.judge_after_steps),
         urgency=bool(proposal.urgency),
         trial=bool(proposal.trial),
         broken=bool(proposal.broken),
+        plan=text_of("plan", proposal.plan, 40),
         unharmed=keys_of("unharmed", proposal.unharmed),
         alternatives=alternatives_of(proposal.alternatives, changes),
         run=text_of("run", proposal.run, 16),
@@ -72,6 +73,13 @@ def alternatives_of(given: object, changes: tuple[Change, ...]) -> tuple[Alterna
         reason, horizon = text_of("reason", other.reason, 10_000), horizon_of(other.judge_after_steps)
         found.append(Alternative(sizes, reason, expected_of(other.expected), horizon))
     return tuple(found)
+
+
+def evidence_of(proposal: Proposal) -> dict[str, Any]:
+    """The figures as plain values, with the search that the change is a step of: a guard counts its steps."""
+    found: dict[str, Any] = plain(native(dict(proposal.evidence)), "evidence")
+    found.pop("plan", None)
+    return found | {"plan": proposal.plan} if proposal.plan else found
 
 
 def keys_of(name: str, given: object) -> tuple[str, ...]:

@@ -125,8 +125,15 @@ def _find_explosion(
         scatter = robust_sigma(np.diff(y[-RUIN_POINTS:])) / np.sqrt(2)
         high = start + float(np.log(1.15)) + 3 * scatter
         shot = np.flatnonzero(row_medians(threes(y)) > high)
-        stuck = float(medians[-2:].min()) > start + np.log(0.9) if len(medians) >= 2 else False
-        if len(shot) and stuck and len(y) - shot[0] >= RUIN_POINTS:
+        # The lowest of three lies below where the run began, the further the more it scatters.
+        stuck = (
+            float(medians[-2:].min()) > start + np.log(0.9) + 1.5 * scatter if len(medians) >= 2 else False
+        )
+        # One that stayed above its start for every block, by more than chance, is given half as long.
+        chance = 0.02 + 2 * scatter / np.sqrt(BLOCK)
+        never = len(medians) >= 2 and float(medians.min()) > start + chance
+        patience = RUIN_POINTS // 2 if never else RUIN_POINTS
+        if len(shot) and stuck and len(y) - shot[0] >= patience:
             first = int(shot[0]) + int(np.argmax(y[shot[0] :] > high))
             found = (Kind.RUINED_START, first, start, start + float(np.log(0.9)))
     if found is None and len(medians) >= 5:
@@ -138,7 +145,9 @@ def _find_explosion(
         else:
             margin = max(margin, limits.spreads * robust_sigma(y), 1e-12)
         over = medians > healthy + margin
-        if bool(over[-2:].all()):
+        # Where the loss has not even doubled, twice as long: late in a training it may wander so far.
+        doubled = positive and bool((medians[-2:] > healthy + np.log(2)).all())
+        if bool(over[-2 if doubled or not positive else -4 :].all()):
             below = np.flatnonzero(~over)
             first = int(below[-1]) + 1 if len(below) else 0
             found = (Kind.EXPLOSION, offset + first * BLOCK, healthy, healthy + margin)

@@ -64,6 +64,8 @@ class Divergence:
         cause = metric
         if trouble is None:
             gradient = observation.windows.get(str(parameters["gradient_metric"]))
+            # An agent's gradients jump from one game to the next, and what its loss does says little.
+            gradient = None if observation.goal.direction == "max" else gradient
             trouble = (
                 None if gradient is None else self._gradient_trouble(gradient, window, limits, after_step)
             )
@@ -116,6 +118,8 @@ class Divergence:
         hopeless = checkpoint is None and len(tried) >= (1 if trouble.kind is Kind.NON_FINITE else 2)
         if not changes or hopeless:
             return None
+        # A run that never was healthy shows soon whether it is now, and has no time to lose.
+        horizon = int(parameters["horizon_steps"]) // (4 if never_healthy else 1)
         gain = -0.9 if trouble.ratio is None or trouble.ratio <= 0 else min(-0.05, 1 / trouble.ratio - 1)
         return Proposal(
             policy=self.name,
@@ -133,7 +137,7 @@ class Divergence:
             },
             expected=Expected(effect=gain, low=max(-1.0, 1.5 * gain), high=0.5 * gain),
             metric=metric,
-            judge_after_steps=int(parameters["horizon_steps"]) * stride,
+            judge_after_steps=max(1, horizon) * stride,
             urgency=True,
             broken=True,
         )

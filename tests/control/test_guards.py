@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from control.guards import InvalidSetting, Limits, Rule, already_said, check
+from control.guards import PLAN_CHANGES, InvalidSetting, Limits, Rule, already_said, check
 from control.proposals import Change, Expected, Proposal, TunableView
 from tests.control.make import a_checkpoint, a_past, a_rate, seen
 
@@ -188,3 +188,15 @@ def test_a_guard_that_makes_no_sense_is_named(settings, field):
         Limits.of(settings)
     assert error.value.field == field
     assert Limits.of({"max_changes": 3.0}).max_changes == 3
+
+
+def test_a_declared_search_need_not_wait_but_makes_only_so_many_changes():
+    def answer(made):
+        steps = [
+            a_past(id=number + 1, policy="p", evidence={"plan": "search"}, applied_step=980)
+            for number in range(made)
+        ]
+        return check(proposal(plan="search"), at(past=tuple(steps)), Limits())
+
+    assert answer(PLAN_CHANGES - 1) is None
+    assert answer(PLAN_CHANGES).rule == Rule.BUDGET

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from control.policies.learning_rate import LearningRate
-from tests.control.make import a_past, a_rate, noisy, seen
+from control.proposals import Goal
+from tests.control.make import a_checkpoint, a_past, a_rate, a_window, noisy, seen
 
 POLICY = LearningRate()
 STEPS = np.arange(600)
@@ -26,7 +27,7 @@ def tried(**fields):
     [
         ([], {}),
         ([2.3], {}),
-        (SLOW[:20], {}),
+        (SLOW[:19], {}),
         (FAST, {}),
         (np.full(200, np.nan), {}),
         (SLOW, {"tunables": {}}),
@@ -36,14 +37,15 @@ def tried(**fields):
         (SLOW, {"past": (tried(verdict="worse", state="undone", new_value=0.3),)}),
         (SLOW, {"past": (tried(verdict="same", state="undone", new_value=0.2),)}),
         (SLOW, {"past": (tried(policy="divergence", urgent=True, old_value=0.2, new_value=0.05),)}),
-        (SLOW, {"rate": a_rate(0.1, changed_step=150)}),
+        (SLOW, {"rate": a_rate(0.1, changed_step=5190), "first_step": 5000}),
+        (SLOW, {"rate": a_rate(0.1, changed_step=195)}),
         (STALLED, {"rate": a_rate(1e-6)}),
         (STALLED, {"rate": a_rate(0.1, changed_step=400)}),
     ],
     ids=[
         "nothing", "one point", "too short", "well on its way", "NaN", "no rate", "at the upper bound",
         "not a number", "a trial is open", "3x was worse", "less was no better", "2x broke it",
-        "changed just now", "at the lower bound", "not stalled for long enough",
+        "changed just now", "search: too soon", "at the lower bound", "not stalled for long enough",
     ],
 )  # fmt: skip
 def test_the_rate_is_kept(loss, fields):
@@ -53,13 +55,14 @@ def test_the_rate_is_kept(loss, fields):
 @pytest.mark.parametrize(
     ("loss", "fields", "factor", "words"),
     [
-        (SLOW, {}, 3, "falls smoothly but slowly"),
-        (noisy(2.3 * np.ones(200), 0.005), {}, 3, "hardly moved"),
+        (SLOW, {"first_step": 5000}, 3, "falls smoothly but slowly"),
+        (SLOW, {}, 3, "where a good rate brings 24 % or more"),
+        (noisy(2.3 * np.ones(200), 0.005), {}, 3, "has come"),
         (STALLED, {}, 1 / 3, "stopped falling"),
-        (noisy(np.linspace(0.5, 1.5, 300), 0.1), {}, 1 / 3, "rises"),
+        (noisy(np.linspace(0.5, 1.5, 300), 0.1), {"first_step": 5000}, 1 / 3, "rises"),
         (
             noisy(2.3 * np.exp(-STEPS[:200] / 400), 0.05),
-            {"past": (tried(verdict="better"),)},
+            {"past": (tried(verdict="better"),), "first_step": 5000},
             3,
             "raise helped",
         ),
@@ -72,7 +75,7 @@ def test_the_rate_is_tried(loss, fields, factor, words):
     assert (change.verb, change.tunable) == ("set", "lr")
     assert change.value == pytest.approx(0.1 * factor, rel=0.01)
     assert words in proposal.reason
-    assert proposal.trial
+    assert proposal.trial != (proposal.plan == "search")
     assert not proposal.urgency
     assert proposal.expected.low <= proposal.expected.effect <= proposal.expected.high
 
@@ -97,8 +100,8 @@ def test_a_rate_that_proved_too_high_is_tried_again_when_the_run_has_moved_on():
 
 
 def test_the_noisier_the_loss_the_longer_the_trial():
-    (calm,) = ask(SLOW)
-    (wild,) = ask(STALLED)
+    (calm,) = ask(SLOW, first_step=5000)
+    (wild,) = ask(STALLED, first_step=5000)
     assert calm.judge_after_steps < wild.judge_after_steps <= 4 * calm.judge_after_steps
 
 
@@ -109,5 +112,55 @@ def test_a_loss_that_may_be_negative_is_read_in_units_of_its_spread():
 
 
 def test_steps_are_counted_in_points_where_not_every_step_is_logged():
-    (proposal,) = ask(SLOW, stride=10)
+    (proposal,) = ask(SLOW, stride=10, first_step=5000)
     assert proposal.judge_after_steps == 1000
+    (search,) = ask(SLOW, stride=10)
+    assert search.judge_after_steps == 600
+
+
+# -- the search from a start -----------------------------------------------------------------------
+
+WELL = noisy(2.3 * np.exp(-STEPS[:300] / 100), 0.03)
+OVERSHOT = np.concatenate([[2.3, 2.3, 2.3, 4.0, 9.0, 5.0], noisy(2.2 * np.ones(37), 0.05)])
+
+
+def searched(**fields):
+    return a_past(**{"evidence": {"plan": "search"}, "decided_step": 29, "applied_step": 29} | fields)
+
+
+@pytest.mark.parametrize("points", [20, 30, 60, 120, 300])
+def test_a_start_that_falls_as_a_good_rate_makes_it_is_left_alone(points):
+    assert ask(WELL[:points]) == []
+
+
+def test_a_slow_start_is_raised_within_twenty_points_as_a_declared_search():
+    (proposal,) = ask(SLOW[:20])
+    assert proposal.changes[0].value == pytest.approx(0.3)
+    assert (proposal.plan, proposal.judge_after_steps) == ("search", 10)
+
+
+def test_the_sweep_stops_where_the_loss_begins_to_fall_well():
+    falls = np.concatenate([SLOW[:30], SLOW[29] * np.exp(-np.arange(10) / 40)])
+    assert ask(falls, past=(searched(verdict="better"),), rate=a_rate(0.3, changed_step=29)) == []
+
+
+def test_the_sweep_does_not_go_back_to_a_rate_that_did_harm():
+    worse = searched(verdict="worse", state="undone", new_value=0.3)
+    assert ask(SLOW[:60], past=(worse,)) == []
+
+
+def test_a_start_that_overshot_begins_anew_at_a_tenth():
+    checkpoint = a_checkpoint(0)
+    (proposal,) = ask(OVERSHOT, checkpoints=(checkpoint,))
+    back, change = proposal.changes
+    assert (back.verb, back.value["checkpoint"]) == ("rollback", checkpoint.id)
+    assert change.value == pytest.approx(0.01)
+
+
+def test_an_agent_is_judged_by_its_goal_and_not_by_its_loss():
+    goal = Goal("reward", "max")
+    learning = a_window(20 * np.exp(np.arange(60) / 40))
+    idle = a_window(20 * np.ones(60))
+    assert ask(SLOW[:60], goal=goal, windows={"reward": learning}) == []
+    (proposal,) = ask(WELL[:60], goal=goal, windows={"reward": idle})
+    assert (proposal.metric, proposal.changes[0].value) == ("reward", pytest.approx(0.3))

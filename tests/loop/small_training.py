@@ -193,7 +193,7 @@ class Steered:
             decision = PastDecision(
                 len(self.past) + 1, proposal.policy, "applied", proposal.verb, proposal.tunable, old,
                 self.training.lr, decided, decided + proposal.judge_after_steps, self.training.step,
-                urgent=proposal.urgency,
+                urgent=proposal.urgency, evidence=proposal.evidence,
             )  # fmt: skip
             self.past.append(decision)
             self.open.append(

@@ -79,7 +79,9 @@ def test_advise_waits_for_a_person_who_may_approve(clock):
         actions.reject(decision, ada)
     live.live(320)
     decision.refresh_from_db()
-    assert (decision.state, decision.verdict) == ("judged", "better")
+    # A step of the search is judged early; that it stands is what the next step needs.
+    assert decision.state == "judged"
+    assert decision.verdict in {"better", "same"}
     # The forecast begins where the change came into force, not where it was proposed.
     assert decision.forecast["steps"][0] == decision.applied_step > decision.decided_step
 
