@@ -14,7 +14,7 @@ from typing import Any
 from monitoring.plain import text
 
 from .arbiter import Claim, arbitrate
-from .base import AnyPolicy, Policy
+from .base import AnyPolicy, looks_at_one_run
 from .guards import Limits, Refusal, Rule, already_said, check
 from .learning.book import Book, Shown
 from .learning.choose import Chosen, choose
@@ -46,7 +46,7 @@ class Problem:
 
 def directly(policy: AnyPolicy, observation: Observation) -> Iterable[object]:
     """As tests and replays ask: without a limit of time, and of one run alone."""
-    return policy.propose(observation) if isinstance(policy, Policy) else ()
+    return policy.propose(observation) if looks_at_one_run(policy) else ()
 
 
 def consider(
