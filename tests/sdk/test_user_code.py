@@ -386,7 +386,7 @@ def test_in_a_job_a_second_init_is_the_same_run(tmp_path, monkeypatch, caplog):
         ("raise ValueError('too hot')", 1, "failed", "ValueError: too hot"),
         ("raise KeyboardInterrupt", -2, "stopped", "interrupted from the keyboard"),
         ("sys.exit(0)", 0, "finished", ""),
-        ("os.kill(os.getpid(), 15); [run.step() for _ in range(3) if not run.should_stop]", 0, "stopped", ""),
+        ("os.kill(os.getpid(), 15); [run.step() for _ in range(3) if not run.should_stop]", 0, "stopped", "SIGTERM"),
         ("threading.Thread(target=lambda: [run.step({'late': 1.0}) for _ in range(9)]).start()", 0, "finished", ""),
     ],
 )  # fmt: skip
