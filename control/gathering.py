@@ -153,6 +153,8 @@ def member_of(
 ) -> Member:
     run = watched.run
     spent, devices = hours.get(run.pk, (0.0, 1))
+    if whole:
+        watched.shown = history.observation(watched, now)
     end = next((t.value for t in watched.tunables if t.role == "total_steps"), None)
     return Member(
         run=run.code,
@@ -161,7 +163,7 @@ def member_of(
         step=watched.step,
         curve=curve_so_far(watched, run.experiment.goal_metric),
         total_steps=end if isinstance(end, int) else lengths.get(run.pk),
-        observation=history.observation(watched, now) if whole else None,
+        observation=watched.shown,
         adoptions=tuple(adoptions.get(run.pk, ())),
         device_hours=spent,
         devices=devices,

@@ -72,6 +72,8 @@ class Watched:
     last_seq: int = 0  # the newest command that was there when all this was read
     before: dict[str, Any] = field(default_factory=dict)  # tunable: its value before the last change
     windows: dict[str, Window] = field(default_factory=dict)
+    # As it was shown to the groups: holds until something of the run is followed or written down.
+    shown: Observation | None = None
 
     @property
     def mode(self) -> str:

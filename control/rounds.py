@@ -97,7 +97,9 @@ class Round:
             return []
         try:
             seen = self.groups.of(watched.run.code)
-            observed = history.observation(watched, self.now).but(standing=seen.standing)
+            followed = watched.decisions or watched.unacted
+            shown = None if followed else watched.shown
+            observed = (shown or history.observation(watched, self.now)).but(standing=seen.standing)
             limits = Limits.of(settings.guards)
             book = self.book if settings.learning == Learning.USE else None
             considered, problems = consider(

@@ -80,7 +80,11 @@ class Trackio(Driver):
     def list_values(self, count: int) -> int:
         found = self.ask("get_runs_for_project", project=PROJECT)
         runs = [{"run": each["name"], "run_id": each.get("id")} for each in found]
-        return len(self.ask("get_logs_batch", project=PROJECT, runs=runs, scalar_only=True))
+        # It takes 64 runs a question at most.
+        parts = (runs[first : first + 64] for first in range(0, len(runs), 64))
+        return sum(
+            len(self.ask("get_logs_batch", project=PROJECT, runs=part, scalar_only=True)) for part in parts
+        )
 
 
 DRIVER = Trackio
