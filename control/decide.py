@@ -15,7 +15,7 @@ from monitoring.plain import text
 
 from .arbiter import Claim, arbitrate
 from .base import AnyPolicy, looks_at_one_run
-from .guards import Limits, Refusal, Rule, already_said, check
+from .guards import Limits, Refusal, Rule, already_said, check, waits_for_a_word
 from .learning.book import Book, Shown
 from .learning.choose import Chosen, choose
 from .proposals import ACTED_STATES, SHADOW, Observation, Proposal, leaves_training
@@ -86,6 +86,8 @@ def consider(
         if already_said(proposal, observation, limits) is not None:
             continue
         refusal = check(proposal, observation.but(parameters=parameters), limits)
+        if waits_for_a_word(refusal, proposal, observation):
+            continue
         if refusal is None and chosen.held_back:
             refusal = Refusal(Rule.BELIEF, chosen.held_back)
         if refusal is None and not shadow:

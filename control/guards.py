@@ -356,3 +356,19 @@ def already_said(proposal: Proposal, observation: Observation, limits: Limits) -
         if observation.step - past.decided_step < hold:
             return past
     return None
+
+
+def waits_for_a_word(refusal: Refusal | None, proposal: Proposal, observation: Observation) -> bool:
+    """Whether this only says again that a person's word is missing, which is said once and then when the run is twice
+    as long. Asked with the refusal of this moment: once the word is given nothing waits."""
+    return (
+        refusal is not None
+        and refusal.rule is Rule.CONSENT
+        and any(
+            past.blocked_rule == Rule.CONSENT
+            and (past.policy, past.verb, past.tunable) == (proposal.policy, proposal.verb, proposal.tunable)
+            and observation.on_this_branch(past)
+            and observation.step < 2 * past.decided_step
+            for past in observation.past
+        )
+    )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from control.guards import PLAN_CHANGES, InvalidSetting, Limits, Rule, already_said, check
+from control.guards import PLAN_CHANGES, InvalidSetting, Limits, Rule, already_said, check, waits_for_a_word
 from control.proposals import Change, Expected, Proposal, TunableView
 from tests.control.make import a_checkpoint, a_past, a_rate, seen
 
@@ -200,3 +200,23 @@ def test_a_declared_search_need_not_wait_but_makes_only_so_many_changes():
 
     assert answer(PLAN_CHANGES - 1) is None
     assert answer(PLAN_CHANGES).rule == Rule.BUDGET
+
+
+@pytest.mark.parametrize(
+    ("past", "step", "may_stop", "waits"),
+    [
+        ({}, 1000, False, True),
+        ({}, 1199, False, True),
+        ({}, 1200, False, False),  # the run is twice as long: it is worth another word
+        ({}, 1000, True, False),  # the word was given
+        ({"blocked_rule": "cool-down"}, 1000, False, False),
+        ({"policy": "other"}, 1000, False, False),
+        ({"decided_step": 5000}, 1000, False, False),  # left behind by a roll back
+    ],
+)
+def test_that_a_persons_word_is_missing_is_not_said_at_every_tick(past, step, may_stop, waits):
+    wanted = proposal(Change("stop", value={"why": "the target is reached"}))
+    fields = {"policy": "p", "state": "blocked", "verb": "stop", "tunable": "", "decided_step": 600}
+    known = a_past(**fields | {"applied_step": None, "blocked_rule": str(Rule.CONSENT)} | past)
+    seen = at(past=(known,), step=step, mode="act", parameters={"may_stop": may_stop})
+    assert waits_for_a_word(check(wanted, seen, LIMITS), wanted, seen) is waits
