@@ -12,18 +12,9 @@ from pathlib import Path
 
 from benchmarks.cluster.schedulers import ALL
 from benchmarks.cluster.study import TRACE, ahead, cases, mean, study
-from benchmarks.report import Report, parser
+from benchmarks.report import Report, parser, seeds_of
 
 REPORT_SEEDS = (1, 2, 3, 4, 5)
-
-
-def seeds_of(text: str) -> tuple[int, ...]:
-    """ "1-3,7" to 1, 2, 3, 7."""
-    found: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return tuple(found)
 
 
 def main() -> None:

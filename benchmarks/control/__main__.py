@@ -12,7 +12,7 @@ import pkgutil
 import sys
 import time
 
-from benchmarks.report import Report, parser
+from benchmarks.report import Report, parser, seeds_of
 
 from . import rows
 from .options import REPORT_SEEDS, Options, cores
@@ -25,15 +25,6 @@ def names() -> list[str]:
     """All rows, those of ORDER first: they run the trials that others share."""
     found = [module.name for module in pkgutil.iter_modules(rows.__path__)]
     return sorted(found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
-
-
-def seeds_of(text: str) -> tuple[int, ...]:
-    """ "1-3,7" to 1, 2, 3, 7."""
-    found: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return tuple(found)
 
 
 def main() -> None:
