@@ -39,5 +39,5 @@ export default defineConfig(({ command, mode }) => ({
       : undefined,
   },
   resolve: mode === "test" ? { conditions: ["browser"] } : undefined,
-  test: { environment: "jsdom", include: ["src/**/*.test.ts"], css: false },
+  test: { environment: "node", include: ["src/**/*.test.ts"], css: false },
 }));

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Buckets, SeriesRequest } from "../api/types";
 import { columnsOf } from "../lib/columns.made";
