@@ -1,0 +1,187 @@
+"""Learning rate: raise it while trials prove that the run learns faster, lower it where noise rules.
+
+Sees: the training loss since the last change, the learning rate, its own past decisions with verdicts.
+Does: one short trial at a time, each judged against the forecast of not acting. Up, by a factor, while
+the loss falls smoothly but slowly; a trial that is not better is taken back. Down, by a factor, when the
+loss rises, or has stopped falling: too high a rate (noise rules) and a plateau look alike, and both want
+a lower one.
+
+Sources: raise while it helps, cut when it does not: Vogl et al. 1988, Biol. Cybern. 59, and Battiti 1989,
+Complex Systems 3 ("bold driver"); factors of about 3 on a log scale: Bengio 2012, arXiv 1206.5533, 3.1.1;
+a lower rate once SGD has become stationary: Yaida 2018, arXiv 1810.00004.
+Limit: short trials favour low rates (Wu et al. 2018, arXiv 1803.02021), so the rate is never lowered to gain
+speed, only where there is no progress left to lose.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from control.proposals import Change, Expected, Observation, Proposal, TunableView, Window
+
+from .reading import Reading, pace_metric, read, still_setting_out
+from .search import Search
+from .tries import Tries, last_change
+from .values import bounded, percent
+
+
+class LearningRate:
+    name = "learning_rate"
+    summary = "Tries a higher learning rate while the loss falls slowly, a lower one when it rises or stalls."
+    defaults: Mapping[str, Any] = {
+        "enabled": True,
+        "metric": "",
+        "gradient_metric": "grad_norm",
+        "factor": 3.0,
+        "horizon_steps": 100,
+        "window_steps": 120,
+        "plateau_steps": 400,
+        "slow_progress": 0.2,
+        "smooth_noise": 0.15,
+        "retry_steps": 3000,
+        "search_steps": 300,
+    }
+
+    def propose(self, observation: Observation) -> list[Proposal]:
+        parameters = observation.parameters
+        metric = observation.loss_metric(str(parameters["metric"]))
+        rate = observation.with_role("learning_rate")
+        if rate is not None and isinstance(rate.value, int | float) and rate.value > 0:
+            found = Search(self.name, observation, rate).step()
+            if found is not None:
+                return [found]
+        if observation.direction_of(pace_metric(observation, str(parameters["metric"]))) == "max":
+            return []  # what an agent's loss does later says nothing
+        if not metric or rate is None or not isinstance(rate.value, int | float) or not rate.value > 0:
+            return []
+        if still_setting_out(observation, metric, int(parameters["search_steps"])):
+            return []
+        if any(past.is_open and (past.sets(rate.name) or not past.tunable) for past in observation.past):
+            return []
+        window = observation.windows[metric]
+        since = window.after(last_change(observation, rate))
+        scale = window.stride
+        seen = read(since, window, int(parameters["window_steps"]), scale)
+        if seen is None:
+            return []
+        tries = Tries.of(self.name, observation, rate, int(parameters["retry_steps"]) * scale)
+        # Where the start is in sight, the search has found what a raise would bring.
+        up = "" if seen.is_start else self._up(seen, since, scale, rate, tries, parameters)
+        if up:
+            return [self._proposal(observation, metric, rate, seen, up, scale, direction=1)]
+        down = self._down(seen, since, rate, tries, parameters, scale)
+        if down:
+            return [self._proposal(observation, metric, rate, seen, down, scale, direction=-1)]
+        return []
+
+    def _up(
+        self,
+        seen: Reading,
+        since: Window,
+        scale: int,
+        rate: TunableView,
+        tries: Tries,
+        parameters: Mapping[str, Any],
+    ) -> str:
+        """Why a higher rate is worth a trial; "" when it is not."""
+        target = float(rate.value) * float(parameters["factor"])
+        if tries.bars(target) or (rate.high is not None and float(rate.value) >= rate.high):
+            return ""
+        trend = seen.trend
+        # Above its start or its best: whatever is wrong, too low a rate is not it.
+        if seen.above_best > max(3 * trend.noise, 0.3) or (seen.is_start and not seen.calm_start):
+            return ""
+        slow = float(parameters["slow_progress"])
+        smooth = trend.noise < float(parameters["smooth_noise"])
+        if tries.is_ascending and seen.progress < (3 * slow if smooth else slow / 2) and not trend.is_rising:
+            return f"still falls {percent(seen.progress)} in {trend.steps} steps after the last raise helped"
+        if not smooth:
+            return self._up_in_noise(since, slow, parameters, scale)
+        if trend.is_falling and seen.progress < slow:
+            return f"falls smoothly but slowly, {percent(seen.progress)} in {trend.steps} steps"
+        idle = not trend.is_rising and abs(seen.moved) < max(slow / 2, 2 * trend.noise) and seen.is_start
+        if idle and seen.calm_start:
+            return f"has hardly moved since the start, {percent(seen.moved)} in {trend.last_step} steps"
+        return ""
+
+    def _up_in_noise(self, since: Window, slow: float, parameters: Mapping[str, Any], scale: int) -> str:
+        """The same question to a noisy loss, which takes four times as long to answer."""
+        base = int(parameters["window_steps"])
+        far = read(since, since, 4 * base, scale)
+        if far is None or far.trend.steps < 0.9 * 4 * base * scale:
+            return ""
+        if far.trend.is_falling and 0.02 < far.progress < slow:
+            return f"falls slowly, {percent(far.progress)} in {far.trend.steps} steps"
+        return ""
+
+    def _down(
+        self,
+        seen: Reading,
+        since: Window,
+        rate: TunableView,
+        tries: Tries,
+        parameters: Mapping[str, Any],
+        scale: int,
+    ) -> str:
+        """Why a lower rate is due; "" when it is not."""
+        if rate.low is not None and float(rate.value) <= rate.low:
+            return ""
+        # Each lower rate that brought nothing doubles the patience before the next.
+        patience = int(parameters["plateau_steps"]) * scale * 2**tries.idle_downs
+        rise = seen.trend.slope_low * seen.trend.steps
+        if seen.trend.is_rising and rise > max(0.02, 0.5 * seen.trend.noise) and seen.trend.points >= 60:
+            return f"rises, {percent(rise)} or more in {seen.trend.steps} steps"
+        flat = read(since, since, patience, scale)
+        if flat is None or flat.trend.steps < 0.9 * patience:
+            return ""
+        if not flat.trend.is_falling or flat.progress < 0.02:
+            low, high = 100 * flat.trend.slope_low, 100 * flat.trend.slope_high
+            steps = flat.trend.steps
+            return f"has stopped falling: {low * steps:+.2g} % to {high * steps:+.2g} % in {steps} steps"
+        return ""
+
+    def _proposal(
+        self,
+        observation: Observation,
+        metric: str,
+        rate: TunableView,
+        seen: Reading,
+        why: str,
+        scale: int,
+        direction: int,
+    ) -> Proposal:
+        parameters = observation.parameters
+        factor = float(parameters["factor"])
+        value = bounded(float(rate.value) * factor**direction, rate)
+        # The more noise for the progress, the longer it takes for an effect to show: up to four times.
+        longer = min(4, max(1, math.ceil(seen.trend.noise / max(0.1, seen.progress))))
+        horizon = int(parameters["horizon_steps"]) * scale * longer
+        ratio = value / float(rate.value)
+        if direction > 0:
+            # At most proportional to the rate; half of that is the guess, none of it the worst hoped for.
+            best = max(seen.progress, 0.02) * horizon / max(1, seen.trend.steps) * (ratio - 1)
+            expected = Expected(effect=-0.5 * best, low=-min(best, 0.95), high=0.0)
+            verb = "raise"
+        else:
+            # What SGD's noise adds to the loss shrinks with the rate; how much that is, nobody knows yet.
+            expected = Expected(effect=-0.1, low=-0.5, high=0.02)
+            verb = "lower"
+        expected = Expected(max(expected.effect, -0.95), expected.low, expected.high)
+        return Proposal(
+            policy=self.name,
+            changes=(Change("set", rate.name, value),),
+            reason=f"{metric} {why}; {verb} {rate.name} to {value:.4g} from {rate.value:.4g}.",
+            evidence={
+                "window": [seen.trend.first_step, seen.trend.last_step],
+                "progress": round(seen.progress, 5),
+                "progress_low": round(-seen.trend.slope_high * seen.trend.steps, 5),
+                "progress_high": round(-seen.trend.slope_low * seen.trend.steps, 5),
+                "noise": round(seen.trend.noise, 5),
+                "points": seen.trend.points,
+                "unit": seen.unit,
+            },
+            expected=expected,
+            metric=metric,
+            judge_after_steps=horizon,
+            trial=True,
+        )

@@ -1,0 +1,193 @@
+"""The search: from a start that is slow to a rate that is not, as one declared plan of short judged stages."""
+
+import math
+
+from control.estimators.pace import STAGE, Pace, pace
+from control.proposals import Change, Expected, Observation, PastDecision, Proposal, TunableView, Window
+
+from .reading import pace_metric, read
+from .tries import ANSWERED, last_change
+from .values import bounded, came, number, percent
+
+
+class Search:
+    """From a start that is slow to a rate that is not: a range sweep in short stages, as one declared plan.
+
+    Up, while nothing has overshot and the run does not fall as one does at a good rate; the first stage that makes
+    things worse ends it, and its change is taken back. Down where the first steps overshot, and back to the first
+    state where nothing was gained since.
+    Source: the range test of Smith 2017 (arXiv 1506.01186), with every step judged and none kept that did harm.
+    """
+
+    PLAN = "search"
+
+    def __init__(self, policy: str, observation: Observation, rate: TunableView) -> None:
+        self.policy, self.observation, self.rate = policy, observation, rate
+        self.parameters = observation.parameters
+        self.metric = pace_metric(observation, str(self.parameters["metric"]))
+        touched = [p for p in observation.past if p.sets(rate.name) or not p.tunable]
+        self.is_open = any(past.is_open for past in touched)
+        self.tries = [
+            p
+            for p in touched
+            if p.sets(rate.name)
+            and p.state in ANSWERED
+            and number(p.old_value) is not None
+            and number(p.new_value) is not None
+        ]
+
+    def step(self) -> Proposal | None:
+        """The next step of the search, None where there is none to make."""
+        if not self.metric:
+            return None
+        window = self.observation.windows[self.metric]
+        if self.is_open:
+            return None
+        changed = last_change(self.observation, self.rate)
+        # An agent's gradients jump from one game to the next, whatever its rate.
+        of_loss = self.metric != self.observation.goal.metric or self.observation.goal.direction == "min"
+        gradient = self.observation.windows.get(str(self.parameters["gradient_metric"])) if of_loss else None
+        seen = pace(window, gradient, self.observation.direction_of(self.metric), changed)
+        if seen is None:
+            return None
+        late = seen.points > int(self.parameters["search_steps"])
+        if late and not (self._has_raised() and seen.fall < seen.expected):
+            return None  # a sweep that was begun is carried on where looks are far apart
+        fresh = len(window.after(changed))
+        if seen.has_risen:
+            return self._start_again(window, seen, "is further off than where it began")
+        if seen.flat and seen.points >= 15 * STAGE and self._raise_was_idle():
+            return self._start_again(window, seen, "has not moved, and higher rates did not help")
+        if seen.wild and not self._has_raised():
+            calmed = self._times_calmed()
+            down = self._down(window, seen, changed) if calmed < 3 else None
+            if down is not None or not calmed:
+                return down
+        if seen.is_slow and fresh >= STAGE and seen.above_best < max(0.1, 3 * seen.error):
+            # Where looks are far apart, more is seen before the next one, and the verdict may rest on more.
+            return self._up(
+                window,
+                seen,
+                2 * STAGE if seen.fall >= seen.expected else min(6 * STAGE, max(STAGE, fresh // 2)),
+            )
+        return None
+
+    def _has_raised(self) -> bool:
+        return any(past.new_value > past.old_value for past in self.tries if past.policy == self.policy)
+
+    def _raise_was_idle(self) -> bool:
+        """Whether raises of this search helped nothing, until one did a little harm.
+
+        At the edge of what a run bears a raise breaks it; far beyond the edge one changes little.
+        """
+        raised: list[PastDecision] = []
+        for past in self.tries:
+            if past.plan == self.PLAN and past.policy == self.policy and past.new_value > past.old_value:
+                raised.append(past)
+            else:
+                raised.clear()  # from then on it is another rate's story
+        idle = all(past.verdict != "better" and (past.effect is None or past.effect < 0.3) for past in raised)
+        return bool(raised) and raised[-1].verdict == "worse" and idle
+
+    def _times_calmed(self) -> int:
+        """How often the rate that overshot was lowered on the way, the run's state kept."""
+        return sum(
+            past.plan == self.PLAN and past.verb == "set" and past.new_value < past.old_value
+            for past in self.tries
+        )
+
+    def _up(self, window: Window, seen: Pace, points: int) -> Proposal | None:
+        value = bounded(float(self.rate.value) * float(self.parameters["factor"]), self.rate)
+        if value <= float(self.rate.value) or any(too_high(past) <= 1.1 * value for past in self.tries):
+            return None
+        speed = max(seen.recent, 0.0)
+        why = (
+            f"{self.metric} has come {came(seen.fall)} in {seen.points} points, where a good rate brings "
+            f"{percent(seen.expected)} or more"
+        )
+        return self._proposal(window, seen, value, why, -min(0.9, max(0.01, speed)), points)
+
+    def _down(self, window: Window, seen: Pace, changed: int) -> Proposal | None:
+        if seen.is_slow and seen.fall < 0.1:
+            why = f"has come {came(seen.fall)} in {seen.points} points, and the first steps overshot"
+            return self._start_again(window, seen, why)
+        since = window.after(changed + STAGE * window.stride)
+        newest = read(since, window, 12 * STAGE, window.stride) if len(since) >= 4 * STAGE else None
+        if newest is None:
+            return None
+        # Not even the steepest line through the points is that of a run that gets on.
+        stalled = -newest.trend.slope_low * 4 * STAGE * window.stride < 0.08
+        risen = seen.above_best > max(0.2, 3 * seen.error)
+        if not stalled and not risen:
+            return None
+        what = "rises again" if risen else "has stopped falling"
+        if seen.points <= 12 * STAGE:
+            # A state that overshot is worth little, and its moments less: the first one is the better start.
+            return self._start_again(window, seen, f"{what}, and the first steps overshot")
+        lower = bounded(0.15 * float(self.rate.value), self.rate)
+        return self._proposal(
+            window, seen, lower, f"{self.metric} {what} after an overshoot", -0.1, 3 * STAGE
+        )
+
+    def _start_again(self, window: Window, seen: Pace, why: str) -> Proposal | None:
+        """From the first state at a tenth of the rate that the run began with, while little is lost by that."""
+        if seen.points > 25 * STAGE:
+            return None
+        value = float(self.rate.value)
+        mine = [p for p in self.tries if p.plan == self.PLAN and p.policy == self.policy and p.at_step > 0]
+        began = min(
+            [value, *(float(past.old_value) for past in mine if self.observation.on_this_branch(past))]
+        )
+        # No more than a decade at once, the guards' largest step by default, also where raises came before.
+        value = bounded(max(0.1 * began, 0.1 * value), self.rate)
+        return self._proposal(window, seen, value, f"{self.metric} {why}", -0.1, 2 * STAGE, restart=True)
+
+    def _proposal(
+        self,
+        window: Window,
+        seen: Pace,
+        value: float,
+        why: str,
+        effect: float,
+        points: int,
+        restart: bool = False,
+    ) -> Proposal | None:
+        old = float(self.rate.value)
+        if value == old:
+            return None
+        changes = [Change("set", self.rate.name, value)]
+        back = ""
+        first = min(self.observation.checkpoints, key=lambda c: (c.step, c.id), default=None)
+        if restart and first is not None and first.step <= 5 * window.stride:
+            target = {"checkpoint": first.id, "step": first.step, "path": first.path}
+            changes.insert(0, Change("rollback", value=target))
+            back = f", from the state of step {first.step} on"
+        verb = "raise" if value > old else "lower"
+        return Proposal(
+            policy=self.policy,
+            changes=tuple(changes),
+            reason=f"{why}; {verb} {self.rate.name} to {value:.4g} from {old:.4g}{back}.",
+            evidence={
+                "window": [int(window.steps[0]), int(window.steps[-1])],
+                "fall": round(seen.fall, 5),
+                "expected_fall": round(seen.expected, 5),
+                "recent": round(seen.recent, 5),
+                "error": round(seen.error, 5),
+                "overshot": seen.wild,
+            },
+            expected=Expected(effect=effect, low=max(-0.95, 3 * effect), high=0.05),
+            metric=self.metric,
+            judge_after_steps=points * window.stride,
+            plan=self.PLAN,
+        )
+
+
+def too_high(past: PastDecision) -> float:
+    """The least rate that this decision showed to be too high; infinite where it showed none."""
+    old, new = number(past.old_value), number(past.new_value)
+    if old is None or new is None:
+        return math.inf
+    if new > old:
+        return new if past.verdict == "worse" or past.state == "undone" else math.inf
+    # What broke a run did so by some margin.
+    return old / 3 if past.urgent else old

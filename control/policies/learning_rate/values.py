@@ -1,0 +1,23 @@
+"""Rates and falls as numbers and as words."""
+
+from control.proposals import TunableView
+
+
+def number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def bounded(value: float, rate: TunableView) -> float:
+    if rate.low is not None:
+        value = max(value, rate.low)
+    if rate.high is not None:
+        value = min(value, rate.high)
+    return float(f"{value:.4g}")
+
+
+def came(fall: float) -> str:
+    return f"{100 * fall:.2g} %"
+
+
+def percent(fall: float) -> str:
+    return f"{100 * abs(fall):.2g} %"
