@@ -1,4 +1,6 @@
-/** Figures as people read them. Every function takes null or undefined as "not known" and shows a dash. */
+/** Figures as people read them; English and Chinese group and point numbers alike. Every function takes null or undefined as "not known" and shows a dash. */
+
+import { t } from "./i18n";
 
 export const DASH = "–";
 type Maybe = number | null | undefined;
@@ -63,26 +65,29 @@ export function duration(seconds: Maybe): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return DASH;
   const size = Math.abs(seconds);
   const sign = seconds < 0 ? "-" : "";
-  if (size === 0) return "0 s";
+  if (size === 0) return t("{n} s", { n: 0 });
   if (size < 1e-3) return `${sign}${trim(size * 1e6)} µs`;
-  if (size < 1) return `${sign}${trim(size * 1e3)} ms`;
-  if (size < 10) return `${sign}${trim(size, 2)} s`;
+  if (size < 1) return sign + t("{n} ms", { n: trim(size * 1e3) });
+  if (size < 10) return sign + t("{n} s", { n: trim(size, 2) });
   const whole = Math.round(size);
-  if (whole < 60) return `${sign}${whole} s`;
+  if (whole < 60) return sign + t("{n} s", { n: whole });
   const two = (n: number) => String(n).padStart(2, "0");
-  if (whole < 3600) return `${sign}${Math.floor(whole / 60)} m ${two(whole % 60)} s`;
-  if (whole < 86_400) return `${sign}${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} m`;
-  return `${sign}${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+  const minutes = Math.floor(whole / 60);
+  const hours = Math.floor(whole / 3600);
+  if (whole < 3600) return sign + t("{m} m {s} s", { m: minutes, s: two(whole % 60) });
+  if (whole < 86_400) return sign + t("{h} h {m} m", { h: hours, m: two(minutes % 60) });
+  return sign + t("{d} d {h} h", { d: Math.floor(whole / 86_400), h: hours % 24 });
 }
 
 /** How long ago, in one unit: "now", "12 s ago", "3 min ago". Future times read "in 3 min". */
 export function ago(seconds: number): string {
   const size = Math.abs(seconds);
-  if (size < 2) return "now";
-  const [count, unit] =
-    size < 60 ? [size, "s"] : size < 3600 ? [size / 60, "min"] : size < 86_400 ? [size / 3600, "h"] : [size / 86_400, "d"];
-  const text = `${Math.floor(count)} ${unit}`;
-  return seconds >= 0 ? `${text} ago` : `in ${text}`;
+  if (size < 2) return t("now");
+  const past = seconds >= 0;
+  if (size < 60) return past ? t("{n} s ago", { n: Math.floor(size) }) : t("in {n} s", { n: Math.floor(size) });
+  if (size < 3600) return past ? t("{n} min ago", { n: Math.floor(size / 60) }) : t("in {n} min", { n: Math.floor(size / 60) });
+  if (size < 86_400) return past ? t("{n} h ago", { n: Math.floor(size / 3600) }) : t("in {n} h", { n: Math.floor(size / 3600) });
+  return past ? t("{n} d ago", { n: Math.floor(size / 86_400) }) : t("in {n} d", { n: Math.floor(size / 86_400) });
 }
 
 function exponent(value: number, digits: number): string {

@@ -1,3 +1,5 @@
+import { sameDay, when } from "./when";
+
 /** Round steps for an axis of training steps: 1, 2 or 5 times a power of ten, never a fraction of a step. */
 export const STEP_INCREMENTS: number[] = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((m) => m * 10 ** power)).flat();
 
@@ -17,14 +19,9 @@ export function stepLabel(step: number): string {
 /** Times of day for ticks at seconds since the epoch, as short as their distance allows; the date where a day begins. */
 export function clockLabels(ticks: number[]): string[] {
   const apart = ticks.length > 1 ? ticks[1] - ticks[0] : 60;
-  let day = "";
-  return ticks.map((tick) => {
-    const at = new Date(tick * 1000);
-    const today = `${at.getDate()}.${at.getMonth() + 1}.`;
-    const fresh = day !== "" && today !== day;
-    day = today;
-    if (apart >= 86_400 || fresh) return at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
-    return at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...(apart < 60 ? { second: "2-digit" as const } : {}) });
+  return ticks.map((tick, i) => {
+    const fresh = i > 0 && !sameDay(tick * 1000, ticks[i - 1] * 1000);
+    return when(tick * 1000, apart >= 86_400 || fresh ? "day" : apart < 60 ? "second" : "minute");
   });
 }
 

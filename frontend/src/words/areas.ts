@@ -1,0 +1,19 @@
+/** Which part of the site says a sentence, by its file, and which parts are translated whole. */
+const AREAS: [RegExp, string][] = [
+  [/^src\/pages\/(overview\/|Overview)/, "overview"],
+  [/^src\/pages\/(compare\/|Compare)/, "compare"],
+  [/^src\/pages\/run\/(Control|Command|Tunable|Offer|Decision|Forecast|Replay|Approv)/, "control"],
+  [/^src\/pages\/(run\/|Run)/, "run"],
+  [/^src\/pages\/(experiment\/|Experiment)/, "table"],
+  [/^src\/pages\/(node\/|nodes\/|Node)/, "fleet"],
+  [/^src\/pages\/(queue\/|submit\/|Queue|Submit)/, "jobs"],
+  [/^src\/pages\/alerts?\//i, "alerts"],
+  [/^src\/charts\//, "panels"],
+  [/^src\/(lib|state)\/(?!format|when|palette|shortcuts|toasts|session|theme)/, "lib"], // translated by whoever's page says it
+];
+
+/** Everything else is the shell: components, Settings, Missing. */
+export const areaOf = (file: string): string => AREAS.find(([pattern]) => pattern.test(file))?.[1] ?? "shell";
+
+/** In these a sentence without a translation fails the tests. Add yours as soon as it is whole. */
+export const COMPLETE: readonly string[] = ["shell"];
