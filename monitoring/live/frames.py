@@ -56,6 +56,10 @@ class SubscribedFrame(TypedDict):
     refused: list[str]
 
 
+class PongFrame(TypedDict):
+    type: Literal["pong"]
+
+
 class ErrorFrame(TypedDict):
     type: Literal["error"]
     message: str

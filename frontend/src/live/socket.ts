@@ -129,7 +129,7 @@ export class LiveSocket {
   private received(data: unknown): void {
     this.around.cancel(this.timers.silence);
     const frame = parseFrame(data);
-    if (!frame || frame.type === "pong") return;
+    if (!frame || frame.type === "pong" || frame.type === "error") return;
     if (frame.type === "subscribed") {
       for (const topic of frame.refused ?? []) for (const subscriber of this.topics.get(topic) ?? []) subscriber.refused?.();
       return;

@@ -1,0 +1,842 @@
+/** Made by `make types` from the OpenAPI schema: change that, not this file. */
+
+export interface Attempt {
+  number: number;
+  node: string;
+  devices: string[];
+  state: AttemptState;
+  outcome: "finished" | "failed" | "stopped" | "lost" | "";
+  exit_code: number | null;
+  signal: string;
+  first_error_line: string;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  /** null before it was first counted. */
+  usage: Usage | null;
+}
+
+export type AttemptState = "assigned" | "running" | "stopping" | "ended";
+
+export interface Belief {
+  policy: string;
+  /** What is done and about how far: `learning_rate x3`, `rollback`. */
+  action: string;
+  /** Optimiser family, phase of the run, noise of its loss. */
+  context: string;
+  better: number;
+  same: number;
+  worse: number;
+  /** Within what chance gives: teaches nothing of gain or harm. */
+  unclear: number;
+  /** How many of the verdicts have a figure. */
+  gains: number;
+  /** Mean gain: a logarithm of measured against forecast, positive for better. */
+  mean: number;
+  /** Sum of the gains' squared deviations from their mean. */
+  squares: number;
+  chance_better: number;
+  chance_worse: number;
+  gain: number;
+  /** Lower end of the mean gain's 80 % interval. */
+  gain_low: number;
+  gain_high: number;
+}
+
+export interface BeliefsFile {
+  format: string;
+  beliefs: Tally[];
+}
+
+export interface BeliefsWanted {
+  format: string;
+  beliefs: unknown[];
+  merge?: boolean;
+}
+
+export interface Buckets {
+  source: string;
+  key: string;
+  branch: number;
+  faded: boolean;
+  x: string;
+  /** Steps in a bucket, a power of two. */
+  bucket: number;
+  /** Each bucket is one point. */
+  exact: boolean;
+  /** Points of the range gave way to roll-ups. */
+  aged: boolean;
+  columns: Columns;
+  non_finite: NonFinite[];
+}
+
+export interface Checkpoint {
+  id: number;
+  step: number;
+  branch: number;
+  path: string;
+  size_bytes: number;
+  sha256: string;
+  metrics: unknown;
+  reason: string;
+  created_at: string;
+  pinned: boolean;
+  available: boolean;
+}
+
+export interface Columns {
+  x: number[];
+  step: number[];
+  time: number[];
+  min: (number | null)[];
+  max: (number | null)[];
+  mean: (number | null)[];
+  last: unknown[];
+  count: number[];
+}
+
+export interface Command {
+  id: number;
+  seq: number;
+  verb: "set" | "pause" | "resume" | "stop" | "checkpoint" | "rollback" | "adopt" | "action" | "rescale" | "prune" | "quantise" | "compile";
+  tunable: string;
+  value: unknown;
+  asked_by: string;
+  by_person: boolean;
+  reason: string;
+  origin: string;
+  state: CommandState;
+  created_at: string;
+  sent_at: string | null;
+  applied_at: string | null;
+  applied_step: number | null;
+  old_value: unknown;
+  new_value: unknown;
+  message: string;
+}
+
+export type CommandState = "pending" | "sent" | "applied" | "rejected" | "expired" | "superseded";
+
+export interface Controller {
+  mode: ControllerMode;
+  /** use: beliefs choose sizes and hold back, verdicts teach. teach: verdicts teach only. off: neither. * `use` - Use * `teach` - Teach * `off` - Off */
+  learning: Learning;
+  policies: Record<string, unknown>;
+  guards: Record<string, unknown>;
+  available: Policy[];
+  /** Policies that could not be loaded or failed in the last tick, in words. */
+  problems: Record<string, unknown>;
+  changed_at: string | null;
+  changed_by: string | null;
+}
+
+export interface ControllerDay {
+  /** Decisions that reached a run. */
+  changes: number;
+  better: number;
+  worse: number;
+  /** Taken back, by verdict or by a person. */
+  undone: number;
+  /** Proposals that wait for a person's answer now. */
+  waiting: number;
+}
+
+export type ControllerMode = "off" | "observe" | "advise" | "act";
+
+export interface Counted {
+  count: number;
+}
+
+export interface DayScore {
+  better: number;
+  same: number;
+  worse: number;
+  unclear: number;
+  /** Mean logarithm of measured against forecast, positive where the metric was better; null without a figure. */
+  mean_gain: number | null;
+  /** How many of them have a figure. */
+  gains: number;
+  /** In UTC, by when the verdict fell. */
+  day: string;
+}
+
+export interface Decision {
+  id: number;
+  run: string;
+  policy: string;
+  state: DecisionState;
+  mode: DecisionMode;
+  verb: string;
+  tunable: string;
+  old_value: unknown;
+  new_value: unknown;
+  changes: unknown;
+  urgent: boolean;
+  trial: boolean;
+  reason: string;
+  evidence: Record<string, unknown>;
+  expected: Record<string, unknown>;
+  forecast: Record<string, unknown>;
+  decided_step: number;
+  applied_step: number | null;
+  judge_at_step: number;
+  created_at: string;
+  blocked_by: string;
+  /** Its number in the run. */
+  command: number | null;
+  undo_command: number | null;
+  verdict: "better" | "same" | "worse" | "unclear";
+  measured: Record<string, unknown>;
+  held80: boolean | null;
+  held90: boolean | null;
+  judged_at: string | null;
+  decided_by: string | null;
+}
+
+export type DecisionMode = "observe" | "advise" | "act" | "shadow";
+
+export type DecisionState = "recorded" | "proposed" | "blocked" | "rejected" | "sent" | "applied" | "judged" | "undone" | "expired";
+
+export interface Device {
+  kind: DeviceKind;
+  index: number;
+  name: string;
+  uuid: string;
+  memory_total_bytes: number | null;
+  healthy: boolean;
+  health_reason: string;
+  latest: Record<string, unknown>;
+  processes: Record<string, unknown>[];
+  /** The code of the run that holds it, or null. */
+  busy_with: string | null;
+}
+
+export interface DeviceCount {
+  total: number;
+  busy: number;
+}
+
+export type DeviceKind = "cpu" | "gpu";
+
+export interface DevicePoint {
+  kind: string;
+  devices: number;
+  /** Useful samples a second. */
+  goodput: number;
+  samples_per_second: number;
+  efficiency: number;
+  batch: number;
+  /** Over one device of the kind. */
+  speedup: number;
+}
+
+export interface Error {
+  /** What was wrong, in one sentence. */
+  detail: string;
+  /** Sentences by field, "points[3].step" for what is inside of one; empty where no field is at fault. */
+  fields: Record<string, string[]>;
+}
+
+export interface Experiment {
+  id: number;
+  project: string;
+  slug: string;
+  name: string;
+  notes: string;
+  goal_metric: string;
+  goal_direction: "min" | "max";
+  goal_target: number | null;
+  budget_device_hours: number | null;
+  deadline: string | null;
+  archived: boolean;
+  created_at: string;
+  created_by: string | null;
+  /** How many runs are in each state; states without a run are left out. */
+  run_counts: Record<string, number>;
+  controller_mode: string;
+}
+
+export interface Finish {
+  state: "finished" | "failed" | "stopped";
+  reason?: string;
+}
+
+export interface Forecasts {
+  compared: number;
+  /** Within the 80 % interval. */
+  held80: number;
+  held90: number;
+  share80: number | null;
+  share90: number | null;
+}
+
+export interface Goodput {
+  job: string;
+  measured: StepTime[];
+  noise_scale: number | null;
+  /** Per kind of device: the throughput model's parameters and spreads. */
+  models: Record<string, unknown>;
+  table: DevicePoint[];
+  /** Why there is no model, where there is none. */
+  note: string;
+}
+
+export interface Job {
+  code: string;
+  run: string;
+  run_name: string;
+  run_state: string;
+  experiment: number;
+  project: string;
+  argv: string[];
+  device_kind: DeviceKind;
+  min_devices: number;
+  max_devices: number;
+  priority: number;
+  max_retries: number;
+  retries_used: number;
+  state: JobState;
+  waiting_reason: string;
+  submitted_by: string | null;
+  submitted_at: string;
+  ended_at: string | null;
+  usage: Record<string, unknown>;
+  attempts: Attempt[];
+}
+
+export type JobState = "queued" | "active" | "done" | "failed" | "stopped";
+
+export interface KeyInfo {
+  key: string;
+  points: number;
+  first_step: number | null;
+  last_step: number | null;
+  /** Or "NaN", "Infinity", "-Infinity". */
+  last_value: number | null;
+  /** Seconds since the epoch. */
+  last_time: number | null;
+  low: number | null;
+  high: number | null;
+  non_finite: number;
+}
+
+export interface KeysPage {
+  next: string | null;
+  previous: string | null;
+  results: KeyInfo[];
+}
+
+export type Learning = "use" | "teach" | "off";
+
+export interface LogPage {
+  first_line: number;
+  total: number;
+  /** [seconds since the epoch, stdout or stderr, text] */
+  lines: unknown[][];
+}
+
+export interface Mark {
+  kind: "command" | "decision" | "checkpoint" | "event";
+  id: number;
+  step: number | null;
+  at: string;
+  label: string;
+  tone: "neutral" | "good" | "bad" | "warning";
+  /** The run's code, where several were asked for. */
+  run: string;
+}
+
+export interface MarksPage {
+  next: string | null;
+  previous: string | null;
+  results: Mark[];
+}
+
+export interface Me {
+  username: string;
+  is_admin: boolean;
+  version: string;
+  projects: Project[];
+}
+
+export interface Member {
+  username: string;
+  role: Role;
+}
+
+export interface MembersPage {
+  next: string | null;
+  previous: string | null;
+  results: Member[];
+}
+
+export interface NewCommand {
+  verb: string;
+  tunable?: string;
+  value?: unknown;
+  reason?: string;
+}
+
+export interface NewJob {
+  experiment?: number;
+  project?: string;
+  experiment_name?: string;
+  name?: string;
+  /** The command as a list of arguments; no shell reads it. */
+  argv: string[];
+  env?: Record<string, string>;
+  cwd?: string;
+  device_kind?: DeviceKind;
+  min_devices?: number;
+  max_devices?: number;
+  priority?: number;
+  max_retries?: number;
+  config?: unknown;
+  tags?: string[];
+}
+
+export interface NewRun {
+  experiment?: number;
+  project?: string;
+  experiment_name?: string;
+  name?: string;
+  config?: unknown;
+  tags?: string[];
+  notes?: string;
+  parent?: string | null;
+  parent_step?: number | null;
+  session?: string;
+}
+
+export interface NewRunAnswer {
+  code: string;
+  name: string;
+  experiment: number;
+  experiment_name: string;
+  project: string;
+  state: RunState;
+  /** Live, but not heard of for a while. */
+  silent: boolean;
+  config: unknown;
+  tags: string[];
+  notes: string;
+  created_by: string | null;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  last_seen_at: string | null;
+  last_step: number | null;
+  parent: string | null;
+  parent_step: number | null;
+  branches: Record<string, unknown>[];
+  summary: unknown;
+  /** Device time, energy and money of its attempts; null is unknown, {} not counted yet. */
+  usage: unknown;
+  process: unknown;
+  actions: Record<string, unknown>[];
+  offers: Record<string, unknown>[];
+  job: string | null;
+  /** Your own role: viewer, operator or admin. */
+  can: string;
+  token: string;
+}
+
+export interface NewToken {
+  name: string;
+  expires_in_days?: number | null;
+}
+
+export interface NewTokenAnswer {
+  id: number;
+  name: string;
+  prefix: string;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+  token: string;
+}
+
+export interface Node {
+  name: string;
+  hostname: string;
+  state: NodeState;
+  drained: boolean;
+  labels: Record<string, unknown>;
+  system: Record<string, unknown>;
+  latest: Record<string, unknown>;
+  last_seen_at: string | null;
+  devices: Device[];
+}
+
+export interface NodeCount {
+  online: number;
+  silent: number;
+  lost: number;
+}
+
+export type NodeState = "online" | "silent" | "lost";
+
+export interface NonFinite {
+  step: number;
+  x: number;
+  kind: "NaN" | "Infinity" | "-Infinity";
+}
+
+export interface Overview {
+  running: Run[];
+  queued: number;
+  needs_attention: RunInNeed[];
+  nodes: NodeCount;
+  devices: DeviceCount;
+  store: StoreSize;
+  controller: ControllerDay;
+}
+
+export interface PatchedControllerChange {
+  mode?: ControllerMode;
+  learning?: Learning;
+  policies?: unknown;
+  guards?: unknown;
+}
+
+export interface PatchedExperiment {
+  id?: number;
+  project?: string;
+  slug?: string;
+  name?: string;
+  notes?: string;
+  goal_metric?: string;
+  goal_direction?: "min" | "max";
+  goal_target?: number | null;
+  budget_device_hours?: number | null;
+  deadline?: string | null;
+  archived?: boolean;
+  created_at?: string;
+  created_by?: string | null;
+  /** How many runs are in each state; states without a run are left out. */
+  run_counts?: Record<string, number>;
+  controller_mode?: string;
+}
+
+export interface PatchedProject {
+  slug?: string;
+  name?: string;
+  /** Your own role here. */
+  role?: string;
+  created_at?: string;
+}
+
+export interface PatchedRun {
+  code?: string;
+  name?: string;
+  experiment?: number;
+  experiment_name?: string;
+  project?: string;
+  state?: RunState;
+  /** Live, but not heard of for a while. */
+  silent?: boolean;
+  config?: unknown;
+  tags?: string[];
+  notes?: string;
+  created_by?: string | null;
+  created_at?: string;
+  started_at?: string | null;
+  ended_at?: string | null;
+  last_seen_at?: string | null;
+  last_step?: number | null;
+  parent?: string | null;
+  parent_step?: number | null;
+  branches?: Record<string, unknown>[];
+  summary?: unknown;
+  /** Device time, energy and money of its attempts; null is unknown, {} not counted yet. */
+  usage?: unknown;
+  process?: unknown;
+  actions?: Record<string, unknown>[];
+  offers?: Record<string, unknown>[];
+  job?: string | null;
+  /** Your own role: viewer, operator or admin. */
+  can?: string;
+}
+
+export interface Point {
+  key: string;
+  step: number;
+  /** A number, or "NaN", "Infinity", "-Infinity". */
+  value: number;
+  /** Seconds since the epoch; now when left out. */
+  time?: number;
+}
+
+export interface Points {
+  points: Point[];
+}
+
+export interface Policy {
+  name: string;
+  summary: string;
+  defaults: Record<string, unknown>;
+}
+
+export interface Priority {
+  priority: number;
+}
+
+export interface Project {
+  slug: string;
+  name: string;
+  /** Your own role here. */
+  role: string;
+  created_at: string;
+}
+
+export interface Queue {
+  waiting: Job[];
+  active: Job[];
+  devices: DeviceCount;
+}
+
+export interface Read {
+  sources: string[];
+  keys: string[];
+  width?: number;
+  /** step, relative, time or a key. */
+  x?: string;
+  start?: number | null;
+  end?: number | null;
+}
+
+export interface ReadAnswer {
+  series: Buckets[];
+}
+
+export interface ReplayAnswer {
+  decisions: Decision[];
+  /** Policies that failed, in words. */
+  problems: Record<string, unknown>;
+  /** At how many moments of the run the policies were asked. */
+  moments: number;
+}
+
+export interface ReplayWanted {
+  policies?: string[];
+}
+
+export interface Rescues {
+  made: number;
+  better: number;
+}
+
+export interface ResetWanted {
+  policy?: string;
+}
+
+export type Role = "viewer" | "operator" | "admin";
+
+export interface Run {
+  code: string;
+  name: string;
+  experiment: number;
+  experiment_name: string;
+  project: string;
+  state: RunState;
+  /** Live, but not heard of for a while. */
+  silent: boolean;
+  config: unknown;
+  tags: string[];
+  notes: string;
+  created_by: string | null;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  last_seen_at: string | null;
+  last_step: number | null;
+  parent: string | null;
+  parent_step: number | null;
+  branches: Record<string, unknown>[];
+  summary: unknown;
+  /** Device time, energy and money of its attempts; null is unknown, {} not counted yet. */
+  usage: unknown;
+  process: unknown;
+  actions: Record<string, unknown>[];
+  offers: Record<string, unknown>[];
+  job: string | null;
+  /** Your own role: viewer, operator or admin. */
+  can: string;
+}
+
+export interface RunEvent {
+  id: number;
+  at: string;
+  step: number | null;
+  kind: string;
+  old: string;
+  new: string;
+  reason: string;
+  actor: string;
+  data: unknown;
+}
+
+export interface RunInNeed {
+  code: string;
+  name: string;
+  experiment: number;
+  experiment_name: string;
+  project: string;
+  state: RunState;
+  /** Live, but not heard of for a while. */
+  silent: boolean;
+  config: unknown;
+  tags: string[];
+  notes: string;
+  created_by: string | null;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  last_seen_at: string | null;
+  last_step: number | null;
+  parent: string | null;
+  parent_step: number | null;
+  branches: Record<string, unknown>[];
+  summary: unknown;
+  /** Device time, energy and money of its attempts; null is unknown, {} not counted yet. */
+  usage: unknown;
+  process: unknown;
+  actions: Record<string, unknown>[];
+  offers: Record<string, unknown>[];
+  job: string | null;
+  /** Your own role: viewer, operator or admin. */
+  can: string;
+  /** What is wrong, in words. */
+  attention: string;
+}
+
+export type RunState = "queued" | "starting" | "running" | "paused" | "stopping" | "finished" | "failed" | "stopped" | "lost";
+
+export interface Score {
+  policy: string;
+  decisions: number;
+  /** Those that reached a run. */
+  acted: number;
+  blocked: number;
+  shadow: number;
+  taken_back: number;
+  verdicts: Verdicts;
+  forecasts: Forecasts;
+  days: DayScore[];
+}
+
+export interface StepTime {
+  kind: string;
+  devices: number;
+  step_seconds: number;
+  /** Samples a device works on at once. */
+  micro_batch: number;
+}
+
+export interface StoreSize {
+  points: number;
+  bytes: number;
+}
+
+export interface Stored {
+  stored: number;
+}
+
+export interface Summary {
+  experiment: number;
+  /** Runs with a decision. */
+  runs: number;
+  /** How many by state. */
+  decisions: Record<string, number>;
+  shadow: number;
+  /** Decisions that reached a run. */
+  changes: number;
+  verdicts: Verdicts;
+  rescues: Rescues;
+  trials: Trials;
+  taken_back: number;
+  /** A lower bound, of changes that were better; null where nothing was measured. */
+  saved_steps: number | null;
+  saved_seconds: number | null;
+  /** Under changes that were worse or taken back. */
+  lost_steps: number;
+  forecasts: Forecasts;
+  best: Decision | null;
+  sentence: string;
+}
+
+export interface Tally {
+  policy: string;
+  /** What is done and about how far: `learning_rate x3`, `rollback`. */
+  action: string;
+  /** Optimiser family, phase of the run, noise of its loss. */
+  context: string;
+  better: number;
+  same: number;
+  worse: number;
+  /** Within what chance gives: teaches nothing of gain or harm. */
+  unclear: number;
+  /** How many of the verdicts have a figure. */
+  gains: number;
+  /** Mean gain: a logarithm of measured against forecast, positive for better. */
+  mean: number;
+  /** Sum of the gains' squared deviations from their mean. */
+  squares: number;
+}
+
+export interface Token {
+  id: number;
+  name: string;
+  prefix: string;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+}
+
+export interface Trials {
+  made: number;
+  kept: number;
+  taken_back: number;
+  open: number;
+}
+
+export interface Tunable {
+  name: string;
+  kind: TunableKind;
+  value: unknown;
+  initial: unknown;
+  low: number | null;
+  high: number | null;
+  scale: "linear" | "log";
+  choices: unknown;
+  role: string;
+  description: string;
+  about: unknown;
+  changed_at: string | null;
+  changed_step: number | null;
+  changed_by: string;
+}
+
+export type TunableKind = "float" | "int" | "bool" | "choice";
+
+export interface Usage {
+  device_seconds: number;
+  joules: number | null;
+  power_seconds: number;
+  rate_per_hour: number | null;
+  cost: number | null;
+  currency: string;
+  counted_until: string;
+  settled: boolean;
+}
+
+export interface Verdicts {
+  better: number;
+  same: number;
+  worse: number;
+  unclear: number;
+  /** Mean logarithm of measured against forecast, positive where the metric was better; null without a figure. */
+  mean_gain: number | null;
+  /** How many of them have a figure. */
+  gains: number;
+}
