@@ -9,9 +9,10 @@ from typing import Any
 
 from . import history
 from .describe import announce
+from .forecasts import Forecast
 from .models import Decision
 from .proposals import ACTED_STATES
-from .verify import Forecast, held
+from .verify import held
 
 
 def compare_forecasts(watched: history.Watched, now: datetime) -> int:

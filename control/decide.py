@@ -15,11 +15,11 @@ from monitoring.plain import text
 
 from .arbiter import Claim, arbitrate
 from .base import AnyPolicy, looks_at_one_run
+from .forecasts import Forecast, forecast
 from .guards import Limits, Refusal, Rule, already_said, check, waits_for_a_word
 from .learning.book import Book, Shown
 from .learning.choose import Chosen, choose
 from .proposals import ACTED_STATES, SHADOW, Observation, Proposal, leaves_training
-from .verify import Forecast, forecast
 from .wellformed import proposals_of
 
 # What every policy has beside its own parameters. shadow: it decides and is compared, and nothing of it is sent.

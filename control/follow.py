@@ -17,10 +17,12 @@ from training.models import Command
 from training.states import ENDED
 
 from . import actions, history
+from .forecasts import Forecast, forecast
 from .models import Decision, DecisionState, Mode, Verdict
 from .proposals import leaves_training
 from .report import TickReport
-from .verify import Forecast, Judgement, Setting, forecast, undo, verdict_now
+from .undo import Setting, undo
+from .verify import Judgement, verdict_now
 
 S = DecisionState
 

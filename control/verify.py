@@ -1,89 +1,25 @@
 """Did it help? The forecast of not acting, fixed when deciding, against what then was measured.
 
-Pure. Metrics that are positive throughout are compared by their logarithm, so a difference is a ratio.
+Pure. What follows from a verdict is undo.py's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .estimators.median import median
-from .estimators.trend import MAD_TO_SIGMA, Z90, clumping, extend, robust_sigma, robust_trend
-from .proposals import Change, CheckpointView, Floats, TunableView, Window
+from .estimators.trend import LARGEST_LOG, MAD_TO_SIGMA, Z90, clumping, tame, unlog
+from .forecasts import INNER, Forecast
+from .proposals import Floats, Window
 
-# The trend is read from so many points before the decision, and the effect from at least so many after it.
-FORECAST_POINTS = 150
-JUDGE_POINTS = 20
 EARLY_POINTS = 60
 # A metric that is silent for so many horizons will not be logged any more.
 SILENT_HORIZONS = 3
-# How far the 80 % interval reaches of the 90 % one: as far as with normal noise. On small trainings it held in
-# 78 % of 1,120 forecasts (docs/learning.md says how that is watched).
-INNER = 1.2816 / Z90
-
-
-@dataclass(frozen=True, eq=False)
-class Forecast:
-    """What the metric would do without the change: float64 arrays of one shape, in the metric's unit.
-
-    Empty arrays with `broken`: it is not a number and would stay so. `log`: positive, compared by ratio.
-    """
-
-    metric: str
-    direction: str  # min, max
-    steps: np.ndarray[Any, np.dtype[np.int64]]
-    mean: Floats
-    low: Floats
-    high: Floats
-    log: bool
-    broken: bool = False
-    unharmed: tuple[Forecast, ...] = ()  # of metrics that must not become worse
-
-    def as_json(self) -> dict[str, Any]:
-        kept: dict[str, Any] = {
-            "metric": self.metric,
-            "direction": self.direction,
-            "steps": [int(step) for step in self.steps],
-            "mean": [float(f"{value:.6g}") for value in self.mean],
-            "low": [float(f"{value:.6g}") for value in self.low],
-            "high": [float(f"{value:.6g}") for value in self.high],
-            "log": self.log,
-            "broken": self.broken,
-        }
-        # Drawn in from the figures that are kept, so that who reads them back gets the same.
-        inner = Forecast.from_json(kept).inner()
-        kept |= {name: [float(f"{value:.6g}") for value in side] for name, side in inner.items()}
-        return kept | ({"unharmed": [each.as_json() for each in self.unharmed]} if self.unharmed else {})
-
-    def inner(self) -> dict[str, Floats]:
-        """The 80 % interval as {"low80", "high80"}: the 90 % one drawn in towards the mean; {} where there is none."""
-        if len(self.steps) == 0:
-            return {}
-        to_y, back = (np.log, np.exp) if self.log else (np.asarray, np.asarray)
-        mean = to_y(self.mean)
-        return {
-            "low80": back(mean + INNER * (to_y(self.low) - mean)),
-            "high80": back(mean + INNER * (to_y(self.high) - mean)),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Forecast:
-        return cls(
-            metric=data["metric"],
-            direction=data["direction"],
-            steps=np.asarray(data["steps"], dtype=np.int64),
-            mean=np.asarray(data["mean"], dtype=np.float64),
-            low=np.asarray(data["low"], dtype=np.float64),
-            high=np.asarray(data["high"], dtype=np.float64),
-            log=bool(data["log"]),
-            broken=bool(data["broken"]),
-            unharmed=tuple(cls.from_json(each) for each in data.get("unharmed", ())),
-        )
 
 
 @dataclass(frozen=True)
@@ -136,48 +72,6 @@ class Judgement:
             "saved_steps": self.saved_steps,
             "saved_seconds": short(self.saved_seconds),
         }
-
-
-def forecast(
-    metric: str, window: Window, horizon_steps: int, direction: str = "min", broken: bool = False
-) -> Forecast | None:
-    """Where `metric` would go within `horizon_steps` if nothing were changed; None with too few points.
-
-    window: the points since the last change, newest last. broken: the metric is in ruins, so it is held
-    at its present level (an explosion is not carried on, which would make any rescue look good), or, when
-    its last value is not a number, said to stay so.
-    """
-    # A far horizon wants a long look back: at least as long.
-    recent = window.last(max(FORECAST_POINTS, horizon_steps // window.stride))
-    if len(recent) == 0:
-        return None
-    last_step = int(recent.steps[-1])
-    empty = np.empty(0, dtype=np.float64)
-    good = np.isfinite(recent.values)
-    if broken:
-        tail = recent.last(JUDGE_POINTS).values
-        tail = tail[np.isfinite(tail)]
-        if not math.isfinite(float(recent.values[-1])) or len(tail) == 0:
-            nothing = np.empty(0, dtype=np.int64)
-            return Forecast(metric, direction, nothing, empty, empty, empty, log=False, broken=True)
-        steps = np.asarray([last_step, last_step + horizon_steps], dtype=np.int64)
-        level, spread = median(tail), robust_sigma(tail)
-        ones = np.ones(2)
-        positive = bool(tail.min() > 0)
-        low = max(level - Z90 * spread, 0.5 * level) if positive else level - Z90 * spread
-        return Forecast(
-            metric, direction, steps, level * ones, low * ones, (level + Z90 * spread) * ones, positive, True
-        )
-    if good.sum() < JUDGE_POINTS:
-        return None
-    values = recent.values[good]
-    positive = bool(values.min() > 0)
-    trend = robust_trend(recent.steps[good], np.log(values) if positive else values)
-    ahead = extend(trend, last_step + horizon_steps)
-    back = np.exp if positive else np.asarray
-    return Forecast(
-        metric, direction, ahead.steps, back(ahead.mean), back(ahead.low), back(ahead.high), log=positive
-    )
 
 
 def looks_broken(window: Window, fixed: Forecast) -> bool:
@@ -295,7 +189,7 @@ def judge(
             return Judgement("same", sentence, window=span, metric=metric)
         sentence = f"{metric} is not a number in {lost} of {len(late)} points after the change."
         return Judgement("worse", sentence, window=span, metric=metric)
-    steps, values = late.steps[finite], late.values[finite]
+    steps, values = late.steps[finite], tame(late.values[finite])
     measured = median(values)
     if len(fixed.steps) == 0:
         sentence = f"{metric} is a number again, {measured:.4g}, where it would have stayed without one."
@@ -361,6 +255,10 @@ def held(fixed: Forecast, window: Window, step: int, horizon_steps: int) -> Held
     return Held(f"Nothing was done. {fixed.metric} was {against}: {told}.", within80, within90, seen)
 
 
+def in_unit(y: float) -> float:
+    return float(unlog(np.asarray(y)))
+
+
 def _compare(
     fixed: Forecast,
     steps: np.ndarray[Any, np.dtype[np.int64]],
@@ -386,8 +284,8 @@ def _compare(
     good, bad = (higher, lower) if fixed.direction == "max" else (lower, higher)
 
     centre = float(np.mean(mean))
-    ratio = math.expm1(difference) if log else difference
-    back = math.exp if log else float
+    ratio = math.expm1(min(difference, LARGEST_LOG)) if log else difference
+    back = in_unit if log else float
     forecasted = back(centre)
     size = f"{100 * abs(ratio):.2g} %" if log else f"{abs(ratio):.3g}"
     where = "below" if difference < 0 else "above"
@@ -417,84 +315,4 @@ def _compare(
         window=span,
         metric=fixed.metric,
         log=log,
-    )
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A tunable that a decision set: as it stands now (None: no longer declared), and its values before and after."""
-
-    tunable: TunableView | None
-    old_value: Any
-    new_value: Any
-
-
-@dataclass(frozen=True)
-class Undo:
-    """What takes a decision back, and why in a sentence. No changes: nothing is to be undone."""
-
-    changes: tuple[Change, ...]
-    reason: str
-
-
-def undo(
-    judgement: Judgement,
-    *,
-    trial: bool,
-    verb: str,
-    settings: Sequence[Setting],
-    broken: bool,
-    checkpoints: Sequence[CheckpointView],
-    before_step: int,
-) -> Undo | None:
-    """What to take back after a verdict; None when the change stays.
-
-    Worse is undone, and a trial that is not better. A rescue is never undone: what it left was broken.
-    A setting that somebody changed since is left as it is. broken: the loss is in ruins, so settings alone
-    do not help: roll back to the newest of `checkpoints` saved before `before_step`.
-    """
-    # What the run was before a roll back, an adoption or a stop is gone.
-    if verb in {"rollback", "adopt", "stop"}:
-        return None
-    if judgement.verdict != "worse" and not (trial and judgement.verdict != "better"):
-        return None
-    if verb in {"prune", "compile"}:
-        return undo_algorithm(judgement, verb, checkpoints, before_step)
-    back = [
-        Change("set", each.tunable.name, each.old_value)
-        for each in reversed(settings)
-        if each.tunable is not None and each.tunable.value == each.new_value
-    ]
-    if not back:
-        return None
-    changes: list[Change] = []
-    also = ""
-    if broken:
-        earlier = [c for c in checkpoints if c.step <= before_step]
-        if earlier:
-            best = max(earlier, key=lambda c: (c.step, c.id))
-            changes.append(
-                Change("rollback", value={"checkpoint": best.id, "step": best.step, "path": best.path})
-            )
-            also = f", and the run goes back to step {best.step}"
-    word = "worse" if judgement.verdict == "worse" else "not better"
-    told = " and ".join(f"{change.tunable} goes back to {change.value}" for change in back)
-    return Undo((*changes, *back), f"The change was {word}; {told}{also}.")
-
-
-def undo_algorithm(
-    judgement: Judgement, verb: str, checkpoints: Sequence[CheckpointView], before_step: int
-) -> Undo | None:
-    """Compiling is switched off; a pruning is gone with the state that it began in. None without a checkpoint of it."""
-    word = "worse" if judgement.verdict == "worse" else "not better"
-    if verb == "compile":
-        change = Change("compile", value={"on": False})
-        return Undo((change,), f"Compiled it was {word}; the model goes back to eager.")
-    earlier = [each for each in checkpoints if each.step <= before_step]
-    if not earlier:
-        return None
-    best = max(earlier, key=lambda each: (each.step, each.id))
-    back = Change("rollback", value={"checkpoint": best.id, "step": best.step, "path": best.path})
-    return Undo(
-        (back,), f"Pruned it was {word}; the run goes back to step {best.step}, from before the pruning."
     )

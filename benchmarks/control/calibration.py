@@ -2,8 +2,9 @@
 
 import math
 
+from control.forecasts import forecast
 from control.proposals import Window
-from control.verify import forecast, judge
+from control.verify import judge
 
 Z80_OF_Z90 = (
     1.2816 / 1.645

@@ -15,9 +15,11 @@ import numpy as np
 
 from control.base import Policy
 from control.decide import Considered, consider
+from control.forecasts import Forecast
 from control.guards import Limits
 from control.proposals import CheckpointView, Goal, Observation, PastDecision, TunableView, Window
-from control.verify import Forecast, Judgement, Setting, undo, verdict_now
+from control.undo import Setting, undo
+from control.verify import Judgement, verdict_now
 from scaleweb_sdk.protocol import Event, EventKind, Order, PackedColumn
 from scaleweb_sdk.run import Run
 

@@ -8,7 +8,7 @@ import numpy as np
 from control.proposals import Floats, Ints, Window
 
 from .median import median, row_medians
-from .trend import robust_sigma, robust_trend
+from .trend import robust_sigma, robust_trend, tame, unlog
 
 BLOCK = 10  # points; a level is the median of a block
 RUIN_POINTS = 60  # a start that shot up is given so long to come below where it began
@@ -58,13 +58,13 @@ def find_trouble(window: Window, limits: Limits, after_step: int | None = None) 
     if len(fresh) == 0:
         return None
     finite = np.isfinite(window.values)
-    steps, values = window.steps[finite], window.values[finite]
+    steps, values = window.steps[finite], tame(window.values[finite])
     explosion = _find_explosion(steps, values, limits, fresh, window)
     onset = _non_finite_onset(fresh, limits)
     if onset is None:
         return explosion
     before = window.until(onset - 1)
-    healthy = before.values[np.isfinite(before.values)]
+    healthy = tame(before.values[np.isfinite(before.values)])
     # A loss mostly explodes on its way to NaN: the weights were bad from there on.
     if explosion is not None and explosion.onset_step < onset:
         onset = explosion.onset_step
@@ -155,7 +155,7 @@ def _find_explosion(
         return None
 
     def unit(level: float) -> float:
-        return float(np.exp(level)) if positive else level
+        return float(unlog(np.asarray(level))) if positive else level
 
     kind, index, healthy, threshold = found
     return Trouble(kind, int(steps[index]), int(window.steps[-1]), unit(healthy), unit(now), unit(threshold))

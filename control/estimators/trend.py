@@ -17,6 +17,10 @@ from .median import median, row_medians
 Z90 = 1.645  # two-sided 90 % of a normal distribution
 MAD_TO_SIGMA = 1.4826
 BINS = 48
+# Beyond it squares and differences of squares are no numbers any more; so wild a metric is as wild at this.
+WILDEST = 1e100
+# And logarithms beyond it have no exponential.
+LARGEST_LOG = 700.0
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,21 @@ class Extension:
     high: Floats
 
 
+def tame(values: Floats) -> Floats:
+    """The values, those that nothing can be reckoned with drawn in to a bound that can be."""
+    return np.clip(values, -WILDEST, WILDEST)
+
+
+def unlog(y: Floats) -> Floats:
+    """The exponential, a finite number above zero for any y."""
+    return np.asarray(np.exp(np.clip(y, -LARGEST_LOG, LARGEST_LOG)), dtype=np.float64)
+
+
 def robust_sigma(values: Floats) -> float:
     """Standard deviation from the median absolute deviation: half of the points may be wild. 0 for none."""
     if len(values) == 0:
         return 0.0
+    values = tame(values)
     return float(MAD_TO_SIGMA * median(np.abs(values - median(values))))
 
 
@@ -96,6 +111,7 @@ def robust_trend(steps: Ints, values: Floats) -> Trend:
     """
     if len(values) < 3:
         raise ValueError(f"a trend needs 3 points or more, got {len(values)}")
+    values = tame(values)
     bin_steps, bin_values = binned_medians(steps, values)
     count = len(bin_values)
     first, second = _pairs(count)

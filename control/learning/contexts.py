@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from control.estimators.median import median
-from control.estimators.trend import robust_sigma
+from control.estimators.trend import robust_sigma, tame
 from control.proposals import Floats, Observation, Window
 
 FAMILIES = (
@@ -92,7 +92,7 @@ def neighbours_sigma(values: Floats) -> float:
 
 
 def _levels(window: Window) -> Floats:
-    values = window.values[np.isfinite(window.values)]
+    values = tame(window.values[np.isfinite(window.values)])
     if len(values) and values.min() > 0:
         return np.asarray(np.log(values), dtype=np.float64)
     return values / max(robust_sigma(values), 1e-12)

@@ -7,7 +7,8 @@ from control.decide import consider, no_action
 from control.guards import Limits, Rule, check
 from control.policies.algorithm import Algorithm, plateau, shares
 from control.proposals import Change, Goal, Measurement, leaves_training
-from control.verify import Judgement, undo
+from control.undo import undo
+from control.verify import Judgement
 from tests.control.make import a_checkpoint, a_count, a_past, a_window, named, noisy, seen
 
 POLICY = Algorithm()

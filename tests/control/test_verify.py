@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from control.decide import no_action
+from control.estimators.health import Limits, find_trouble
 from control.estimators.trend import clumping
+from control.forecasts import Forecast, forecast
+from control.learning.contexts import noise_of
 from control.proposals import Change, Expected, Proposal
-from control.verify import Forecast, Judgement, Setting, forecast, judge, undo, verdict_now
+from control.undo import Setting, undo
+from control.verify import Judgement, judge, verdict_now
 from tests.control.make import a_checkpoint, a_rate, a_window, noisy, seen
 
 STEPS = np.arange(400)
@@ -218,3 +222,27 @@ def test_more_samples_a_second_are_better_and_a_proposal_guards_what_is_logged()
 
 def test_noise_whose_square_is_too_small_for_a_number_clumps_no_more_than_chance():
     assert clumping(1e-200 * np.random.default_rng(0).standard_normal(40)) == 1.0
+
+
+WILD = {
+    "over all exponents": np.exp(200 * np.random.default_rng(0).standard_normal(200)),
+    "to the last float": np.exp(np.minimum(4.0 * np.arange(200), 705)),
+    "of both signs": 1e308 * np.random.default_rng(0).uniform(-1.7, 1.7, 200),
+    "a jump between the ends": np.repeat([-1.7e308, 1.7e308], 100),
+    "down to nothing": np.exp(-3.6 * np.arange(200)),
+    "one wild point": np.append(np.random.default_rng(0).standard_normal(199), 1.7e308),
+}
+
+
+@pytest.mark.parametrize("values", WILD.values(), ids=WILD)
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.filterwarnings("error")
+def test_no_value_is_too_wild_for_a_finite_forecast_and_a_verdict(values, broken):
+    fixed = forecast("loss", a_window(values), 100_000, broken=broken)
+    for side in (fixed.mean, fixed.low, fixed.high):
+        assert np.isfinite(side).all()
+    after = a_window(np.concatenate([values, values[::-1]]))
+    found = judge(fixed, after, 199, 100)
+    assert found.verdict in {"better", "same", "worse", "unclear"}
+    find_trouble(a_window(values), Limits())
+    noise_of(a_window(values))

@@ -16,7 +16,8 @@ from control.guards import Limits
 from control.policies.divergence import Divergence
 from control.policies.learning_rate import LearningRate
 from control.proposals import CheckpointView, Goal, Observation, PastDecision, TunableView, Window
-from control.verify import Setting, undo, verdict_now
+from control.undo import Setting, undo
+from control.verify import verdict_now
 
 TAIL = 1000
 
