@@ -39,6 +39,10 @@ API = {
     "beliefs/import": {"POST": SITE_ADMIN},
     "beliefs/reset": {"POST": SITE_ADMIN},
     "runs": {"GET": LISTED, "POST": IN_BODY},
+    "runs/count": {"GET": LISTED},
+    "runs/columns": {"GET": LISTED},
+    "runs/groups": {"GET": LISTED},
+    "runs/bulk": {"POST": IN_BODY},
     "runs/<slug:code>": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
     "runs/<slug:code>/keys": {"GET": VIEWER},
     "runs/<slug:code>/tunables": {"GET": VIEWER},
@@ -182,6 +186,12 @@ def ask(run, job, node, decision):
         "POST api/v1/runs": {"experiment": run.experiment_id},
         "POST api/v1/experiments": {"project": run.experiment.project.slug, "name": "new"},
         "POST api/v1/jobs": {"experiment": run.experiment_id, "argv": ["true"]},
+        "POST api/v1/runs/bulk": {
+            "experiment": run.experiment_id,
+            "action": "tag",
+            "tags": ["x"],
+            "codes": [run.code],
+        },
         "POST api/v1/projects": {"slug": "new", "name": "New"},
         "POST api/v1/tokens": {"name": "ci"},
         "POST api/v1/series/read": {"sources": [run.source], "keys": ["loss"]},
@@ -193,7 +203,7 @@ def ask(run, job, node, decision):
         "DELETE api/v1/projects/<slug:slug>/members": {"username": "vera"},
     }
 
-    queries = {"GET api/v1/marks": f"?runs={run.code}"}
+    queries = {"GET api/v1/marks": f"?runs={run.code}", "GET api/v1/runs/groups": "?by=state"}
 
     def ask(client, method, route, **extra):
         here = dict(values)

@@ -4,6 +4,7 @@ import time
 import uuid
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -17,6 +18,7 @@ from monitoring.plain import number
 from monitoring.storage import series
 from scaleweb_sdk.protocol import MAX_KEY_LENGTH, MAX_KEYS_PER_RUN, MAX_STEP, Batch, Column
 from training import access, states
+from training.link.frames import note_range
 from training.metrics import HTTP_POINTS
 from training.models import Role, Run
 from training.states import RunState
@@ -163,7 +165,9 @@ def note(run: Run, found: list[Column], who: str) -> None:
         run.last_seen_at = timezone.now()
         run.last_step = max(run.last_step or 0, *(max(column.steps) for column in found))
         run.summary |= {column.key: number(column.values[-1]) for column in found}
-        run.save(update_fields=["last_seen_at", "last_step", "summary"])
+        for column in found:
+            note_range(column.key, np.asarray(column.values, float), run.lows, run.highs)
+        run.save(update_fields=["last_seen_at", "last_step", "summary", "lows", "highs"])
         waits = run.state == RunState.QUEUED and not hasattr(run, "job")
         if waits or run.state == RunState.LOST:
             states.move(run, RunState.RUNNING, "points came over HTTP", actor=who)

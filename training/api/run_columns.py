@@ -1,6 +1,7 @@
 """The columns of a list of runs: what it can be sorted by, narrowed by, and asked for.
 
-A column is a field of the run (`name`, `last_step`, `created_at`…), `metric:KEY` (the newest value of a key) or
+A column is a field of the run (`name`, `last_step`, `created_at`…), something reckoned from it (`duration`, `cost`…),
+`metric:KEY` (the newest value of a key), `min:KEY` and `max:KEY` (the least and greatest that was logged), or
 `config:PATH` (a setting; dots lead into nested maps, and a setting whose own name has dots is found too).
 """
 
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, FloatField, Func, Lookup, Q, TextField, Value
+from django.db.models import DateTimeField, F, FloatField, Func, Lookup, Q, TextField, Value
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Cast, Coalesce
 from django.db.models.lookups import (
     Exact,
     GreaterThan,
@@ -32,7 +33,13 @@ FIELDS: dict[str, type] = {
     "name": str, "state": str, "last_step": float,
     "created_at": datetime, "started_at": datetime, "ended_at": datetime, "last_seen_at": datetime,
 }  # fmt: skip
-MAPS = {"metric": "summary", "config": "config"}
+# Reckoned by the database; device_seconds and energy_joules are null before a run was first counted.
+USAGE = {"cost": "cost", "device_seconds": "device_seconds", "energy_joules": "energy_joules"}
+RECKONED: dict[str, type] = {
+    "duration": float, "created_by": str, "tags": str, **dict.fromkeys(USAGE, float),
+}  # fmt: skip
+MAPS = {"metric": "summary", "min": "lows", "max": "highs", "config": "config"}
+KINDS_OF_COLUMN = ", ".join((*FIELDS, *RECKONED)) + ", metric:KEY, min:KEY, max:KEY or config:PATH"
 # Settings and metrics mix numbers with text ("NaN" too): numbers come first, then text up to this length.
 MAX_SORTED_TEXT = 200
 LOOKUPS: dict[str, type[Lookup]] = {
@@ -104,6 +111,28 @@ class JsonText(JsonAt):
         return sql, [*params, path, *params, path]
 
 
+class SecondsBetween(Func):
+    """From the first moment to the second; null where one of them is."""
+
+    output_field = FloatField()
+
+    def as_sqlite(self, compiler, connection, **options: Any):
+        # To the millisecond: a Julian day is a float of that precision.
+        template = "ROUND((JULIANDAY(%(expressions)s)) * 86400.0, 3)"
+        return self.as_sql(compiler, connection, template=template, arg_joiner=") - JULIANDAY(", **options)
+
+    def as_postgresql(self, compiler, connection, **options: Any):
+        later_first = self.copy()
+        later_first.set_source_expressions(self.get_source_expressions())
+        return later_first.as_sql(
+            compiler,
+            connection,
+            template="EXTRACT(EPOCH FROM (%(expressions)s))::double precision",
+            arg_joiner=" - ",
+            **options,
+        )
+
+
 @dataclass(frozen=True)
 class Column:
     """`values`: one expression for a field; a number and a text for what is inside a map. Null means no value."""
@@ -122,11 +151,11 @@ def column(name: str) -> Column:
     """Raises ValueError, with what would do, for a name that is none."""
     if name in FIELDS:
         return Column(name, FIELDS[name], (F(name),))
+    if name in RECKONED:
+        return Column(name, RECKONED[name], (reckoned(name),))
     family, _, path = name.partition(":")
     if family not in MAPS or not path:
-        raise ValueError(
-            f"{name[:80]!r} is no column; expected {', '.join(FIELDS)}, metric:KEY or config:PATH."
-        )
+        raise ValueError(f"{name[:80]!r} is no column; expected {KINDS_OF_COLUMN}.")
     if len(path) > MAX_KEY_LENGTH:
         raise ValueError(f"the key has {len(path)} characters; at most {MAX_KEY_LENGTH} are kept.")
     if '"' in path:
@@ -137,6 +166,18 @@ def column(name: str) -> Column:
     if family == "config" and "." in path:
         paths.append(tuple(path.split(".")))
     return Column(name, None, tuple(first_of(kind, MAPS[family], paths) for kind in (JsonNumber, JsonText)))
+
+
+def reckoned(name: str) -> Combinable:
+    if name in USAGE:
+        return JsonNumber("usage", (USAGE[name],))
+    if name == "created_by":
+        return F("created_by__username")
+    if name == "tags":
+        return Cast("tags", TextField())
+    # Of a run that goes on: until now.
+    until = Coalesce(F("ended_at"), Value(timezone.now(), DateTimeField()))
+    return SecondsBetween(until, F("started_at"))
 
 
 def first_of(kind: type[JsonAt], field: str, paths: list[tuple[str, ...]]) -> Combinable:
@@ -239,14 +280,14 @@ class Choice:
     """The columns that a list was asked for: nothing else of a run is read or written."""
 
     fields: frozenset[str]
-    metrics: tuple[str, ...]
+    maps: tuple[tuple[str, tuple[str, ...]], ...]  # a map's field, and the keys of it that were asked for
     settings: tuple[str, ...]
 
     def narrowed(self, run: dict[str, Any]) -> dict[str, Any]:
-        """`summary` and `config` of a run as written, cut down; a setting stands under its dotted path."""
-        if self.metrics:
-            summary = run["summary"]
-            run["summary"] = {key: summary[key] for key in self.metrics if key in summary}
+        """The maps of a run as written, cut down; a setting stands under its dotted path."""
+        for field, keys in self.maps:
+            found_in = run[field]
+            run[field] = {key: found_in[key] for key in keys if key in found_in}
         if self.settings:
             found = ((path, setting(run["config"], path)) for path in self.settings)
             run["config"] = {path: value for path, value in found if value is not MISSING}
@@ -254,24 +295,32 @@ class Choice:
 
 
 MISSING = object()
+# What a reckoned column is reckoned from, in the browser too.
+READ_FROM = {"duration": ("started_at", "ended_at"), **dict.fromkeys(USAGE, ("usage",))}
 
 
 def choice(names: list[str], known: list[str]) -> Choice | None:
     """What a query's `column` asks for; None when it asks for all. Raises ValidationError."""
     if len(names) > MAX_COLUMNS:
         raise ValidationError({"column": [f"{len(names)} columns; at most {MAX_COLUMNS} are taken."]})
-    fields, inside = {"code"}, {"metric": list[str](), "config": list[str]()}
+    fields, inside = {"code"}, {family: list[str]() for family in MAPS}
     for name in names:
         family, _, path = name.partition(":")
         if family in inside and path:
             inside[family].append(path)
             fields.add(MAPS[family])
+        elif name in READ_FROM:
+            fields.update(READ_FROM[name])
         elif name in known:
             fields.add(name)
         else:
-            sentence = f"{name[:80]!r} is no column; expected {', '.join(known)}, metric:KEY or config:PATH."
+            families = ", ".join(f"{family}:KEY" for family in MAPS)
+            sentence = f"{name[:80]!r} is no column; expected {', '.join(known)}, {families}."
             raise ValidationError({"column": [sentence]})
-    return Choice(frozenset(fields), tuple(inside["metric"]), tuple(inside["config"])) if names else None
+    maps = tuple(
+        (MAPS[family], tuple(keys)) for family, keys in inside.items() if keys and family != "config"
+    )
+    return Choice(frozenset(fields), maps, tuple(inside["config"])) if names else None
 
 
 def setting(config: Any, path: str) -> Any:

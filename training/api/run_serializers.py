@@ -123,6 +123,11 @@ class RunSerializer(StrictModelSerializer):
     created_by = Text(source="created_by.username", default=None, read_only=True, allow_null=True)
     parent = VisibleRun(read_only=True, allow_null=True)
     summary = JsonMap(read_only=True)
+    lows = JsonMap(
+        read_only=True,
+        help_text="The least value of each key that was logged; only where columns ask for it.",
+    )
+    highs = JsonMap(read_only=True, help_text="The greatest, likewise.")
     usage = JsonMap(
         read_only=True,
         help_text="Device time, energy and money of its attempts; null is unknown, {} not counted yet.",
@@ -139,7 +144,8 @@ class RunSerializer(StrictModelSerializer):
         fields = [
             "code", "name", "experiment", "experiment_name", "project", "state", "silent", "config", "tags",
             "notes", "created_by", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",
-            "parent", "parent_step", "branches", "summary", "usage", "process", "actions", "offers", "job", "can",
+            "parent", "parent_step", "branches", "summary", "lows", "highs", "usage", "process", "actions",
+            "offers", "job", "can",
         ]  # fmt: skip
         read_only_fields = [
             "code", "state", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",
@@ -149,7 +155,10 @@ class RunSerializer(StrictModelSerializer):
     def get_fields(self) -> dict[str, Any]:
         chosen = self.context.get("chosen")
         fields = super().get_fields()
-        return fields if chosen is None else {name: fields[name] for name in fields if name in chosen.fields}
+        if chosen is None:
+            # As long as the summary again, and few ask.
+            return {name: fields[name] for name in fields if name not in {"lows", "highs"}}
+        return {name: fields[name] for name in fields if name in chosen.fields}
 
     def to_representation(self, run: Run) -> Any:
         written = super().to_representation(run)

@@ -1,12 +1,8 @@
 """Runs: list, create, change, delete, finish."""
 
-import json
 from typing import Any
 
-import django_filters
 from django.db import transaction
-from django.db.models import Q, TextField
-from django.db.models.functions import Cast
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.response import Response
@@ -19,72 +15,50 @@ from training.deleting import delete_run
 from training.models import ApiToken, Role, Run, TokenKind
 from training.states import RunState
 
+from .narrowed import NARROWING, NARROWING_PARAMETERS, NarrowedRuns
 from .permissions import ProjectRole, ProjectScoped
-from .run_columns import Choice, choice, where
+from .run_columns import KINDS_OF_COLUMN, Choice, choice
 from .run_serializers import RUNS, NewRunAnswer, NewRunSerializer, RunSerializer
 from .sorting import RunPagination
 
 # What a list of many runs need not read when it shows other columns.
-HEAVY_FIELDS = {"summary", "config", "process", "branches", "actions", "notes", "tags"}
+HEAVY_FIELDS = {
+    "summary",
+    "config",
+    "process",
+    "branches",
+    "actions",
+    "notes",
+    "tags",
+    "lows",
+    "highs",
+    "offers",
+}
 # What a row itself has, by the columns that it takes: a list of these alone reads no other table, and makes a quarter
 # of the objects.
 OWN_COLUMNS = {name: (name,) for name in HEAVY_FIELDS} | {
     "code": ("code",), "name": ("name",), "experiment": ("experiment_id",), "state": ("state",),
     "silent": ("state", "last_seen_at"), "created_at": ("created_at",), "started_at": ("started_at",),
     "ended_at": ("ended_at",), "last_seen_at": ("last_seen_at",), "last_step": ("last_step",),
-    "parent_step": ("parent_step",),
+    "parent_step": ("parent_step",), "usage": ("usage",),
 }  # fmt: skip
-COLUMN = "name, state, last_step, created_at, started_at, ended_at, last_seen_at, metric:KEY or config:PATH"
 LIST_PARAMETERS = [
-    OpenApiParameter("sort", str, description=f"A column to sort by: {COLUMN}. With a minus, greatest first."),
-    OpenApiParameter(
-        "where", str, many=True, explode=True,
-        description="`COLUMN OPERATOR VALUE`, such as `metric:loss < 0.5` or `config:optimizer = adam`. "
-        "Operators: = != < <= > >=. May be given several times: all must hold.",
-    ),
+    OpenApiParameter("sort", str, description=f"A column to sort by: {KINDS_OF_COLUMN}. With a minus, greatest first."),
     OpenApiParameter(
         "column", str, many=True, explode=True,
-        description="Answer with the code and these alone: a field, `metric:KEY` (in `summary`) or "
-        "`config:PATH` (in `config`, under its dotted path). May be given several times.",
+        description="Answer with the code and these alone: a field, `metric:KEY` (in `summary`), `min:KEY` "
+        "(in `lows`), `max:KEY` (in `highs`) or `config:PATH` (in `config`, under its dotted path). May be given "
+        "several times.",
     ),
+    *NARROWING_PARAMETERS,
 ]  # fmt: skip
 
 
-class RunFilter(django_filters.FilterSet):
-    experiment = django_filters.NumberFilter(
-        field_name="experiment_id", min_value=1, max_value=2**53, decimal_places=0
-    )
-    project = django_filters.CharFilter(field_name="experiment__project__slug")
-    state = django_filters.MultipleChoiceFilter(choices=Run.STATES, help_text="May be given several times.")
-    tag = django_filters.CharFilter(method="by_tag", help_text="A tag in full.")
-    search = django_filters.CharFilter(
-        method="by_words", help_text="Part of the name, the code or the notes."
-    )
-
-    class Meta:
-        model = Run
-        fields = ["experiment", "project", "state"]
-
-    def by_tag(self, queryset, name, value):
-        # JSON containment is PostgreSQL's alone. As text, a whole tag is its quoted form: quotes inside
-        # others are escaped. SQLite keeps non-ASCII escaped, PostgreSQL does not.
-        quoted = {json.dumps(value), json.dumps(value, ensure_ascii=False)}
-        match = Q()
-        for form in quoted:
-            match |= Q(tags_text__contains=form)
-        return queryset.alias(tags_text=Cast("tags", TextField())).filter(match)
-
-    def by_words(self, queryset, name, value):
-        return queryset.filter(Q(name__icontains=value) | Q(code=value) | Q(notes__icontains=value))
-
-
-class Runs(ProjectScoped, generics.ListCreateAPIView):
+class Runs(NarrowedRuns, generics.ListCreateAPIView):
     """Runs of your projects, newest first: config, state, last figures, lineage."""
 
-    queryset = RUNS
     serializer_class = RunSerializer
-    filterset_class = RunFilter
-    query_parameters = ("sort", "where", "column")
+    query_parameters = ("sort", "column", *NARROWING)
     pagination_class = RunPagination
 
     @extend_schema(parameters=LIST_PARAMETERS)
@@ -94,9 +68,6 @@ class Runs(ProjectScoped, generics.ListCreateAPIView):
 
     def filter_queryset(self, queryset):
         queryset = super().filter_queryset(queryset)
-        conditions = self.request.query_params.getlist("where")
-        if conditions:
-            queryset = queryset.filter(where(conditions))
         chosen = self.chosen()
         if chosen is None:
             return queryset

@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from . import experiments, jobs, points, projects, run_parts, runs, series, site, tokens
+from . import (
+    experiments,
+    jobs,
+    points,
+    projects,
+    run_bulk,
+    run_facts,
+    run_groups,
+    run_parts,
+    runs,
+    series,
+    site,
+    tokens,
+)
 
 urlpatterns = [
     path("me", site.Me.as_view(), name="me"),
@@ -13,6 +26,11 @@ urlpatterns = [
     path("experiments", experiments.Experiments.as_view(), name="experiments"),
     path("experiments/<int:pk>", experiments.ExperimentDetail.as_view(), name="experiment"),
     path("runs", runs.Runs.as_view(), name="runs"),
+    # Codes have no vowels: none is one of these words.
+    path("runs/count", run_facts.RunCount.as_view(), name="runs-count"),
+    path("runs/columns", run_facts.RunColumns.as_view(), name="runs-columns"),
+    path("runs/groups", run_groups.RunGroups.as_view(), name="runs-groups"),
+    path("runs/bulk", run_bulk.BulkRuns.as_view(), name="runs-bulk"),
     path("runs/<slug:code>", runs.RunDetail.as_view(), name="run"),
     path("runs/<slug:code>/keys", series.Keys.as_view(), name="run-keys"),
     path("runs/<slug:code>/tunables", run_parts.Tunables.as_view(), name="run-tunables"),

@@ -43,6 +43,8 @@ class Admission:
     experiment: int | None = None
     last_step: int | None = None
     summary: dict[str, Any] = field(default_factory=dict)
+    lows: dict[str, float] = field(default_factory=dict)
+    highs: dict[str, float] = field(default_factory=dict)
 
 
 def find_token(plain_token: str) -> ApiToken:
@@ -120,6 +122,8 @@ def enter(identity: Identity, hello: Hello) -> Admission:
         experiment=run.experiment_id,
         last_step=run.last_step,
         summary=run.summary,
+        lows=run.lows,
+        highs=run.highs,
     )
 
 

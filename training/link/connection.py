@@ -125,6 +125,8 @@ class Connection:
                     entered.summary,
                     entered.last_step,
                     entered.branch,
+                    entered.lows,
+                    entered.highs,
                 )
                 self.keys.update(self.hub.figures.begin(figures).summary)
             await self.send(Welcome(entered.last_seq, entered.branch, time.time()))

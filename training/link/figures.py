@@ -1,6 +1,6 @@
 """The latest figures of each run, written to its row about once a second whatever the rate of batches."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
@@ -10,7 +10,7 @@ from monitoring.live.publish import publish_change
 from monitoring.plain import number
 from training.models import Run
 
-from .frames import Points
+from .frames import Points, widen
 
 # A run may log 20,000 keys; its row keeps the first of them, the series store has them all.
 MAX_SUMMARY_KEYS = 2_000
@@ -26,6 +26,9 @@ class RunFigures:
     summary: dict[str, Any] = field(default_factory=dict)
     last_step: int | None = None
     branch: int = 0
+    # Of every branch: what an explosion reached is told, though a roll back left it behind.
+    lows: dict[str, float] = field(default_factory=dict)
+    highs: dict[str, float] = field(default_factory=dict)
 
     def add(self, branch: int, points: Points) -> None:
         if branch >= self.branch and points.last_step is not None:
@@ -37,6 +40,9 @@ class RunFigures:
             for key, value in points.newest.items():
                 if key in self.summary or len(self.summary) < MAX_SUMMARY_KEYS:
                     self.summary[key] = number(value)
+        for key, low in points.lows.items():
+            if key in self.lows or len(self.lows) < MAX_SUMMARY_KEYS:
+                widen(self.lows, self.highs, key, low, points.highs[key])
 
 
 class Figures:
@@ -58,7 +64,7 @@ class Figures:
         """Copies of what changed since the last call."""
         changed, self.changed = self.changed, set()
         return [
-            RunFigures(f.run, f.code, f.experiment, dict(f.summary), f.last_step, f.branch)
+            replace(f, summary=dict(f.summary), lows=dict(f.lows), highs=dict(f.highs))
             for run in changed
             if (f := self.runs.get(run)) is not None
         ]
@@ -69,7 +75,10 @@ def write(changed: list[RunFigures]) -> None:
     now = timezone.now()
     with transaction.atomic():
         for figures in changed:
-            values = {"summary": figures.summary, "last_step": figures.last_step, "last_seen_at": now}
+            values = {
+                "summary": figures.summary, "lows": figures.lows, "highs": figures.highs,
+                "last_step": figures.last_step, "last_seen_at": now,
+            }  # fmt: skip
             if not Run.objects.filter(pk=figures.run).update(**values):
                 continue
             told: dict[str, Any] = {

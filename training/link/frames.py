@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -32,13 +32,18 @@ MAX_BRANCH = 2**31
 
 @dataclass(frozen=True)
 class Points:
-    """A batch's figures, found while it was checked. `newest`: the last value of each key."""
+    """A batch's figures, found while it was checked. `newest`: the last value of each key.
+
+    lows, highs: the least and greatest finite value of each key that has one.
+    """
 
     count: int
     lines: int
     last_step: int | None
     newest: dict[str, float]
     latest: float | None  # the latest of its times
+    lows: dict[str, float] = field(default_factory=dict)
+    highs: dict[str, float] = field(default_factory=dict)
 
 
 def decode(raw: bytes | None) -> Hello | Batch:
@@ -100,6 +105,8 @@ def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
         raise bad(f"branch={frame.branch}; expected 0 or more")
     count, last_step, newest = 0, None, {}
     latest: float | None = None
+    lows: dict[str, float] = {}
+    highs: dict[str, float] = {}
     for column in frame.columns:
         steps = column.steps
         check_key(column.key)
@@ -110,6 +117,7 @@ def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
             latest = time if latest is None else max(latest, time)
             last_step = highest if last_step is None else max(last_step, highest)
             newest[column.key] = column.values[-1]
+            note_range(column.key, np.asarray(column.values, float), lows, highs)
             count += len(steps)
     for packed in frame.packed:
         check_key(packed.key)
@@ -124,7 +132,9 @@ def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
             time = check_times(packed.key, low + high, low, high)
             latest = time if latest is None else max(latest, time)
             last_step = highest if last_step is None else max(last_step, highest)
-            newest[packed.key] = float(np.frombuffer(packed.values[-8:], "<f8")[0])
+            values = np.frombuffer(packed.values, "<f8")
+            newest[packed.key] = float(values[-1])
+            note_range(packed.key, values, lows, highs)
             count += len(steps_array)
     for line in frame.lines:
         if not math.isfinite(line.time) or len(line.stream) > 20 or CONTROL.search(line.stream):
@@ -132,7 +142,22 @@ def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
                 f"a log line has time={line.time} stream={line.stream!r:.40}; expected stdout or stderr"
             )
     check_number_of_keys(keys, newest)
-    return Points(count, len(frame.lines), last_step, newest, latest)
+    return Points(count, len(frame.lines), last_step, newest, latest, lows, highs)
+
+
+def note_range(key: str, values: np.ndarray, lows: dict[str, float], highs: dict[str, float]) -> None:
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        finite = values[np.isfinite(values)]
+        if not finite.size:
+            return
+        low, high = float(finite.min()), float(finite.max())
+    widen(lows, highs, key, low, high)
+
+
+def widen(lows: dict[str, float], highs: dict[str, float], key: str, low: float, high: float) -> None:
+    lows[key] = min(low, lows.get(key, low))
+    highs[key] = max(high, highs.get(key, high))
 
 
 def check_key(key: str) -> None:

@@ -37,6 +37,9 @@ class Run(models.Model):
     branches = models.JSONField(default=list, blank=True)
     # {"key": last value} of every key that was logged, refreshed as batches arrive.
     summary = models.JSONField(default=dict, blank=True)
+    # {"key": value}: the least and the greatest finite value of each of these keys, branches left behind included.
+    lows = models.JSONField(default=dict, blank=True)
+    highs = models.JSONField(default=dict, blank=True)
     # What its attempts used so far (training.ledger): device time, joules, money; {} before the first count.
     usage = models.JSONField(default=dict, blank=True)
     # What the process told of itself: hostname, pid, argv, python, git revision, world_size, sdk version.

@@ -70,6 +70,36 @@ export interface Buckets {
   non_finite: NonFinite[];
 }
 
+export interface Bulk {
+  experiment: number;
+  action: "tag" | "untag" | "stop" | "delete";
+  /** For tag and untag. */
+  tags?: string[];
+  codes?: string[];
+  /** Instead of codes: all that match; {} is all there are. */
+  matching?: Matching;
+  /** With matching: how many the person was shown. Refused where more match now. */
+  expected?: number;
+  /** `next` of the last answer, to go on. */
+  after?: number;
+  /** `until` of the last answer: later runs are left alone. */
+  until?: number;
+}
+
+export interface BulkAnswer {
+  done: number;
+  /** Codes, to take it back by. */
+  changed: string[];
+  /** It was so already. */
+  unchanged: number;
+  refused: number;
+  refusals: RefusedRun[];
+  /** Runs that are still to come. */
+  left: number;
+  next: number | null;
+  until: number;
+}
+
 export interface Checkpoint {
   id: number;
   step: number;
@@ -352,6 +382,12 @@ export interface MarksPage {
   results: Mark[];
 }
 
+export interface Matching {
+  where?: string[];
+  filter?: string;
+  find?: string;
+}
+
 export interface Me {
   username: string;
   is_admin: boolean;
@@ -368,6 +404,11 @@ export interface MembersPage {
   next: string | null;
   previous: string | null;
   results: Member[];
+}
+
+export interface NamedCount {
+  name: string;
+  runs: number;
 }
 
 export interface NewCommand {
@@ -609,6 +650,12 @@ export interface ReadAnswer {
   series: Buckets[];
 }
 
+export interface RefusedRun {
+  code: string;
+  name: string;
+  reason: string;
+}
+
 export interface ReplayAnswer {
   decisions: Decision[];
   /** Policies that failed, in words. */
@@ -664,6 +711,20 @@ export interface Run {
   can: string;
 }
 
+export interface RunColumns {
+  count: number;
+  metrics: NamedCount[];
+  settings: Setting[];
+  tags: NamedCount[];
+}
+
+export interface RunCount {
+  count: number;
+  /** When the newest of them was made. */
+  newest: string | null;
+  states: Record<string, number>;
+}
+
 export interface RunEvent {
   id: number;
   at: string;
@@ -674,6 +735,24 @@ export interface RunEvent {
   reason: string;
   actor: string;
   data: unknown;
+}
+
+export interface RunGroup {
+  /** In the order of `by`: a number, a text, or null where a run has none. */
+  values: unknown[];
+  count: number;
+  /** How many of them go on. */
+  live: number;
+  statistics: Record<string, RunStatistics>;
+}
+
+export interface RunGroups {
+  by: string[];
+  /** Runs that match. */
+  total: number;
+  /** Groups there are; at most 1000 are answered. */
+  groups_total: number;
+  groups: RunGroup[];
 }
 
 export interface RunInNeed {
@@ -712,6 +791,16 @@ export interface RunInNeed {
 
 export type RunState = "queued" | "starting" | "running" | "paused" | "stopping" | "finished" | "failed" | "stopped" | "lost";
 
+export interface RunStatistics {
+  /** Runs that have a finite value. */
+  count: number;
+  mean: number | null;
+  /** Of the sample (n - 1); null under two values. */
+  deviation: number | null;
+  min: number | null;
+  max: number | null;
+}
+
 export interface Score {
   policy: string;
   decisions: number;
@@ -723,6 +812,16 @@ export interface Score {
   verdicts: Verdicts;
   forecasts: Forecasts;
   days: DayScore[];
+}
+
+export interface Setting {
+  path: string;
+  /** How many have it. */
+  runs: number;
+  /** Whether it is not the same for all of them. */
+  differs: boolean;
+  /** At most 20, the commonest first. */
+  values: string[];
 }
 
 export interface StepTime {
