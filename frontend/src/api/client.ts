@@ -1,5 +1,8 @@
 /** One way to ask the server: JSON, the session's cookie, CSRF, and errors that carry their fields. */
 
+import { t } from "../lib/i18n";
+import { hearTime } from "../lib/skew";
+
 const ROOT = "/api/v1/";
 
 /** What went wrong with a request, in words for a person; `status` is 0 where no answer came at all. */
@@ -90,17 +93,20 @@ async function send(where: string, options: Options, accept: string): Promise<Re
   const headers: Record<string, string> = { Accept: accept };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET") headers["X-CSRFToken"] = cookie("csrftoken");
+  const asked = Date.now();
   try {
-    return await fetch(where.startsWith("/") || where.startsWith("http") ? where : address(where, query), {
+    const response = await fetch(where.startsWith("/") || where.startsWith("http") ? where : address(where, query), {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin",
       signal,
     });
+    hearTime(response.headers.get("Date"), asked, Date.now());
+    return response;
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new ApiError(0, "The server cannot be reached.");
+    throw new ApiError(0, t("The server cannot be reached."));
   }
 }
 
@@ -120,10 +126,12 @@ function isLoggedOut(answer: unknown): boolean {
   return /credentials were not provided/i.test(detailOf(answer));
 }
 
-/** The session ended: log in, then come back to this very page. Typed text stays in the browser's history entry. */
-function loggedOut(): void {
-  const here = location.pathname + location.search;
-  if (!location.pathname.startsWith("/login")) location.assign(`/login?next=${encodeURIComponent(here)}`);
+/** Where no page is open yet: log in, then come back to this very address. */
+let loggedOut = (): void => location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+
+/** Who has a page open says what happens when the session ends, so that nothing typed is lost. */
+export function onLoggedOut(happens: () => void): void {
+  loggedOut = happens;
 }
 
 function sentence(status: number, answer: unknown): string {
@@ -131,10 +139,10 @@ function sentence(status: number, answer: unknown): string {
   if (detail) return detail;
   const fields = Object.entries(fieldsOf(answer));
   if (fields.length) return fields.map(([name, words]) => `${name}: ${words.join(" ")}`).join(" ");
-  if (status === 403) return "Your role does not allow this.";
-  if (status === 404) return "This does not exist, or it is not yours to see.";
-  if (status >= 500) return `The server failed (${status}). Its log says why.`;
-  return `The server answered ${status} without a reason.`;
+  if (status === 403) return t("Your role does not allow this.");
+  if (status === 404) return t("This does not exist, or it is not yours to see.");
+  if (status >= 500) return t("The server failed ({status}). Its log says why.", { status });
+  return t("The server answered {status} without a reason.", { status });
 }
 
 function detailOf(answer: unknown): string {

@@ -5,7 +5,12 @@ import { LiveSocket, type Connection, type Subscriber } from "./socket";
 class LiveState {
   connection = $state<Connection>("connecting");
   since = $state(Date.now());
+  /** When anything was last heard on the line, and when it is tried again; by this computer's clock. */
+  heard = $state(Date.now());
+  next = $state(0);
 }
+
+const HEARD_MILLISECONDS = 500; // told no more often than it can be read
 
 export const liveState = new LiveState();
 
@@ -17,7 +22,12 @@ const socket = new LiveSocket({
   chance: Math.random,
   // The next question to the API answers 401, which leads to the login and back to this page.
   loggedOut: () => void ask("me").catch(() => undefined),
+  heard: () => {
+    if (Date.now() - liveState.heard > HEARD_MILLISECONDS) liveState.heard = Date.now();
+  },
+  waiting: (milliseconds) => (liveState.next = Date.now() + milliseconds),
   status: (connection) => {
+    liveState.heard = Date.now();
     if (liveState.connection === connection) return;
     liveState.connection = connection;
     liveState.since = Date.now();
@@ -31,5 +41,8 @@ export function startLive(): void {
     if (!document.hidden) socket.nudge();
   });
 }
+
+/** Try the line again now. */
+export const tryNow = (): void => socket.nudge();
 
 export const subscribe = (topic: string, subscriber: Subscriber): (() => void) => socket.subscribe(topic, subscriber);

@@ -34,7 +34,8 @@ class Wire {
 let status: Connection[];
 let timers: { run: () => void; milliseconds: number; cancelled: boolean }[];
 let live: LiveSocket;
-const loggedOut = vi.fn();
+let waits: number[];
+const [loggedOut, heard] = [vi.fn(), vi.fn()];
 const wire = () => Wire.all[Wire.all.length - 1];
 const due = (milliseconds: number) => {
   const found = timers.findLast((timer) => !timer.cancelled && timer.milliseconds === milliseconds);
@@ -47,6 +48,8 @@ const points = (n: number) => ({ type: "points", topic: "run:a", n, branch: 0, c
 beforeEach(() => {
   Wire.all = [];
   status = [];
+  waits = [];
+  heard.mockClear();
   timers = [];
   live = new LiveSocket({
     open: () => new Wire() as unknown as WebSocket,
@@ -58,6 +61,8 @@ beforeEach(() => {
     chance: () => 1,
     status: (connection) => status.push(connection),
     loggedOut,
+    heard,
+    waiting: (milliseconds) => waits.push(milliseconds),
   });
   live.start();
 });
@@ -137,12 +142,16 @@ describe("the line", () => {
     wire().fail();
     due(2000);
     expect(Wire.all).toHaveLength(4);
+    expect(waits).toEqual([500, 1000, 2000]); // the page tells when it is tried again
   });
 
   it("counts as dead when a ping stays unanswered", () => {
     wire().open();
     due(15_000);
     expect(wire().sent.at(-1)).toEqual({ type: "ping" });
+    wire().say({ type: "pong" });
+    expect(heard).toHaveBeenCalledOnce();
+    due(15_000);
     due(10_000);
     expect(status.at(-1)).toBe("offline");
   });

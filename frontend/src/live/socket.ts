@@ -23,6 +23,10 @@ export interface Surroundings {
   chance: () => number;
   status: (connection: Connection) => void;
   loggedOut: () => void;
+  /** Something came: the line is alive. */
+  heard: () => void;
+  /** The line is tried again in so many milliseconds. */
+  waiting: (milliseconds: number) => void;
 }
 
 const NOT_LOGGED_IN = 4401; // the server's close code
@@ -109,10 +113,9 @@ export class LiveSocket {
     if (this.closed) return;
     // What was missed before the first connection counts as missed too.
     this.wasOpen = true;
-    this.timers.reconnect = this.around.later(
-      () => this.connect(),
-      1000 * backoffSeconds(this.attempt++, this.around.chance()),
-    );
+    const pause = 1000 * backoffSeconds(this.attempt++, this.around.chance());
+    this.around.waiting(pause);
+    this.timers.reconnect = this.around.later(() => this.connect(), pause);
   }
 
   private drop(): void {
@@ -128,6 +131,7 @@ export class LiveSocket {
 
   private received(data: unknown): void {
     this.around.cancel(this.timers.silence);
+    this.around.heard();
     const frame = parseFrame(data);
     if (!frame || frame.type === "pong" || frame.type === "error") return;
     if (frame.type === "subscribed") {

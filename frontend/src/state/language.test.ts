@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { beforeEach, expect, it, vi } from "vitest";
 import { t } from "../lib/i18n";
 import { language } from "./language.svelte";

@@ -5,6 +5,7 @@ import { SeriesBoard } from "../charts/board";
 import type { XAxis } from "../lib/columns";
 import type { ChangedFrame, LinesFrame, PointsFrame } from "../live/frames";
 import { subscribe } from "../live/live.svelte";
+import { serverNow } from "../lib/skew";
 import { Resource } from "./resource.svelte";
 
 export class RunState {
@@ -19,7 +20,7 @@ export class RunState {
   /** Keys that have points, in the order they were first seen. */
   keys = $state.raw<string[]>([]);
   step = $state<number | null>(null);
-  lastPointAt = $state<number | null>(null); // milliseconds, this browser's clock
+  lastPointAt = $state<number | null>(null); // milliseconds, by the server's clock
   board: SeriesBoard;
   private readonly keyList: Resource<string[]>;
   private lineListeners = new Set<(lines: LogLine[] | null) => void>();
@@ -115,7 +116,7 @@ export class RunState {
     this.branch = Math.max(this.branch, frame.branch);
     if (frame.branch === this.branch) for (const { step: steps } of Object.values(frame.columns)) if (steps.length) step = newer(step, steps[steps.length - 1]);
     this.step = step;
-    this.lastPointAt = Date.now();
+    this.lastPointAt = serverNow();
     this.addKeys(Object.keys(frame.columns));
     const run = this.run.data;
     if (run?.silent) this.run.data = { ...run, silent: false };

@@ -1,6 +1,6 @@
 /** Who is here and what they may do. */
 import * as api from "../api";
-import { isAbort, messageOf } from "../api/client";
+import { isAbort, messageOf, onLoggedOut } from "../api/client";
 import type { Me, Role } from "../api/types";
 
 const RANK: Record<Role, number> = { viewer: 1, operator: 2, admin: 3 };
@@ -8,11 +8,18 @@ const RANK: Record<Role, number> = { viewer: 1, operator: 2, admin: 3 };
 class Session {
   me = $state.raw<Me | null>(null);
   error = $state("");
+  /** The server no longer knows this session; what is on the page, typed texts too, is still here. */
+  ended = $state(false);
 
   async load(): Promise<void> {
     try {
-      this.me = await api.me();
+      const me = await api.me();
+      // Another person in the other tab: nothing of this one's page may linger.
+      if (this.me && this.me.username !== me.username) location.reload();
+      if (!this.me) onLoggedOut(() => (this.ended = true));
+      this.me = me;
       this.error = "";
+      this.ended = false;
     } catch (error) {
       if (!isAbort(error)) this.error = messageOf(error);
     }

@@ -1,7 +1,8 @@
 /** Light, dark, or as the system has it. public/theme.js sets the same before the first paint. */
 import { readStored, writeStored } from "./stored";
 
-export type Theme = "light" | "dark" | "system";
+export const THEMES = ["system", "light", "dark"] as const;
+export type Theme = (typeof THEMES)[number];
 
 class ThemeState {
   chosen = $state<Theme>(readStored<Theme>("theme", "system"));
@@ -21,8 +22,7 @@ class ThemeState {
   }
 
   next(): void {
-    const order: Theme[] = ["system", "light", "dark"];
-    this.choose(order[(order.indexOf(this.chosen) + 1) % order.length]);
+    this.choose(THEMES[(THEMES.indexOf(this.chosen) + 1) % THEMES.length]);
   }
 }
 

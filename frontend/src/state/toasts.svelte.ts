@@ -5,16 +5,31 @@ export interface Toast {
   id: number;
   tone: Tone;
   text: string;
+  undo?: () => Promise<unknown>;
 }
+
+const SHOWN_MILLISECONDS = 5000;
+const UNDO_MILLISECONDS = 15_000; // time to read, to think and to reach it
 
 class Toasts {
   list = $state<Toast[]>([]);
   private next = 1;
 
-  say(text: string, tone: Tone = "plain"): void {
+  /** With `undo` a button stands beside it that takes back what was done. */
+  say(text: string, tone: Tone = "plain", undo?: () => Promise<unknown>): void {
     const id = this.next++;
-    this.list = [...this.list.slice(-3), { id, tone, text }];
-    if (tone !== "bad") window.setTimeout(() => this.close(id), 5000);
+    this.list = [...this.list.slice(-3), { id, tone, text, undo }];
+    if (tone !== "bad") this.later(id, undo ? UNDO_MILLISECONDS : SHOWN_MILLISECONDS);
+  }
+
+  /** Nothing goes away under the pointer or the focus. */
+  hold(held: boolean): void {
+    this.held = held;
+  }
+
+  private held = false;
+  private later(id: number, milliseconds: number): void {
+    window.setTimeout(() => (this.held ? this.later(id, SHOWN_MILLISECONDS) : this.close(id)), milliseconds);
   }
 
   close(id: number): void {

@@ -9,6 +9,7 @@ const AREAS: [RegExp, string][] = [
   [/^src\/pages\/(queue\/|submit\/|Queue|Submit)/, "jobs"],
   [/^src\/pages\/alerts?\//i, "alerts"],
   [/^src\/charts\//, "panels"],
+  [/^src\/components\/Controller/, "control"],
   [/^src\/(lib|state)\/(?!format|when|palette|shortcuts|toasts|session|theme)/, "lib"], // translated by whoever's page says it
 ];
 

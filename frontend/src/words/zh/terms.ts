@@ -32,6 +32,11 @@ export default {
   judged: "已评判",
   undone: "已撤销",
 
+  // Themes
+  light: "浅色",
+  dark: "深色",
+  system: "跟随系统",
+
   // Verdicts
   better: "变好",
   same: "持平",
