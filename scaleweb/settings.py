@@ -146,6 +146,7 @@ SPECTACULAR_SETTINGS = {
         "NodeState": "monitoring.models.Node.State",
         "DeviceKind": "monitoring.models.Device.Kind",
         "TunableKind": "training.models.Tunable.Kind",
+        "MediaKind": "training.models.MediaKind",
         "Role": "training.models.Role",
         "ControllerMode": "control.models.Mode",
         "DecisionMode": "control.models.DecisionMode",
@@ -185,6 +186,7 @@ CELERY_BEAT_SCHEDULE = {
     "resources": {"task": "control.resources", "schedule": 60.0, "options": {"expires": 60}},
     "compact": {"task": "monitoring.compact", "schedule": 10.0, "options": {"expires": 10}},
     "age_series": {"task": "monitoring.age_series", "schedule": 600.0, "options": {"expires": 600}},
+    "media": {"task": "training.media", "schedule": 3600.0, "options": {"expires": 3600}},
     "usage": {"task": "training.usage", "schedule": 30.0, "options": {"expires": 30}},
     "nodes": {"task": "monitoring.node_states", "schedule": 5.0, "options": {"expires": 5}},
 }
@@ -205,6 +207,11 @@ CURRENCY = env.text("SCALEWEB_CURRENCY", "EUR")[:10]
 CPU_SLOTS = int(env.number("SCALEWEB_CPU_SLOTS", 0, 0, 1024))  # 0: one slot a core
 # Whether a node's worker that ends in order takes what it runs along, to be queued again.
 STOP_JOBS = env.flag("SCALEWEB_STOP_JOBS")
+MEDIA_DIR = HOME / "media"
+# The most a file that a run logs may have, and all files of a run together.
+MEDIA_FILE_BYTES = int(env.number("SCALEWEB_MEDIA_FILE_MIB", 64, 1, 4096) * 2**20)
+MEDIA_RUN_BYTES = int(env.number("SCALEWEB_MEDIA_RUN_GIB", 10, 0.001, 100_000) * 2**30)
+KEEP_MEDIA_DAYS = env.number("SCALEWEB_KEEP_MEDIA_DAYS", 0, 0, 36_500)  # 0: as long as the run
 CHECKPOINT_DIR = HOME / "checkpoints"
 ATTEMPT_DIR = HOME / "attempts"
 

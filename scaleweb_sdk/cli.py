@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from . import settings
-from .start import Declined, Unreachable, request, sentence
+from .rest import Declined, Unreachable, request, sentence
 from .sync import sync
 
 ENDED = {"finished", "failed", "stopped", "lost"}

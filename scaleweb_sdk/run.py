@@ -20,6 +20,7 @@ from .capture import Capture
 from .config import Config
 from .gathering import CROWDED, Gathering, Nowhere
 from .link import Link, Parcel
+from .media import MediaCalls
 from .orders import Desk
 from .plain import plain
 from .protocol import ActionSpec, Event, EventKind, LogLine, Order, TunableSpec, VerbSpec
@@ -29,7 +30,7 @@ logger = logging.getLogger("scaleweb")
 FAST = points.FAST
 
 
-class Run:
+class Run(MediaCalls):
     """One training process of a run. Made by `scaleweb_sdk.init`; use it as a context manager or call `finish`.
 
     code: the run's code, "" until the server has given one. rank, world_size: of this process.
@@ -271,6 +272,8 @@ class Run:
         end = time.monotonic() + timeout
         for thread in self._hashing:
             thread.join(max(0.0, end - time.monotonic()))
+        if self.media is not None:
+            self.media.drain(max(0.0, end - time.monotonic()))
         self.finished = True
         if self._capture is not None:
             self._capture.stop()
@@ -282,7 +285,8 @@ class Run:
         self.mute("the run is finished")
         if self.link is None:
             return True
-        return self.link.close(max(0.1, end - time.monotonic()))
+        whole = self.link.close(max(0.1, end - time.monotonic()))
+        return (self.media is None or self.media.close(max(0.1, end - time.monotonic()))) and whole
 
     def mute(self, why: str) -> None:
         """Take nothing more: a run that is over, that is disabled, or the parent's in a forked child. Said once."""
@@ -315,7 +319,7 @@ class Run:
         self.mute("")
         if self._capture is not None:
             self._capture.stop()
-        link, self.link = self.link, None
+        link, self.link, self.media = self.link, None, None
         if link is not None:
             link.forget()
 

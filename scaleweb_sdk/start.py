@@ -1,14 +1,10 @@
 """`init`: from arguments and environment to a run whose link is being made in the background."""
 
-import http.client
-import json
 import logging
 import os
 import sys
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from .plain import mapping, plain
 from .points import shown
 from .protocol import Welcome
 from .ranks import rank_and_world
+from .rest import Declined, Unreachable, request
 from .run import Run, muted
 from .settings import credentials
 from .spool import Spool
@@ -187,58 +184,6 @@ def create(run: Run, link: Link, url: str, token: str, wanted: dict[str, Any]) -
             # On the error stream: what the script prints may be read by another program.
             print(f"scaleweb: {run.address}", file=sys.stderr)
         return
-
-
-class Unreachable(Exception):
-    """No answer, or one that says to come again later."""
-
-
-class Declined(Exception):
-    """The server's reason for not doing what was asked."""
-
-
-def request(url: str, path: str, token: str, body: Any = None, method: str = "", timeout: float = 10) -> Any:
-    """One call of the REST API. Raises Unreachable or Declined."""
-    data = None if body is None else json.dumps(body).encode()
-    if not url.startswith(("http://", "https://")):
-        raise Declined(f"the address {url!r} is none: expected one such as http://127.0.0.1:8000")
-    if not token.isascii() or not token.isprintable():
-        raise Declined("the token holds characters that no token has; copy it once more")
-    try:
-        asked = urllib.request.Request(  # noqa: S310  the address is the user's own setting
-            f"{url.rstrip('/')}/api/v1/{path}",
-            data,
-            {
-                "Authorization": f"Bearer {token}",
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-            },
-            method=method or ("GET" if body is None else "POST"),
-        )
-        with urllib.request.urlopen(asked, timeout=timeout) as answer:  # noqa: S310
-            text = answer.read()
-            return json.loads(text) if text else None
-    except urllib.error.HTTPError as error:
-        if error.code >= 500 or error.code == 429:
-            raise Unreachable(f"the server answered {error.code}") from error
-        raise Declined(sentence(error)) from error
-    except json.JSONDecodeError as error:
-        raise Declined(f"{url} answers, but not as ScaleWeb does") from error
-    except urllib.error.URLError as error:
-        raise Unreachable(str(error.reason)) from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise Unreachable(str(error) or type(error).__name__) from error
-
-
-def sentence(error: urllib.error.HTTPError) -> str:
-    try:
-        answer = json.loads(error.read())
-        fields = "; ".join(
-            f"{name}: {' '.join(map(str, words))}" for name, words in answer.get("fields", {}).items()
-        )
-        return fields or str(answer.get("detail") or answer)
-    except (ValueError, AttributeError, OSError):
-        return f"the server answered {error.code} {error.reason}"
 
 
 def welcomed(run: Run, welcome: Welcome) -> None:

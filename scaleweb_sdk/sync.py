@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .link import Link
+from .media.shelf import Shelf
+from .media.upload import send_some
+from .rest import Declined, Unreachable, request
 from .spool import Spool, SpoolInUse
-from .start import Declined, Unreachable, request
 
 PATIENCE_SECONDS = 60.0  # without an acknowledgement; a large spool may take as long as it takes
 
@@ -27,10 +29,14 @@ def sync(folder: Path, url: str, token: str) -> Results:
     process writes is left alone. Sending twice doubles nothing: the server knows each batch by its number.
     """
     results = Results()
-    for path in sorted(folder.glob("*/about.json")):
+    # Media after the batches that tell of their run.
+    for path in sorted(folder.glob("*/about.json"), key=lambda each: (each.parent.suffix == ".media", each)):
         results.found += 1
         try:
-            results.said.append(send(path.parent, url, token))
+            if path.parent.suffix == ".media":
+                results.said.append(send_media(path.parent))
+            else:
+                results.said.append(send(path.parent, url, token))
         except (Kept, Unreachable, Declined, OSError, ValueError) as error:
             results.failed += 1
             results.said.append(f"{path.parent}: {error}")
@@ -60,10 +66,38 @@ def send(folder: Path, url: str, token: str) -> str:
             return f"{folder.name}: empty, removed"
         find_run(spool, url, token)
         check_reachable(spool.about["url"])
+        place_media(spool)
     except BaseException:
         spool.abandon()
         raise
     return deliver(spool)
+
+
+def place_media(spool: Spool) -> None:
+    """Note beside the session's media where they go, too: they may have to wait for longer than the batches."""
+    folder = spool.folder.with_name(f"{spool.folder.name}.media")
+    if folder.is_dir():
+        shelf = Shelf(folder)
+        shelf.describe(**{name: spool.about[name] for name in ("url", "token", "source")})
+        shelf.close()
+
+
+def send_media(folder: Path) -> str:
+    """Send what media of a session wait in `folder`. Raises Kept, Unreachable, Declined."""
+    try:
+        shelf = Shelf(folder)
+    except SpoolInUse:
+        raise Kept("another process has it") from None
+    try:
+        about, sent, said = shelf.about, 0, list[str]()
+        code = str(about.get("source", "")).removeprefix("run:")
+        if not shelf.empty and not (code and about.get("token") and about.get("url")):
+            raise Kept("it is not known what run these media are of: send the session's other folder first")
+        while not shelf.empty:
+            sent += send_some(shelf, about["url"], about["token"], code, said.append)
+    finally:
+        shelf.close()
+    return "; ".join([f"run {code}: {sent} media sent", *said])
 
 
 def find_run(spool: Spool, url: str, token: str) -> None:

@@ -24,6 +24,7 @@ from .models import (
     DeviceLease,
     Experiment,
     Job,
+    Media,
     Membership,
     Project,
     Run,
@@ -234,6 +235,14 @@ class CheckpointAdmin(admin.ModelAdmin):
     @admin.action(description="Unpin", permissions=["change"])
     def unpin(self, request, checkpoints):
         self.message_user(request, f"Unpinned {checkpoints.update(pinned=False)}.")
+
+
+@admin.register(Media)
+class MediaAdmin(ReadOnly):
+    list_display = ["run", "key", "kind", "step", "name", "size_bytes", "content_type"]
+    list_filter = ["kind"]
+    search_fields = ["=run__code", "key", "name"]
+    list_select_related = ["run"]
 
 
 @admin.register(Command)

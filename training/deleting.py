@@ -7,6 +7,7 @@ from django.db import transaction
 
 from monitoring.storage import series
 
+from .media import files
 from .models import Experiment, Project, Run
 from .states import LIVE, IllegalMove, RunState
 
@@ -23,9 +24,8 @@ def delete_run(run: Run) -> None:
         locked = Run.objects.select_for_update().get(pk=run.pk)
         if locked.state in BUSY and has_process(locked):
             raise IllegalMove(f"run {run.code} is {locked.state}; stop it, then delete it")
-        source = run.source
         locked.delete()
-    transaction.on_commit(lambda: series.delete(source))
+    transaction.on_commit(partial(forget, run.code))
 
 
 def delete_experiment(experiment: Experiment) -> None:
@@ -37,10 +37,15 @@ def delete_experiment(experiment: Experiment) -> None:
             raise IllegalMove(
                 f"run {busy[0].code} is {busy[0].state} ({len(busy)} in all); stop the runs, then delete"
             )
-        sources = [run.source for run in runs]
         experiment.delete()
-    for source in sources:
-        transaction.on_commit(partial(series.delete, source))
+    for run in runs:
+        transaction.on_commit(partial(forget, run.code))
+
+
+def forget(code: str) -> None:
+    """Delete what of a run lies outside its tables: series, log lines, media."""
+    series.delete(f"run:{code}")
+    files.remove_run(code)
 
 
 @transaction.atomic

@@ -3,13 +3,13 @@
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 
-from training.models import ApiToken, TokenKind
+from training.models import ApiToken, Run, TokenKind
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
     """`Authorization: Bearer sw_user_…` acts as the token's user.
 
-    Run and node tokens are not accepted here: they open the link alone.
+    Run and node tokens are not accepted here: they open the link, and a run's the way of its media up.
     """
 
     keyword = "Bearer"
@@ -28,6 +28,37 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
     def authenticate_header(self, request) -> str:
         return self.keyword
+
+
+class RunTokenAuthentication(TokenAuthentication):
+    """A run's own token, for sending what belongs to this run and for nothing else."""
+
+    def authenticate(self, request):
+        plain = request.headers.get("Authorization", "").partition(" ")[2].strip()
+        if request.method not in {"PUT", "POST"} or not plain.startswith("sw_run_"):
+            return super().authenticate(request)
+        token = ApiToken.find(plain, TokenKind.RUN)
+        if token is None or token.run is None:
+            raise exceptions.AuthenticationFailed("the token is unknown, expired, revoked or not this run's")
+        return Speaker(token.run), token
+
+
+class Speaker:
+    """The process of a run, in place of a person."""
+
+    is_authenticated = True
+    is_active = True
+
+    def __init__(self, run: Run):
+        self.run = run
+
+
+class RunTokenScheme(OpenApiAuthenticationExtension):
+    target_class = RunTokenAuthentication
+    name = "runToken"
+
+    def get_security_definition(self, auto_schema) -> dict:
+        return {"type": "http", "scheme": "bearer", "description": "A user token, or the run's own: sw_run_…"}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):

@@ -2,6 +2,7 @@
 
 from .command import Command, CommandState
 from .job import Attempt, DeviceLease, Job, JobState
+from .media import Media, MediaKind
 from .project import ROLE_RANK, Experiment, Membership, Project, Role
 from .run import Checkpoint, Run, RunEvent, Tunable
 from .token import ApiToken, TokenKind
@@ -9,5 +10,6 @@ from .usage import Usage
 
 __all__ = [
     "ROLE_RANK", "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment",
-    "Job", "JobState", "Membership", "Project", "Role", "Run", "RunEvent", "TokenKind", "Tunable", "Usage",
+    "Job", "JobState", "Media", "MediaKind", "Membership", "Project", "Role", "Run", "RunEvent",
+    "TokenKind", "Tunable", "Usage",
 ]  # fmt: skip

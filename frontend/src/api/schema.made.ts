@@ -311,6 +311,18 @@ export interface Goodput {
   note: string;
 }
 
+export interface Histogram {
+  step: number;
+  branch: number;
+  edges: number[];
+  counts: number[];
+}
+
+export interface HistogramsAnswer {
+  total: number;
+  histograms: Histogram[];
+}
+
 export interface Job {
   code: string;
   run: string;
@@ -395,6 +407,39 @@ export interface Me {
   projects: Project[];
 }
 
+export interface Media {
+  id: number;
+  key: string;
+  kind: MediaKind;
+  step: number;
+  branch: number;
+  place: number;
+  at: number;
+  caption: string;
+  name: string;
+  size_bytes: number;
+  content_type: string;
+  /** width and height, rows and columns, edges and counts. */
+  data: Record<string, unknown>;
+}
+
+export interface MediaKey {
+  key: string;
+  kind: MediaKind;
+  count: number;
+  first_step: number;
+  last_step: number;
+  size_bytes: number;
+}
+
+export interface MediaKeysPage {
+  next: string | null;
+  previous: string | null;
+  results: MediaKey[];
+}
+
+export type MediaKind = "image" | "audio" | "table" | "histogram" | "text" | "file";
+
 export interface Member {
   username: string;
   role: Role;
@@ -434,6 +479,25 @@ export interface NewJob {
   max_retries?: number;
   config?: unknown;
   tags?: string[];
+}
+
+export interface NewMedia {
+  /** The sender's own name for it: what is sent twice is stored once. */
+  uid: string;
+  key: string;
+  kind: MediaKind;
+  step: number;
+  branch?: number;
+  place?: number;
+  at: number;
+  caption?: string;
+  name?: string;
+  sha256?: string;
+  data?: unknown;
+}
+
+export interface NewMediaList {
+  items: NewMedia[];
 }
 
 export interface NewRun {
@@ -597,6 +661,12 @@ export interface PatchedRun {
   job?: string | null;
   /** Your own role: viewer, operator or admin. */
   can?: string;
+}
+
+export interface PieceAnswer {
+  /** Bytes of the file that are here: send on from there. */
+  have: number;
+  whole: boolean;
 }
 
 export interface Point {
@@ -862,6 +932,12 @@ export interface Summary {
   forecasts: Forecasts;
   best: Decision | null;
   sentence: string;
+}
+
+export interface Taken {
+  taken: number;
+  /** Why, by uid. */
+  refused: Record<string, string>;
 }
 
 export interface Tally {

@@ -1,0 +1,1 @@
+from tests.support.fixtures import broker, live_site  # noqa: F401
