@@ -63,6 +63,9 @@ class Watched:
     checkpoints: list[CheckpointView] = field(default_factory=list)  # those the run's present state grew from
     more_commands: Mapping[int, Command] = field(default_factory=dict)  # of decisions on their way
     person_set: dict[str, datetime] = field(default_factory=dict)  # tunable: when a person last asked
+    planned: set[str] = field(
+        default_factory=set
+    )  # tunables that a person has planned to change at a step to come
     person_rolled_back: datetime | None = None
     person_asked: datetime | None = None  # anything at all of this run
     offers: frozenset[str] | None = None
@@ -188,9 +191,23 @@ def add_checkpoints(found: Mapping[int, Watched]) -> None:
 
 def add_commands(found: Mapping[int, Watched]) -> None:
     asked = Command.objects.filter(run__in=found).exclude(state__in=VOID)
-    fields = ("run", "seq", "verb", "tunable", "created_at", "by_person", "state", "old_value")
-    for run, seq, verb, name, at, by_person, state, old in asked.order_by("run", "seq").values_list(*fields):
+    fields = (
+        "run",
+        "seq",
+        "verb",
+        "tunable",
+        "created_at",
+        "by_person",
+        "state",
+        "old_value",
+        "at_step",
+        "applied_at",
+    )
+    rows = asked.order_by("run", "seq").values_list(*fields)
+    for run, seq, verb, name, asked_at, by_person, state, old, at_step, applied_at in rows:
         watched = found[run]
+        # What was planned counts as a person's word when it came into force, and until then as standing.
+        at = asked_at if at_step is None else applied_at or asked_at
         watched.last_seq = seq
         watched.person_asked = at if by_person else watched.person_asked
         if verb not in ("set", "rollback"):
@@ -199,7 +216,9 @@ def add_commands(found: Mapping[int, Watched]) -> None:
             watched.person_rolled_back = at if by_person else watched.person_rolled_back
             continue
         if by_person:
-            watched.person_set[name] = at
+            watched.person_set[name] = max(at, watched.person_set.get(name, at))
+            if at_step is not None and state in IN_FLIGHT:
+                watched.planned.add(name)
         if state == CommandState.APPLIED:
             watched.before[name] = old
 
@@ -284,7 +303,12 @@ def observation(watched: Watched, now: datetime) -> Observation:
         goal=Goal(goal.goal_metric, goal.goal_direction, goal.goal_target),
         windows=watched.windows,
         tunables={
-            t.name: tunable_view(t, watched.person_set.get(t.name), now, watched.before.get(t.name))
+            t.name: tunable_view(
+                t,
+                now if t.name in watched.planned else watched.person_set.get(t.name),
+                now,
+                watched.before.get(t.name),
+            )
             for t in watched.tunables
         },
         checkpoints=tuple(watched.checkpoints),

@@ -4,11 +4,12 @@ import logging
 import queue
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .agenda import Agenda
 from .plain import plain
-from .protocol import Event, EventKind, Order, VerbSpec
+from .protocol import ActionSpec, Event, EventKind, Order, VerbSpec
 from .tunables import BadValue, check
 
 if TYPE_CHECKING:
@@ -27,11 +28,16 @@ class Desk:
     def __init__(self, run: "Run") -> None:
         self.run = run
         self.inbox: deque[Order] = deque()
+        self.agenda = Agenda()
+        # The last order that was applied, or entered in the agenda. Saved in checkpoints.
         self.applied_seq = 0
         self.received_seq = 0
+        # The last boundary whose orders are in the state: that this process went on from, and now. Boundaries without
+        # orders are left out. Saved in checkpoints too.
+        self.resumed_step = self.served_step = -1
         self.should_stop = False
         self.paused = False
-        self.actions: dict[str, Callable[[], Any]] = {}
+        self.actions: dict[str, tuple[ActionSpec, Callable[..., Any]]] = {}
         self.save: Callable[[], Any] | None = None
         self.restore: Callable[[dict[str, Any]], Any] | None = None
         self.take_over: Callable[[dict[str, Any]], Any] | None = None
@@ -47,6 +53,7 @@ class Desk:
             "rollback": self._rollback,
             "adopt": self._adopt,
             "action": self._action,
+            "cancel": lambda _: (None, None),
         }
 
     def offer(self, spec: VerbSpec, follow: Callable[[dict[str, Any]], Any]) -> None:
@@ -57,33 +64,82 @@ class Desk:
 
         self._verbs[spec.verb] = obey
 
+    def resumed(self, served_step: int) -> None:
+        """The state that this process goes on from holds the orders of the boundaries up to this one."""
+        self.resumed_step = self.served_step = served_step
+
+    def went_back(self, step: int) -> None:
+        """The training goes on from `step` again."""
+        self.served_step = min(self.served_step, step)
+
     def receive(self, orders: list[Order]) -> None:
-        """Keep orders that are new; the server sends all above the last one it knows as applied."""
+        """Keep orders that are new; the server sends all above the last one it knows as applied, and all that wait."""
         for order in sorted(orders, key=lambda each: each.seq):
-            if order.seq > self.received_seq:
-                self.received_seq = order.seq
-                self.inbox.append(order)
-                self._arrived.put(None)
+            waits = order.at_step is not None and not order.again
+            new = (
+                order.seq not in self.agenda.known if waits else order.seq > self.received_seq or order.again
+            )
+            if not new:
+                continue
+            self.received_seq = max(self.received_seq, order.seq)
+            if waits:
+                self.agenda.known.add(order.seq)
+            self.inbox.append(order)
+            self._arrived.put(None)
 
     def serve(self, step: int) -> None:
-        """Apply all that has arrived; while paused, stay here for more."""
+        """Apply what is due and all that has arrived; while paused, stay here for more."""
+        while (entry := self.agenda.take(step)) is not None:
+            self._apply_due(entry.orders, step)
+        self.served_step = max(self.served_step, step)
         while True:
             while self.inbox:
-                order = self.inbox.popleft()
-                if order.again:
-                    self._set_again(order)
-                elif order.seq > self.applied_seq:
-                    self._apply(order, step)
-                else:
-                    # The checkpoint that was resumed from holds its effect, but the process that applied it
-                    # died before its answer was sent: without one the command would stay open for ever.
-                    self._answer(order, step, True, "applied before the restart, as the checkpoint says")
+                orders = self._next()
+                if not orders:
+                    break  # the rest of a group is still on its way
+                self._take(orders, step)
             if not self.paused or self.should_stop:
                 return
             try:
                 self._arrived.get(timeout=0.5)
             except queue.Empty:
                 continue
+
+    def _next(self) -> list[Order]:
+        """The next order, or the next group; empty while a group is not whole."""
+        first = self.inbox[0]
+        count = first.group_of if first.group and first.group_of > 1 else 1
+        if len(self.inbox) < count:
+            return []
+        return [self.inbox.popleft() for _ in range(count)]
+
+    def _take(self, orders: list[Order], step: int) -> None:
+        first = orders[0]
+        if first.again:
+            self._set_again(first)
+        elif first.at_step is not None and self._was_applied(first):
+            self._answer_all(orders, step, True, "applied before the restart, as the checkpoint says")
+        elif first.at_step is not None and first.at_step > step:
+            self.applied_seq = max(self.applied_seq, orders[-1].seq)
+            self.agenda.enter(orders)
+        elif first.at_step is not None or first.seq > self.applied_seq:
+            self._apply(orders, step)
+        else:
+            # The checkpoint that was resumed from holds its effect, but the process that applied it
+            # died before its answer was sent: without one the command would stay open for ever.
+            self._answer_all(orders, step, True, "applied before the restart, as the checkpoint says")
+
+    def _was_applied(self, order: Order) -> bool:
+        """Whether the state that this process goes on from holds the effect of an order that waited for its step."""
+        # An order that the state knows was in the agenda then: once its step had passed, it was applied.
+        return order.seq <= self.applied_seq and (order.at_step or 0) <= self.resumed_step
+
+    def _apply_due(self, orders: Sequence[Order], step: int) -> None:
+        if orders[0].again:
+            for order in orders:
+                self._bring_back(order)
+        else:
+            self._apply(orders, step)
 
     def stop(self, reason: str) -> None:
         """Ask the script to leave its loop, as a signal does."""
@@ -93,25 +149,57 @@ class Desk:
             self._arrived.put(None)
             self.run.event(EventKind.STATE, {"state": "stopping", "reason": reason})
 
-    def _apply(self, order: Order, step: int) -> None:
-        ok, message, old, new = True, "", None, None
+    def _apply(self, orders: Sequence[Order], step: int) -> None:
+        """Apply one order, or a group: all of it or nothing, answered alike."""
         # Counted before it runs: an order that kills the process is not given to its successor again.
-        self.applied_seq = order.seq
-        try:
-            verb = self._verbs.get(order.verb)
-            if verb is None:
-                raise Refused(f"this process cannot {order.verb}; it knows {', '.join(self._verbs)}")
-            old, new = verb(order)
-        except Exception as error:  # noqa: BLE001  a user's handler must not end the training
-            ok, message = False, plain(error) or type(error).__name__
-            logger.warning("scaleweb: %s was refused: %s", order.verb, message)
-        self._answer(order, step, ok, message, old, new)
+        self.applied_seq = max(self.applied_seq, orders[-1].seq)
+        late = orders[0].at_step is not None and orders[0].at_step < step
+        message = f"came after step {orders[0].at_step}, so it was applied at the next one" if late else ""
+        done: list[tuple[Order, Any, Any]] = []
+        for order in orders:
+            if order.verb == "set" and order.at_step is None:
+                self.agenda.drop_again(order.tunable)
+            self.agenda.drop(order.drops)
+            try:
+                done.append((order, *self._obey(order)))
+            except Exception as error:  # noqa: BLE001  a user's handler must not end the training
+                why = plain(error) or type(error).__name__
+                logger.warning("scaleweb: %s was refused: %s", order.verb, why)
+                if len(orders) > 1:
+                    why = f"refused as a whole: {order.tunable or order.verb}: {why}"
+                self._put_back(done)
+                self._answer_all(orders, step, False, why)
+                return
+        for order, old, new in done:
+            self._answer(order, step, True, message, old, new)
+
+    def _obey(self, order: Order) -> tuple[Any, Any]:
+        verb = self._verbs.get(order.verb)
+        if verb is None:
+            raise Refused(f"this process cannot {order.verb}; it knows {', '.join(self._verbs)}")
+        return verb(order)
+
+    def _put_back(self, done: Sequence[tuple[Order, Any, Any]]) -> None:
+        """Take back what the first orders of a group did, where a later one was refused."""
+        for order, old, _ in reversed(done):
+            try:
+                self.run.tunables[order.tunable].order(old)
+            except Exception as error:  # noqa: BLE001  as above
+                self.run.note(f"{order.tunable} could not be put back to {old}: {plain(error)}")
 
     def _set_again(self, order: Order) -> None:
         """Bring back a setting that was changed after the checkpoint that this process goes on from."""
+        if order.at_step is not None:
+            # The training comes to that step once more, and the setting changes there once more.
+            if order.at_step > self.resumed_step:
+                self.agenda.enter([order])
+            return
         if order.seq <= self.applied_seq:
             return  # the checkpoint holds it
         self.applied_seq = order.seq
+        self._bring_back(order)
+
+    def _bring_back(self, order: Order) -> None:
         wanted = f"{order.tunable} = {order.value} (set by {order.asked_by})"
         try:
             self._set(order)
@@ -124,6 +212,10 @@ class Desk:
                 self.run._report_tunable(self.run.tunables[order.tunable], order.asked_by)
         if self.run.rank == 0:
             self.run.note(message)
+
+    def _answer_all(self, orders: Sequence[Order], step: int, ok: bool, message: str) -> None:
+        for order in orders:
+            self._answer(order, step, ok, message)
 
     def _answer(
         self, order: Order, step: int, ok: bool, message: str, old: Any = None, new: Any = None
@@ -194,13 +286,15 @@ class Desk:
             raise Refused(
                 f"{order.tunable!r} is not an action of this run; it offers {', '.join(self.actions)}"
             )
-        return None, action()
+        spec, function = action
+        return None, function(**parameters_of(spec, order.value)) if spec.parameters else function()
 
 
-def parameters_of(spec: VerbSpec, value: Any) -> dict[str, Any]:
+def parameters_of(spec: VerbSpec | ActionSpec, value: Any) -> dict[str, Any]:
     """The value of an order with the defaults of what it leaves out. Raises BadValue, naming what does not fit."""
+    named = spec.verb if isinstance(spec, VerbSpec) else spec.name
     known = {parameter.name: parameter for parameter in spec.parameters}
     given = {} if value is None else value
     if not isinstance(given, dict) or not given.keys() <= known.keys():
-        raise BadValue(f"{spec.verb} takes a map of {', '.join(known) or 'nothing'}; got {value!r:.200}")
+        raise BadValue(f"{named} takes a map of {', '.join(known) or 'nothing'}; got {value!r:.200}")
     return {name: check(each, given[name]) if name in given else each.value for name, each in known.items()}

@@ -26,6 +26,9 @@ MAX_FRAME_BYTES = 8 * 2**20
 MAX_KEY_LENGTH = 300
 MAX_KEYS_PER_RUN = 20_000
 MAX_STEP = 2**53  # beyond it a browser cannot tell neighbours apart
+# What an SDK must know to obey some orders, told as `Hello.process["knows"]`: a process that does not say so gets none
+# of them, since it would pass over the fields that it does not know. groups: `Order.group`; agenda: `Order.at_step`.
+KNOWS = ("groups", "agenda")
 
 Json: TypeAlias = Any
 
@@ -49,10 +52,11 @@ class TunableSpec(msgspec.Struct, omit_defaults=True):
 
 
 class ActionSpec(msgspec.Struct, omit_defaults=True):
-    """A button in the page: a function of the script, run at a step boundary."""
+    """A button in the page: a function of the script, run at a step boundary; `parameters`: what it is called with."""
 
     name: str
     description: str = ""
+    parameters: list[TunableSpec] = []
 
 
 class VerbSpec(msgspec.Struct, omit_defaults=True):
@@ -163,6 +167,11 @@ class Order(msgspec.Struct, omit_defaults=True):
     asked_by: str = ""
     reason: str = ""
     again: bool = False  # a setting that an earlier process applied and answered: no outcome is wanted
+    # Orders of one group follow each other and are applied at one boundary, all or none; `group_of`: how many they are.
+    group: str = ""
+    group_of: int = 0
+    at_step: int | None = None  # applied at the boundary of this step, or at the next one where it has passed
+    drops: list[int] = []  # orders that wait for a step and are let go of by this one
 
 
 class Orders(msgspec.Struct, tag="orders"):

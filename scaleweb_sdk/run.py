@@ -48,7 +48,7 @@ class Run(MediaCalls):
         self.desk = Desk(self)
         self.tunables: dict[str, Tunable] = {}
         self.finished = False
-        self._inbox = self.desk.inbox
+        self._inbox, self._agenda = self.desk.inbox, self.desk.agenda
         self._gathering = Gathering(self)
         # Where the calls leave what they have to say; these lead elsewhere once the run is over.
         self._records, self._events = self._gathering.records, self._gathering.events
@@ -97,7 +97,7 @@ class Run(MediaCalls):
             whole = points.as_step(at)
             at = self.current_step if whole is None else whole
         self.current_step = at
-        if self._inbox:
+        if self._inbox or at >= self._agenda.due:
             self.desk.serve(at)
         if step is None:
             self.current_step += 1
@@ -145,13 +145,21 @@ class Run(MediaCalls):
         self._report_tunable(tunable)
         return tunable
 
-    def action(self, name: str, description: str = "") -> Callable[[Callable[[], Any]], Callable[[], Any]]:
-        """Decorator: a button in the page that calls the function at the next step boundary."""
+    def action(
+        self, name: str, description: str = "", **parameters: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Decorator: a button in the page that calls the function at the next step boundary.
 
-        def register(function: Callable[[], Any]) -> Callable[[], Any]:
+        parameters: what it is called with, each a default (a number, a bool, text in a list of choices) or a map of
+        `default` and what `tunable` takes: low, high, scale, choices, description. Raises BadValue.
+        """
+        spec = ActionSpec(name, parameters=[parameter_of(key, each) for key, each in parameters.items()])
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
             text = description or (function.__doc__ or "").strip().split("\n")[0]
-            self.desk.actions[name] = function
-            self.event(EventKind.ACTION, {"name": ActionSpec(name).name, "description": text[:500]})
+            spec.description = text[:500]
+            self.desk.actions[name] = spec, function
+            self.event(EventKind.ACTION, msgspec.to_builtins(spec))
             return function
 
         return register
@@ -240,6 +248,11 @@ class Run(MediaCalls):
         """Say that training went back to `from_step`: later points of the old branch fade, none is erased."""
         self.branch += 1
         self.current_step = from_step
+        if reason != "resume":
+            self.desk.went_back(from_step)
+        elif self.desk.resumed_step < 0:
+            # A loop of the user's own does not tell whether its state was saved before or after that boundary's orders.
+            self.desk.resumed(from_step - 1)
         self.event(
             EventKind.BRANCH, {"index": self.branch, "from_step": from_step, "reason": reason}, from_step
         )
@@ -367,6 +380,18 @@ class Run(MediaCalls):
             self.note(f"checkpoint {data['path']} was not registered: {error}")
             return
         self.event(EventKind.CHECKPOINT, data, at)
+
+
+def parameter_of(name: str, told: Any) -> TunableSpec:
+    """A parameter of an action: a default, a list of choices whose first is the default, or a map with a default."""
+    if isinstance(told, dict):
+        rest = dict(told)
+        if "default" not in rest:
+            raise BadValue(f"parameter {name!r} has no default; expected {{'default': …, 'low': …}}")
+        return declare(name, rest.pop("default"), **rest)
+    if isinstance(told, list | tuple):
+        return declare(name, told[0] if told else None, choices=list(told))
+    return declare(name, told)
 
 
 def muted(code: str = "", rank: int = 0, world_size: int = 1) -> Run:

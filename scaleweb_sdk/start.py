@@ -13,7 +13,7 @@ from . import ending, process
 from .link import Link
 from .plain import mapping, plain
 from .points import shown
-from .protocol import Welcome
+from .protocol import KNOWS, Welcome
 from .ranks import rank_and_world
 from .rest import Declined, Unreachable, request
 from .run import Run, muted
@@ -75,7 +75,7 @@ def init(
     wanted |= {
         key: plain(value) for key, value in (("project", project), ("name", name), ("tags", tags)) if value
     }
-    described = plain(process.describe() | {"world_size": world_size})
+    described = plain(process.describe() | {"world_size": world_size, "knows": list(KNOWS)})
     attempt = number_in("SCALEWEB_ATTEMPT")
     about = {"source": f"run:{code}" if code else "", "session": session, "role": "process", "rank": rank}
     about |= {"world_size": world_size, "process": described, "attempt": attempt}

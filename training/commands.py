@@ -5,21 +5,22 @@ number, is handed out or superseded, so numbers become visible in their order an
 after it was superseded.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from monitoring.live.publish import publish_change, wake_run
 from monitoring.plain import NotPlain, plain, text
-from scaleweb_sdk.protocol import Order
+from scaleweb_sdk.protocol import KNOWS, Order
 
-from . import offers
+from . import offers, waiting
 from .models import Checkpoint, Command, CommandState, Run, RunEvent, Tunable
 from .models.command import Verb
+from .refusals import CommandRefused as CommandRefused
 from .states import ENDED, RunState
 from .values import BadValue, check_value, shown
 
@@ -31,16 +32,6 @@ VOID = (S.REJECTED, S.EXPIRED, S.SUPERSEDED)
 FOR_THE_WHOLE_RUN = {Verb.STOP, Verb.ADOPT}
 LATER = {Verb.RESCALE}
 LONGEST_EXPIRY_SECONDS = 30 * 24 * 3600
-
-
-class CommandRefused(Exception):
-    """The command was not stored. `field`: the argument at fault ("state" when it is the run's state);
-    `message`: what was wrong and what would do."""
-
-    def __init__(self, field: str, message: str):
-        super().__init__(message)
-        self.field = field
-        self.message = message
 
 
 def issue(
@@ -56,12 +47,16 @@ def issue(
     origin: str = "",
     expires_in_seconds: float | None = None,
     unless_person_since: int | None = None,
+    at_step: int | None = None,
+    key: str = "",
 ) -> Command:
     """Store a command for a run and wake the process that executes it.
 
-    An earlier `set` of the same tunable that no process has seen yet is superseded. unless_person_since: the
-    number of the last command known to who decided; where a person has asked for the same since, the command is
-    refused with the field "person". Raises CommandRefused.
+    An earlier `set` of the same tunable that no process has seen yet is superseded, and by a person's hand also what
+    waits for a step. unless_person_since: the number of the last command known to who decided; where a person has
+    asked for the same since, or has planned it, the command is refused with the field "person". at_step: the
+    process applies it at that step's boundary. key: asked again with the same key, it is the same command.
+    Raises CommandRefused.
     """
     if verb not in Verb.values:
         known = ", ".join(item for item in Verb.values if item not in LATER)
@@ -71,13 +66,20 @@ def issue(
     now = timezone.now()
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=run.pk)
+        if key and (asked_before := run.commands.filter(key=key).first()) is not None:
+            return asked_before
         check_state(run, verb)
         if unless_person_since is not None:
             check_hand(run, verb, tunable, unless_person_since)
         tunable, value = check_arguments(run, verb, tunable, value)
+        waiting.check_step(run, verb, at_step)
+        seq = waiting.next_seq(run)
         command = Command.objects.create(
             run=run,
-            seq=(run.commands.aggregate(last=Max("seq"))["last"] or 0) + 1,
+            seq=seq,
+            drops=waiting.let_go(run, verb, tunable, value, seq) if by_person and at_step is None else [],
+            at_step=at_step,
+            key=key,
             verb=verb,
             tunable=tunable,
             value=value,
@@ -88,8 +90,8 @@ def issue(
             origin=text(origin, 100),
             expires_at=expiry(now, expires_in_seconds),
         )
-        if verb == Verb.SET:
-            older = run.commands.filter(verb=Verb.SET, tunable=tunable, state=S.PENDING, seq__lt=command.seq)
+        if verb == Verb.SET and at_step is None:
+            older = run.commands.filter(waiting.UNSENT, tunable=tunable, seq__lt=command.seq)
             close(older, S.SUPERSEDED, f"superseded by #{command.seq} before it was sent")
         announce(command)
         transaction.on_commit(lambda: wake_run(run.code))
@@ -108,7 +110,10 @@ def check_state(run: Run, verb: str) -> None:
 
 
 def check_hand(run: Run, verb: str, tunable: str, since: int) -> None:
-    """A person's word that came while somebody else was still deciding wins, sent already or not."""
+    """A person's word that came while somebody else was still deciding wins, sent or not; and so does a plan."""
+    planned = waiting.planned(run, tunable) if verb == Verb.SET else None
+    if planned is not None:
+        raise refuse_for(planned)
     asked = run.commands.filter(by_person=True, seq__gt=since)
     if verb not in FOR_THE_WHOLE_RUN:
         asked = asked.filter(verb=verb, tunable=tunable)
@@ -119,6 +124,9 @@ def check_hand(run: Run, verb: str, tunable: str, since: int) -> None:
 
 def refuse_for(newest: Command) -> CommandRefused:
     """The refusal that a person's own command is the reason of."""
+    if newest.at_step is not None:
+        plan = f"{newest.asked_by} has planned {newest.tunable} to be {shown(newest.value)} at step {newest.at_step}"
+        return CommandRefused("person", f"{plan} (#{newest.seq})")
     was_set = f"set {newest.tunable} to {shown(newest.value)}"
     what = was_set if newest.verb == Verb.SET else f"asked for {newest.verb}"
     return CommandRefused("person", f"{newest.asked_by} {what} meanwhile (#{newest.seq})")
@@ -129,6 +137,8 @@ def check_arguments(run: Run, verb: str, name: str, value: Any) -> tuple[str, An
         return check_set(run, name, value)
     if verb == Verb.ACTION:
         return check_action(run, name, value)
+    if verb == Verb.CANCEL:
+        return "", waiting.find_waiting(run, value)
     if name:
         raise CommandRefused("tunable", f"{verb} takes no tunable, but got {name!r:.80}")
     if verb == Verb.ROLLBACK:
@@ -177,13 +187,15 @@ def undeclared(name: str, known: Iterable[str]) -> CommandRefused:
 
 
 def check_action(run: Run, name: str, value: Any) -> tuple[str, Any]:
-    offered = [action.get("name") for action in run.actions]
-    if name not in offered:
-        listed = ", ".join(map(str, offered)) or "none"
+    action = next((action for action in run.actions if action.get("name") == name), None)
+    if action is None:
+        listed = ", ".join(str(action.get("name")) for action in run.actions) or "none"
         raise CommandRefused("tunable", f"the run offers no action {name!r:.80}; it offers {listed:.500}")
     try:
+        if action.get("parameters"):
+            return name, offers.fill_from(name, action["parameters"], value)
         return name, plain(value)
-    except NotPlain as error:
+    except (NotPlain, BadValue) as error:
         raise CommandRefused("value", str(error)) from None
 
 
@@ -257,40 +269,73 @@ def expiry(now: Any, seconds: float | None) -> Any:
 def settings_after(run: Run, seq: int) -> list[Order]:
     """The newest applied setting of each tunable above `seq`, for a process that goes on from a checkpoint before it.
 
-    Without them a resumption would quietly undo what a person or the controller set after the checkpoint.
+    Without them a resumption would quietly undo what a person or the controller set after the checkpoint. What was
+    applied at a step that had been waited for comes with that step: the process knows whether its state holds it.
     """
     newest: dict[str, Command] = {}
-    for command in Command.objects.filter(
-        run_id=run.pk, verb=Verb.SET, state=S.APPLIED, seq__gt=seq
-    ).order_by("seq"):
-        newest[command.tunable] = command
-    return [
-        Order(each.seq, each.verb, each.tunable, each.value, each.asked_by, each.reason, again=True)
-        for each in sorted(newest.values(), key=lambda each: each.seq)
-    ]
+    planned: list[Command] = []
+    applied = Command.objects.filter(run_id=run.pk, verb=Verb.SET, state=S.APPLIED)
+    for command in applied.order_by("seq"):
+        if command.at_step is None:
+            newest[command.tunable] = command
+        elif command.applied_step is not None:
+            planned.append(command)
+    orders = [order_of(each, again=True) for each in newest.values() if each.seq > seq]
+    for each in planned:
+        hand = newest.get(each.tunable)
+        if (
+            hand is None
+            or hand.applied_at is None
+            or each.applied_at is None
+            or each.applied_at > hand.applied_at
+        ):
+            orders.append(order_of(each, again=True))
+    return sorted(orders, key=lambda each: each.seq)
 
 
-def orders_after(run: Run, seq: int) -> list[Order]:
-    """Every command above `seq` that is not final, in order, and marks them sent."""
+def order_of(command: Command, again: bool = False, group_of: int = 0) -> Order:
+    return Order(
+        command.seq,
+        command.verb,
+        command.tunable,
+        command.value,
+        command.asked_by,
+        command.reason,
+        again=again,
+        group=command.group if group_of else "",
+        group_of=group_of,
+        at_step=command.applied_step if again and command.at_step is not None else command.at_step,
+        drops=command.drops,
+    )
+
+
+def orders_after(run: Run, seq: int, knows: Collection[str] = KNOWS, first: bool = False) -> list[Order]:
+    """Every command above `seq` that is not final, in order, and marks them sent.
+
+    knows: what the process says that it knows; commands that need more are refused in words. first: of this
+    connection, so that what waits for a step comes too, told before or not.
+    """
     now = timezone.now()
+    wanted = Q(seq__gt=seq) | Q(at_step__isnull=False) if first else Q(seq__gt=seq)
     # Mostly there is none: a look costs no lock, which under SQLite writers would have to wait for. Numbers are given
     # out and committed in order, so none that is missed here comes before one that another look finds.
-    if not Command.objects.filter(run_id=run.pk, state__in=OPEN, seq__gt=seq).exists():
+    if not Command.objects.filter(wanted, run_id=run.pk, state__in=OPEN).exists():
         return []
     with transaction.atomic():
         Run.objects.select_for_update().filter(pk=run.pk).first()
-        commands = Command.objects.filter(run_id=run.pk, state__in=OPEN, seq__gt=seq)
+        commands = Command.objects.filter(wanted, run_id=run.pk, state__in=OPEN)
         close(commands.filter(expires_at__lte=now), S.EXPIRED, "not applied before it expired")
+        for needed, which in waiting.NEEDS.items():
+            if needed not in knows:
+                close(commands.filter(which), S.REJECTED, waiting.too_old(needed))
         found = list(commands.select_related("run").order_by("seq"))
         for command in found:
             if command.state == S.PENDING:
                 command.state, command.sent_at = S.SENT, now
                 command.save(update_fields=["state", "sent_at"])
                 announce(command)
-    return [
-        Order(command.seq, command.verb, command.tunable, command.value, command.asked_by, command.reason)
-        for command in found
-    ]
+        sizes = waiting.group_sizes(run, found)
+    return [order_of(command, group_of=sizes.get(command.group, 0)) for command in found]
 
 
 def record_outcome(run: Run, rank: int, step: int | None, outcome: dict[str, Any]) -> Command | None:
@@ -312,6 +357,7 @@ def record_outcome(run: Run, rank: int, step: int | None, outcome: dict[str, Any
         decided = command.state in {S.APPLIED, S.REJECTED} and command.applied_at is not None
         if not decided and (rank == 0 or not ok):
             fields += settle(command, ok, message, step, outcome)
+            drop_for(command)
         command.save(update_fields=fields)
         announce(command)
     return command
@@ -324,8 +370,19 @@ def presume_applied(run: Run, seq: int) -> int:
     """
     with transaction.atomic():
         Run.objects.select_for_update().filter(pk=run.pk).first()
-        left = Command.objects.filter(run_id=run.pk, state__in=OPEN, seq__lte=seq)
+        # What waits for a step it may have in its agenda only: that the process says itself.
+        left = Command.objects.filter(run_id=run.pk, state__in=OPEN, seq__lte=seq, at_step=None)
+        for command in left.exclude(drops=[]):
+            command.state = S.APPLIED
+            drop_for(command)
         return close(left, S.APPLIED, "applied before the process restarted, as its checkpoint says")
+
+
+def drop_for(command: Command) -> None:
+    """End what a command that was applied took the place of."""
+    if command.state == S.APPLIED and command.drops:
+        dropped = Command.objects.filter(run_id=command.run_id, seq__in=command.drops, state__in=OPEN)
+        close(dropped, S.SUPERSEDED, f"let go of for #{command.seq} by {command.asked_by}")
 
 
 def settle(command: Command, ok: bool, message: str, step: int | None, outcome: dict[str, Any]) -> list[str]:
@@ -416,6 +473,6 @@ def describe(command: Command) -> dict[str, Any]:
     }
     names = (
         "id", "seq", "verb", "tunable", "value", "asked_by", "by_person", "reason", "origin", "state",
-        "applied_step", "old_value", "new_value", "message",
+        "applied_step", "old_value", "new_value", "message", "acks", "group", "at_step", "drops",
     )  # fmt: skip
-    return {name: getattr(command, name) for name in names} | times
+    return {name: getattr(command, name) for name in names} | times | {"schedule": command.schedule_id}

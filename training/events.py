@@ -209,7 +209,10 @@ def check_name(name: str) -> None:
 def on_action(report: Report) -> None:
     spec = msgspec.convert(plain(report.event.data, "action"), ActionSpec)
     check_name(spec.name)
+    offers.check_parameters(spec.name, spec.parameters)
     entry = {"name": spec.name, "description": spec.description[:500]}
+    if spec.parameters:
+        entry["parameters"] = msgspec.to_builtins(spec.parameters)
     others = [action for action in report.run.actions if action.get("name") != spec.name]
     if len(others) >= MAX_ACTIONS:
         raise BadEvent(f"the run declares {MAX_ACTIONS} actions already")

@@ -14,10 +14,11 @@ from django.utils import timezone
 from monitoring.live.publish import wake_run
 from monitoring.plain import text
 
-from .commands import VOID, CommandRefused, announce, check_state, close, refuse_for, undeclared
+from .commands import OPEN, VOID, CommandRefused, announce, check_state, close, refuse_for, undeclared
 from .models import Command, CommandState, Run, Tunable
 from .models.command import Verb
 from .values import BadValue, check_value
+from .waiting import UNSENT
 
 S = CommandState
 
@@ -86,8 +87,7 @@ class Known:
         }
         mine = Command.objects.filter(run__in=ids)
         unsent: dict[tuple[int, str], list[int]] = {}
-        waiting = mine.filter(verb=Verb.SET, state=S.PENDING)
-        for run, name, pk in waiting.values_list("run_id", "tunable", "pk"):
+        for run, name, pk in mine.filter(UNSENT).values_list("run_id", "tunable", "pk"):
             unsent.setdefault((run, name), []).append(pk)
         hands = mine.filter(verb=Verb.SET, by_person=True).exclude(state__in=VOID).order_by("run", "seq")
         return cls(
@@ -108,7 +108,8 @@ class Known:
         seq = self.last.get(run.pk, 0)
         for name, value in asked.values.items():
             newest = self.by_hand.get((run.pk, name))
-            if newest is not None and newest.seq > asked.since:
+            planned = newest is not None and newest.at_step is not None and newest.state in OPEN
+            if newest is not None and (planned or newest.seq > asked.since):
                 raise refuse_for(newest)
             tunable = self.tunables.get((run.pk, name))
             if tunable is None:

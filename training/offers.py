@@ -22,11 +22,13 @@ def check_spec_of(spec: VerbSpec) -> None:
     """Raises BadValue for an offer that contradicts itself or is of another verb."""
     if spec.verb not in OFFERED:
         raise BadValue(f"verb={spec.verb!r:.40} cannot be offered; expected one of {', '.join(OFFERED)}")
-    if len(spec.parameters) > MAX_PARAMETERS:
-        raise BadValue(
-            f"{spec.verb} has {len(spec.parameters)} parameters; at most {MAX_PARAMETERS} are kept"
-        )
-    for parameter in spec.parameters:
+    check_parameters(spec.verb, spec.parameters)
+
+
+def check_parameters(name: str, parameters: list[TunableSpec]) -> None:
+    if len(parameters) > MAX_PARAMETERS:
+        raise BadValue(f"{name} has {len(parameters)} parameters; at most {MAX_PARAMETERS} are kept")
+    for parameter in parameters:
         parameter.value = check_spec(parameter, parameter.value)
 
 
@@ -38,7 +40,12 @@ def check_value_of(run: Run, verb: str, value: Any) -> dict[str, Any]:
         raise NotOffered(
             f"this run offers no {verb} (it offers {offered}): call loop.offer_algorithms in its script"
         )
-    return fill(verb, msgspec.convert(offer.get("parameters", []), list[TunableSpec]), value)
+    return fill_from(verb, offer.get("parameters", []), value)
+
+
+def fill_from(name: str, parameters: list[Any], value: Any) -> dict[str, Any]:
+    """`fill` with the parameters as they are stored."""
+    return fill(name, msgspec.convert(parameters, list[TunableSpec]), value)
 
 
 def fill(verb: str, parameters: list[TunableSpec], value: Any) -> dict[str, Any]:

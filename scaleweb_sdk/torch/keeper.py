@@ -70,6 +70,7 @@ class Keeper:
             "run": self.run.code,
             "branch": self.run.branch,
             "applied_seq": self.run.applied_seq,
+            "served_step": self.run.desk.served_step,
             "ending": ending,
             "settings": {name: tunable.value for name, tunable in self.run.tunables.items()},
             "metrics": metrics,

@@ -403,6 +403,8 @@ class Loop:
 
             self.keeper.compiled = compiled.again(self.model, state["compiled"], self.run.note)
         self.run.applied_seq = max(self.run.applied_seq, int(state["applied_seq"]))
+        # Saved before the orders of its step, or after them: it says which.
+        self.run.desk.resumed(int(state.get("served_step", self.step - 1)))
         self.controls.resumed_ending = state.get("ending")
         for name, value in state["settings"].items():
             tunable = self.run.tunables.get(name)

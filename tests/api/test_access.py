@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from control.models import Decision
 from tests.support.domain import a_user
 from training.media import files
-from training.models import ApiToken, Media, TokenKind
+from training.models import ApiToken, Media, Schedule, TokenKind
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -49,6 +49,11 @@ API = {
     "runs/<slug:code>/keys": {"GET": VIEWER},
     "runs/<slug:code>/tunables": {"GET": VIEWER},
     "runs/<slug:code>/commands": {"GET": VIEWER, "POST": OPERATOR},
+    "runs/<slug:code>/commands/<int:seq>/undo": {"POST": OPERATOR},
+    "runs/<slug:code>/changes": {"POST": OPERATOR},
+    "runs/<slug:code>/schedules": {"GET": VIEWER, "POST": OPERATOR},
+    "schedules/<int:pk>/cancel": {"POST": OPERATOR},
+    "commands": {"POST": LOGIN},  # each run by its own project's role: test_steering.py
     "runs/<slug:code>/checkpoints": {"GET": VIEWER},
     "runs/<slug:code>/events": {"GET": VIEWER},
     "runs/<slug:code>/marks": {"GET": VIEWER},
@@ -188,7 +193,7 @@ def ask(run, job, node, decision, settings, tmp_path):
     settings.MEDIA_DIR = tmp_path / "media"
     values = {
         "slug": run.experiment.project.slug, "pk": str(run.experiment_id), "code": run.code,
-        "name": node.name, "token": "unknown",
+        "name": node.name, "token": "unknown", "seq": "1",
     }  # fmt: skip
     bodies = {
         "POST api/v1/runs": {"experiment": run.experiment_id},
@@ -204,6 +209,14 @@ def ask(run, job, node, decision, settings, tmp_path):
         "POST api/v1/tokens": {"name": "ci"},
         "POST api/v1/series/read": {"sources": [run.source], "keys": ["loss"]},
         "POST api/v1/runs/<slug:code>/commands": {"verb": "set", "tunable": "lr", "value": 0.1},
+        "POST api/v1/runs/<slug:code>/changes": {"settings": {"lr": 0.1}},
+        "POST api/v1/runs/<slug:code>/schedules": {
+            "tunable": "lr",
+            "shape": "once",
+            "at_step": 9,
+            "factor": 0.5,
+        },
+        "POST api/v1/commands": {"runs": [run.code], "verb": "pause"},
         "POST api/v1/runs/<slug:code>/points": {"points": [{"key": "loss", "step": 1, "value": 1.0}]},
         "POST api/v1/runs/<slug:code>/finish": {"state": "stopped"},
         "POST api/v1/jobs/<slug:code>/priority": {"priority": 3},
@@ -240,6 +253,8 @@ def ask(run, job, node, decision, settings, tmp_path):
             here["pk"] = str(decision.pk)
         if "media/" in route:
             here["pk"] = str(media.pk)
+        if "schedules/" in route:
+            here["pk"] = str(Schedule.objects.create(run=run, tunable="lr", shape="once", asked_by="olga").pk)
         if "tokens/" in route:
             here["pk"] = str(ApiToken.issue(TokenKind.USER, user=a_user("someone"))[0].pk)
         path = "/" + re.sub(r"<\w+:(\w+)>", lambda match: here[match[1]], route)

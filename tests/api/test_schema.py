@@ -26,7 +26,7 @@ def test_every_api_address_is_in_the_schema(viewer):
         assert methods.keys() <= {method for path, method in documented if path.startswith(start)}
 
 
-WITHOUT_BODY = ("/stop", "/requeue", "drain", "/approve", "/reject", "/undo")
+WITHOUT_BODY = ("/stop", "/requeue", "drain", "/approve", "/reject", "/undo", "/cancel")
 
 
 def operations(schema):

@@ -234,11 +234,23 @@ class TunableSerializer(serializers.ModelSerializer):
 
 
 class CommandSerializer(serializers.ModelSerializer):
+    acks = JsonMap(read_only=True, help_text="Each rank's answer: {rank: {step, ok, message}}.")
+    group = Text(
+        read_only=True,
+        help_text="Shared by what is applied at one boundary, all or none.",
+    )
+    at_step = serializers.IntegerField(
+        read_only=True, allow_null=True, help_text="The step that it waits for."
+    )
+    drops = serializers.ListField(child=serializers.IntegerField(), read_only=True)
+    schedule = serializers.IntegerField(source="schedule_id", read_only=True, allow_null=True)
+
     class Meta:
         model = Command
         fields = [
             "id", "seq", "verb", "tunable", "value", "asked_by", "by_person", "reason", "origin", "state",
-            "created_at", "sent_at", "applied_at", "applied_step", "old_value", "new_value", "message",
+            "created_at", "sent_at", "applied_at", "applied_step", "old_value", "new_value", "message", "acks", "group",
+            "at_step", "drops", "schedule",
         ]  # fmt: skip
 
 
@@ -249,6 +261,14 @@ class NewCommandSerializer(StrictSerializer):
     tunable = Text(max_length=200, required=False, allow_blank=True, default="")
     value = serializers.JSONField(required=False, allow_null=True, default=None)
     reason = Text(max_length=10_000, required=False, allow_blank=True, default="")
+    at_step = Whole(min_value=0, max_value=MAX_STEP, required=False, allow_null=True, default=None)
+    key = Text(
+        max_length=64,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Asked again, it is asked once.",
+    )
 
 
 class CheckpointSerializer(serializers.ModelSerializer):

@@ -15,6 +15,7 @@ from . import (
     runs,
     series,
     site,
+    steering,
     tokens,
 )
 
@@ -36,6 +37,11 @@ urlpatterns = [
     path("runs/<slug:code>/keys", series.Keys.as_view(), name="run-keys"),
     path("runs/<slug:code>/tunables", run_parts.Tunables.as_view(), name="run-tunables"),
     path("runs/<slug:code>/commands", run_parts.Commands.as_view(), name="run-commands"),
+    path("runs/<slug:code>/commands/<int:seq>/undo", steering.UndoChange.as_view(), name="undo-command"),
+    path("runs/<slug:code>/changes", steering.ChangeSeveral.as_view(), name="run-changes"),
+    path("runs/<slug:code>/schedules", steering.Schedules.as_view(), name="run-schedules"),
+    path("schedules/<int:pk>/cancel", steering.CancelSchedule.as_view(), name="schedule-cancel"),
+    path("commands", steering.CommandRuns.as_view(), name="commands"),
     path("runs/<slug:code>/checkpoints", run_parts.Checkpoints.as_view(), name="run-checkpoints"),
     path("runs/<slug:code>/events", run_parts.Events.as_view(), name="run-events"),
     path("runs/<slug:code>/marks", run_parts.Marks.as_view(), name="run-marks"),

@@ -182,7 +182,7 @@ def tell_of_process(run: Run, hello: Hello) -> None:
     except NotPlain as error:
         raise Refused("bad_frame", f"hello: {error}", final=True) from None
     if len(msgspec.json.encode(told)) > MAX_PROCESS_BYTES:
-        told = {name: told[name] for name in ("hostname", "pid") if name in told}
+        told = {name: told[name] for name in ("hostname", "pid", "knows") if name in told}
     told |= {"session": hello.session, "sdk": hello.sdk[:40], "world_size": hello.world_size}
     if told != run.process:
         run.process = told

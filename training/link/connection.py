@@ -285,10 +285,15 @@ class Connection:
     async def deliver(self) -> None:
         """Hand out the run's commands, in order, each once on this connection."""
         run = Run(pk=self.identity.run)
+        first = True
         while True:
             await self.wake.wait()
             self.wake.clear()
-            orders = await self.hub.threads.run(commands.orders_after, run, self.sent_seq)
+            knows = self.hello.process.get("knows")
+            orders = await self.hub.threads.run(
+                commands.orders_after, run, self.sent_seq, knows if isinstance(knows, list) else [], first
+            )
+            first = False
             self.sent_seq = max([self.sent_seq, *(order.seq for order in orders)])
             if self.hello.resumed and not self.reminded:
                 self.reminded = True

@@ -1,6 +1,6 @@
 """What the site knows of experiments, runs and jobs."""
 
-from .command import Command, CommandState
+from .command import Command, CommandState, Schedule
 from .job import Attempt, DeviceLease, Job, JobState
 from .media import Media, MediaKind
 from .project import ROLE_RANK, Experiment, Membership, Project, Role
@@ -10,6 +10,6 @@ from .usage import Usage
 
 __all__ = [
     "ROLE_RANK", "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment",
-    "Job", "JobState", "Media", "MediaKind", "Membership", "Project", "Role", "Run", "RunEvent",
+    "Job", "JobState", "Media", "MediaKind", "Membership", "Project", "Role", "Run", "RunEvent", "Schedule",
     "TokenKind", "Tunable", "Usage",
 ]  # fmt: skip

@@ -30,6 +30,34 @@ class Verb(models.TextChoices):
     PRUNE = "prune"
     QUANTISE = "quantise"
     COMPILE = "compile"
+    CANCEL = "cancel"  # let go of commands that wait for a step: those in `drops`
+
+
+class Schedule(models.Model):
+    """Changes of one setting at steps to come, asked for together: commands with an `at_step`, made by schedules.py."""
+
+    class Shape(models.TextChoices):
+        ONCE = "once"  # at one step
+        REPEAT = "repeat"  # every so many steps, times a factor
+        COSINE = "cosine"  # along half a cosine from one step to another
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="schedules")
+    tunable = models.CharField(max_length=200)
+    shape = models.CharField(max_length=6, choices=Shape)
+    # What was asked for, as the API says it: {"at_step", "factor" or "value", "every", "until_step", "until_value"}.
+    asked = models.JSONField(default=dict)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    asked_by = models.CharField(max_length=200)
+    reason = models.TextField(blank=True, max_length=10_000)
+    created_at = models.DateTimeField(auto_now_add=True)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    cancelled_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.run.code} {self.tunable}: {self.shape}"
 
 
 class Command(models.Model):
@@ -58,10 +86,25 @@ class Command(models.Model):
     message = models.TextField(blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     acks = models.JSONField(default=dict, blank=True)  # {"rank": {"step", "ok", "message"}}
+    # Settings that are changed at one boundary, all or none, share a group.
+    group = models.CharField(max_length=32, blank=True)
+    at_step = models.BigIntegerField(null=True, blank=True)  # waits for the boundary of this step
+    schedule = models.ForeignKey(
+        Schedule, null=True, blank=True, on_delete=models.SET_NULL, related_name="commands"
+    )
+    # Numbers of waiting commands that this one takes the place of.
+    drops = models.JSONField(default=list, blank=True)
+    # Who asks may name the request: asked again with the same name it is this one.
+    key = models.CharField(max_length=64, blank=True)
 
     class Meta:
         ordering = ["run", "seq"]
-        constraints = [models.UniqueConstraint(fields=["run", "seq"], name="one_command_per_seq")]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "seq"], name="one_command_per_seq"),
+            models.UniqueConstraint(
+                fields=["run", "key", "tunable"], condition=~models.Q(key=""), name="one_command_per_key"
+            ),
+        ]
         indexes = [models.Index(fields=["state", "run"], name="command_by_state")]
 
     def __str__(self) -> str:

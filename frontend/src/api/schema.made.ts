@@ -100,6 +100,31 @@ export interface BulkAnswer {
   until: number;
 }
 
+export interface BulkCommand {
+  runs: string[];
+  verb: string;
+  tunable?: string;
+  value?: unknown;
+  factor?: number | null;
+  reason?: string;
+  key?: string;
+}
+
+export interface BulkResult {
+  run: string;
+  command: Command | null;
+  /** Why this run was not asked; empty where it was. */
+  problem: string;
+}
+
+export interface Changes {
+  /** {tunable: value}; all are applied at one step boundary, or none. */
+  settings: unknown;
+  at_step?: number | null;
+  reason?: string;
+  key?: string;
+}
+
 export interface Checkpoint {
   id: number;
   step: number;
@@ -128,7 +153,7 @@ export interface Columns {
 export interface Command {
   id: number;
   seq: number;
-  verb: "set" | "pause" | "resume" | "stop" | "checkpoint" | "rollback" | "adopt" | "action" | "rescale" | "prune" | "quantise" | "compile";
+  verb: "set" | "pause" | "resume" | "stop" | "checkpoint" | "rollback" | "adopt" | "action" | "rescale" | "prune" | "quantise" | "compile" | "cancel";
   tunable: string;
   value: unknown;
   asked_by: string;
@@ -143,6 +168,14 @@ export interface Command {
   old_value: unknown;
   new_value: unknown;
   message: string;
+  /** Each rank's answer: {rank: {step, ok, message}}. */
+  acks: unknown;
+  /** Shared by what is applied at one boundary, all or none. */
+  group: string;
+  /** The step that it waits for. */
+  at_step: number | null;
+  drops: number[];
+  schedule: number | null;
 }
 
 export type CommandState = "pending" | "sent" | "applied" | "rejected" | "expired" | "superseded";
@@ -461,6 +494,9 @@ export interface NewCommand {
   tunable?: string;
   value?: unknown;
   reason?: string;
+  at_step?: number | null;
+  /** Asked again, it is asked once. */
+  key?: string;
 }
 
 export interface NewJob {
@@ -544,6 +580,18 @@ export interface NewRunAnswer {
   /** Your own role: viewer, operator or admin. */
   can: string;
   token: string;
+}
+
+export interface NewSchedule {
+  tunable: string;
+  shape: string;
+  at_step: number;
+  value?: unknown;
+  factor?: number | null;
+  every?: number | null;
+  until_step?: number | null;
+  until_value?: number | null;
+  reason?: string;
 }
 
 export interface NewToken {
@@ -667,6 +715,13 @@ export interface PieceAnswer {
   /** Bytes of the file that are here: send on from there. */
   have: number;
   whole: boolean;
+}
+
+export interface PlannedChange {
+  seq: number;
+  at_step: number;
+  value: unknown;
+  state: string;
 }
 
 export interface Point {
@@ -871,6 +926,22 @@ export interface RunStatistics {
   max: number | null;
 }
 
+export interface Schedule {
+  id: number;
+  tunable: string;
+  shape: "once" | "repeat" | "cosine";
+  asked: unknown;
+  asked_by: string;
+  reason: string;
+  created_at: string;
+  cancelled_at: string | null;
+  cancelled_by: string;
+  /** waiting, or ended: nothing of it waits any more. */
+  state: string;
+  /** In order of their steps, each with its fate. */
+  changes: PlannedChange[];
+}
+
 export interface Score {
   policy: string;
   decisions: number;
@@ -932,6 +1003,10 @@ export interface Summary {
   forecasts: Forecasts;
   best: Decision | null;
   sentence: string;
+}
+
+export interface TakeBack {
+  key?: string;
 }
 
 export interface Taken {
