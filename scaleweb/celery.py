@@ -8,4 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scaleweb.settings")
 
 app = Celery("scaleweb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["monitoring", "monitoring.storage", "training.jobs", "training.media", "control"])
+app.autodiscover_tasks(
+    ["monitoring", "monitoring.storage", "training.jobs", "training.media", "control", "alerts"]
+)

@@ -3,6 +3,7 @@
 Each setting is listed in docs/settings.md; a test compares the two.
 """
 
+import ipaddress
 import os
 import secrets
 from pathlib import Path
@@ -58,6 +59,42 @@ def rates(name: str) -> dict[str, float]:
             )
         found[key.strip().lower()] = price
     return found
+
+
+def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """IP networks of "10.1.0.0/16, fd00::/8". Raises BadSetting."""
+    found = []
+    for word in words(name):
+        try:
+            found.append(ipaddress.ip_network(word))
+        except ValueError as error:
+            raise BadSetting(f"{name} holds {word!r}: {error}; expected such as 10.1.0.0/16") from None
+    return found
+
+
+def mail(name: str) -> tuple[bool, tuple[str, int, str, str, bool, bool]]:
+    """(whether there is a server, (host, port, user, password, STARTTLS, TLS)) of smtp://user:password@host:587.
+
+    smtp:// speaks TLS after STARTTLS, or none with ?tls=0; smtps:// from the first byte. Raises BadSetting.
+    """
+    url = text(name)
+    if not url:
+        return False, ("localhost", 25, "", "", False, False)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise BadSetting(
+            f"{name} is no address; expected such as smtp://user:password@mail.example.org:587"
+        ) from None
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise BadSetting(
+            f"{name} starts with {parts.scheme!r}; expected smtp://user:password@host:587 or smtps://…"
+        )
+    tls = parts.scheme == "smtps"
+    start = not tls and "tls=0" not in parts.query.split("&")
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return True, (parts.hostname, port or (465 if tls else 587), user, password, start, tls)
 
 
 def origin(name: str, address: str) -> str:

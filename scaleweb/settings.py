@@ -16,6 +16,14 @@ PUBLIC_URL = env.text("SCALEWEB_URL", "http://127.0.0.1:8000")
 CSRF_TRUSTED_ORIGINS = [env.origin("SCALEWEB_URL", PUBLIC_URL), *env.words("SCALEWEB_TRUSTED_ORIGINS")]
 BEHIND_TLS = PUBLIC_URL.startswith("https://")
 
+# Where mail goes out, for alerts. Without a server there is none, and channels of mail are refused.
+MAIL_CONFIGURED, MAIL = env.mail("SCALEWEB_MAIL_URL")
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL
+DEFAULT_FROM_EMAIL = env.text("SCALEWEB_MAIL_FROM", "scaleweb@localhost")
+# Private networks that webhooks may lead into; all others of that kind are refused.
+WEBHOOK_NETWORKS = env.networks("SCALEWEB_WEBHOOK_NETWORKS")
+ALERT_SEND_SECONDS = 10.0
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -32,6 +40,7 @@ INSTALLED_APPS = [
     "monitoring",
     "training",
     "control",
+    "alerts",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -151,6 +160,9 @@ SPECTACULAR_SETTINGS = {
         "ControllerMode": "control.models.Mode",
         "DecisionMode": "control.models.DecisionMode",
         "Learning": "control.models.Learning",
+        "ChannelKind": "alerts.models.Channel.Kind",
+        "Severity": "alerts.models.Severity",
+        "DeliveryState": "alerts.models.Delivery.State",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -189,6 +201,9 @@ CELERY_BEAT_SCHEDULE = {
     "media": {"task": "training.media", "schedule": 3600.0, "options": {"expires": 3600}},
     "usage": {"task": "training.usage", "schedule": 30.0, "options": {"expires": 30}},
     "nodes": {"task": "monitoring.node_states", "schedule": 5.0, "options": {"expires": 5}},
+    "alerts": {"task": "alerts.tick", "schedule": 15.0, "options": {"expires": 15}},
+    "deliver_alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 5}},
+    "forget_alerts": {"task": "alerts.forget", "schedule": 86_400.0, "options": {"expires": 3600}},
 }
 
 LEASE_SECONDS = env.number("SCALEWEB_LEASE_SECONDS", 10, 2, 3600)

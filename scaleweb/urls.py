@@ -12,6 +12,7 @@ api = [
     path("", include("training.api.urls")),
     path("", include("monitoring.api.urls")),
     path("", include("control.api.urls")),
+    path("", include("alerts.api.urls")),
 ]
 
 urlpatterns = [
@@ -45,6 +46,7 @@ urlpatterns = [
     path("nodes/<str:name>", views.application, name="page-node"),
     path("queue", views.application, name="page-queue"),
     path("submit", views.application, name="page-submit"),
+    path("alerts", views.application, name="page-alerts"),
     path("settings", views.application, name="page-settings"),
 ]
 

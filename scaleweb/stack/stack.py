@@ -167,6 +167,7 @@ class Stack:
         from django.contrib.auth import get_user_model
         from django.utils import timezone
 
+        from alerts.presets import make_first_rules
         from training.models import ApiToken, Project, TokenKind
 
         users = get_user_model()
@@ -176,6 +177,7 @@ class Stack:
             user = users.objects.create_superuser("admin", password=secrets.token_urlsafe(32))
         if not Project.objects.exists():
             Project.objects.create(slug="default", name="Default")  # so that the first script has where to go
+            make_first_rules()
         expires = timezone.now() + LOGIN_LINK_LIFE
         _, token = ApiToken.issue(TokenKind.LOGIN, user=user, name="printed at the start", expires_at=expires)
         return user, f"/login/once/{token}"

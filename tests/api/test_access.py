@@ -6,7 +6,9 @@ import re
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
+from alerts.models import Alert, Channel, Rule
 from control.models import Decision
 from tests.support.domain import a_user
 from training.media import files
@@ -84,6 +86,16 @@ API = {
     "nodes/<str:name>": {"GET": LOGIN},
     "nodes/<str:name>/drain": {"POST": SITE_ADMIN},
     "nodes/<str:name>/undrain": {"POST": SITE_ADMIN},
+    "alerts": {"GET": LISTED},
+    "alerts/<int:pk>/acknowledge": {"POST": OPERATOR},
+    "alerts/conditions": {"GET": LOGIN},
+    "alerts/rules": {"GET": LISTED, "POST": IN_BODY},
+    "alerts/rules/preview": {"POST": IN_BODY},
+    "alerts/rules/<int:pk>": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
+    "alerts/channels": {"GET": LISTED, "POST": IN_BODY},
+    "alerts/channels/<int:pk>": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
+    "alerts/channels/<int:pk>/test": {"POST": OPERATOR},
+    "alerts/deliveries": {"GET": LISTED},
     "tokens": {"GET": OWN, "POST": LOGIN},
     "tokens/<int:pk>": {"GET": OWN, "DELETE": OWN},
 }
@@ -106,6 +118,7 @@ SITE = {
     "nodes": {"GET": PAGE},
     "nodes/<str:name>": {"GET": PAGE},
     "queue": {"GET": PAGE},
+    "alerts": {"GET": PAGE},
     "submit": {"GET": PAGE},
     "settings": {"GET": PAGE},
 }
@@ -188,7 +201,20 @@ def decision(run):
 
 
 @pytest.fixture
-def ask(run, job, node, decision, settings, tmp_path):
+def alert(run):
+    """A rule, a channel and an alert of the run's project, all with the same number."""
+    project, now = run.experiment.project, timezone.now()
+    rule = Rule.objects.create(pk=77, project=project, name="r", condition="stalled")
+    Channel.objects.create(
+        pk=77, project=project, name="c", kind="webhook", target="https://example.org/vision"
+    )
+    return Alert.objects.create(
+        pk=77, rule=rule, subject="s", label="l", project=project, run=run, message="m", started_at=now, fired_at=now
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ask(run, job, node, decision, alert, settings, tmp_path):
     """Ask a route with an object behind it, and a body that would be taken."""
     settings.MEDIA_DIR = tmp_path / "media"
     values = {
@@ -206,6 +232,14 @@ def ask(run, job, node, decision, settings, tmp_path):
             "codes": [run.code],
         },
         "POST api/v1/projects": {"slug": "new", "name": "New"},
+        "POST api/v1/alerts/rules": {"project": "vision", "name": "r", "condition": "stalled"},
+        "POST api/v1/alerts/rules/preview": {"project": "vision", "condition": "stalled"},
+        "POST api/v1/alerts/channels": {
+            "project": "vision",
+            "name": "c",
+            "kind": "webhook",
+            "target": "https://203.0.113.1/",
+        },
         "POST api/v1/tokens": {"name": "ci"},
         "POST api/v1/series/read": {"sources": [run.source], "keys": ["loss"]},
         "POST api/v1/runs/<slug:code>/commands": {"verb": "set", "tunable": "lr", "value": 0.1},
@@ -249,6 +283,8 @@ def ask(run, job, node, decision, settings, tmp_path):
         here = dict(values)
         if "jobs/" in route:
             here["code"] = job.code
+        if "alerts/" in route:
+            here["pk"] = str(alert.pk)
         if "decisions/" in route:
             here["pk"] = str(decision.pk)
         if "media/" in route:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone
 
+from alerts.models import Alert, Channel, Delivery, Rule
 from control.models import BeliefTally, ControllerSettings, Decision, TickLease
 from monitoring.models import Device, Node, SeriesKey, SeriesSession
 from tests.support.domain import a_user
@@ -53,6 +54,12 @@ def rows(run, job, node, viewer):
     BeliefTally.objects.create(policy="divergence", action="rollback", context="sgd, start, calm", better=1)
     SeriesKey.objects.create(source=run.source, key="loss/é")
     SeriesSession.objects.create(source=run.source, session="s", last_seq=1)
+    rule = Rule.objects.create(name="r", condition="stalled")
+    channel = Channel.objects.create(name="c", kind="webhook", target="https://example.org")
+    Delivery.objects.create(channel=channel, event="test", body={}, next_at=timezone.now())
+    Alert.objects.create(
+        rule=rule, subject="s", label="l", message="m", started_at=timezone.now(), fired_at=timezone.now()
+    )
     Group.objects.create(name="operators")
     seen = {"username": "ada", "ip_address": "10.0.0.1", "user_agent": "x", "attempt_time": timezone.now()}
     AccessAttempt.objects.create(failures_since_start=1, **seen)

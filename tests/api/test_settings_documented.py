@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-READ = re.compile(r"""(?<![\w])(?:env\.)?(text|flag|number|words|rates)\(\s*"([A-Z_]+)"(?:,\s*([^,)]+))?""")
+READ = re.compile(
+    r"""(?<![\w])(?:env\.)?(text|flag|number|words|rates|networks|mail)\(\s*"([A-Z_]+)"(?:,\s*([^,)]+))?"""
+)
 SOURCES = [TOP / "scaleweb" / "env.py", TOP / "scaleweb" / "settings.py"]
 
 

@@ -1,5 +1,28 @@
 /** Made by `make types` from the OpenAPI schema: change that, not this file. */
 
+export interface Alert {
+  id: number;
+  rule: number;
+  rule_name: string;
+  condition: string;
+  severity: Severity;
+  subject: string;
+  label: string;
+  project: string | null;
+  run: string | null;
+  experiment: number | null;
+  node: string | null;
+  message: string;
+  value: number | null;
+  step: number | null;
+  started_at: string;
+  fired_at: string;
+  resolved_at: string | null;
+  times: number;
+  acknowledged_at: string | null;
+  acknowledged_by: string | null;
+}
+
 export interface Attempt {
   number: number;
   node: string;
@@ -125,6 +148,20 @@ export interface Changes {
   key?: string;
 }
 
+export interface Channel {
+  id: number;
+  project: string | null;
+  name: string;
+  kind: ChannelKind;
+  target: string;
+  tell_resolved: boolean;
+  enabled: boolean;
+  created_by: string | null;
+  created_at: string;
+}
+
+export type ChannelKind = "mail" | "webhook";
+
 export interface Checkpoint {
   id: number;
   step: number;
@@ -179,6 +216,20 @@ export interface Command {
 }
 
 export type CommandState = "pending" | "sent" | "applied" | "rejected" | "expired" | "superseded";
+
+export interface Condition {
+  name: string;
+  looks_at: "run" | "node" | "device" | "job";
+  title: string;
+  told: string;
+  /** JSON Schema of the parameters. */
+  parameters: unknown;
+}
+
+export interface ConditionsAnswer {
+  conditions: Condition[];
+  presets: Preset[];
+}
 
 export interface Controller {
   mode: ControllerMode;
@@ -259,6 +310,22 @@ export interface Decision {
 export type DecisionMode = "observe" | "advise" | "act" | "shadow";
 
 export type DecisionState = "recorded" | "proposed" | "blocked" | "rejected" | "sent" | "applied" | "judged" | "undone" | "expired";
+
+export interface Delivery {
+  id: number;
+  channel: number;
+  event: string;
+  rule: string | null;
+  count: number;
+  state: DeliveryState;
+  tries: number;
+  next_at: string;
+  sent_at: string | null;
+  error: string;
+  created_at: string;
+}
+
+export type DeliveryState = "waiting" | "sent" | "failed";
 
 export interface Device {
   kind: DeviceKind;
@@ -489,6 +556,20 @@ export interface NamedCount {
   runs: number;
 }
 
+export interface NewChannel {
+  id: number;
+  project: string | null;
+  name: string;
+  kind: ChannelKind;
+  target: string;
+  tell_resolved: boolean;
+  enabled: boolean;
+  created_by: string | null;
+  created_at: string;
+  /** Signs each message; it is shown this once. */
+  secret: string;
+}
+
 export interface NewCommand {
   verb: string;
   tunable?: string;
@@ -645,6 +726,18 @@ export interface Overview {
   controller: ControllerDay;
 }
 
+export interface PatchedChannel {
+  id?: number;
+  project?: string | null;
+  name?: string;
+  kind?: ChannelKind;
+  target?: string;
+  tell_resolved?: boolean;
+  enabled?: boolean;
+  created_by?: string | null;
+  created_at?: string;
+}
+
 export interface PatchedControllerChange {
   mode?: ControllerMode;
   learning?: Learning;
@@ -677,6 +770,27 @@ export interface PatchedProject {
   /** Your own role here. */
   role?: string;
   created_at?: string;
+}
+
+export interface PatchedRule {
+  id?: number;
+  project?: string | null;
+  experiment?: number | null;
+  name?: string;
+  condition?: string;
+  parameters?: unknown;
+  severity?: Severity;
+  hold_seconds?: number;
+  quiet_seconds?: number;
+  enabled?: boolean;
+  muted_until?: string | null;
+  channels?: number[];
+  looked_until?: string | null;
+  problem?: string;
+  created_by?: string | null;
+  created_at?: string;
+  /** How many of its alerts that you may see are firing. */
+  firing?: number;
 }
 
 export interface PatchedRun {
@@ -743,6 +857,48 @@ export interface Policy {
   defaults: Record<string, unknown>;
 }
 
+export interface Preset {
+  name: string;
+  condition: string;
+  parameters: unknown;
+  severity: string;
+  hold_seconds: number;
+  told: string;
+}
+
+export interface PreviewAnswer {
+  since: string;
+  until: string;
+  /** Subjects that were looked at. */
+  looked_at: number;
+  /** How often it would have held. */
+  count: number;
+  /** The newest 500, newest first. */
+  spans: PreviewSpan[];
+}
+
+export interface PreviewSpan {
+  subject: string;
+  label: string;
+  run: string | null;
+  node: string | null;
+  start: string;
+  /** Null: it still holds, or did when its run ended. */
+  end: string | null;
+  value: number | null;
+  step: number | null;
+  message: string;
+}
+
+export interface PreviewWanted {
+  project?: string | null;
+  experiment?: number | null;
+  condition: string;
+  parameters?: unknown;
+  hold_seconds?: number;
+  hours?: number;
+}
+
 export interface Priority {
   priority: number;
 }
@@ -803,6 +959,27 @@ export interface ResetWanted {
 }
 
 export type Role = "viewer" | "operator" | "admin";
+
+export interface Rule {
+  id: number;
+  project: string | null;
+  experiment: number | null;
+  name: string;
+  condition: string;
+  parameters: unknown;
+  severity: Severity;
+  hold_seconds: number;
+  quiet_seconds: number;
+  enabled: boolean;
+  muted_until: string | null;
+  channels: number[];
+  looked_until: string | null;
+  problem: string;
+  created_by: string | null;
+  created_at: string;
+  /** How many of its alerts that you may see are firing. */
+  firing: number;
+}
 
 export interface Run {
   code: string;
@@ -964,6 +1141,8 @@ export interface Setting {
   /** At most 20, the commonest first. */
   values: string[];
 }
+
+export type Severity = "info" | "warning" | "critical";
 
 export interface StepTime {
   kind: string;
