@@ -1,3 +1,5 @@
+import { t } from "./i18n";
+
 /** NAME=value lines as a person types them. */
 export interface Settings {
   values: Record<string, string>;
@@ -11,7 +13,7 @@ export function parseSettings(text: string): Settings {
     const line = raw.trim();
     if (!line || line.startsWith("#")) continue;
     const match = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(line);
-    if (!match) return { values, error: `line ${index + 1} is not NAME=value` };
+    if (!match) return { values, error: t("line {n} is not NAME=value", { n: index + 1 }) };
     values[match[1]] = match[2];
   }
   return { values, error: "" };

@@ -1,5 +1,6 @@
 /** Reads a key's unit and heading from its name: our keys carry the unit as their last words. */
 import * as format from "./format";
+import { t } from "./i18n";
 
 export type Unit = "" | "seconds" | "bytes" | "bytes_per_second" | "ratio" | "watts" | "celsius" | "hertz";
 
@@ -45,25 +46,26 @@ export function tickLabels(ticks: (number | null)[], unit: Unit): string[] {
 export function heading(key: string): string {
   if (!key.startsWith("_")) return key;
   const known: Record<string, string> = {
-    _step_seconds: "Step time", _data_wait_seconds: "Waiting for data", _compute_seconds: "Computing",
-    _samples_per_second: "Samples per second", _process_cpu_ratio: "Process CPU", _process_memory_bytes: "Process memory",
+    _step_seconds: t("Step time"), _data_wait_seconds: t("Waiting for data"), _compute_seconds: t("Computing"),
+    _samples_per_second: t("Samples per second"), _process_cpu_ratio: t("Process CPU"), _process_memory_bytes: t("Process memory"),
   };
   return known[key] ?? key;
 }
 
-const DEVICE_WORDS: Record<string, string> = {
-  utilisation_ratio: "Utilisation", memory_used_bytes: "Memory used", memory_total_bytes: "Memory", power_watts: "Power",
-  power_limit_watts: "Power limit", temperature_celsius: "Temperature", sm_clock_hertz: "SM clock",
-  memory_clock_hertz: "Memory clock", throttle_ratio: "Throttled", ecc_uncorrected_count: "ECC errors, uncorrected",
-  xid_count: "XID errors", cpu_utilisation_ratio: "CPU", disk_used_bytes: "Disk used", disk_total_bytes: "Disk",
-  disk_read_bytes_per_second: "Disk read", disk_write_bytes_per_second: "Disk write",
-  network_receive_bytes_per_second: "Network in", network_send_bytes_per_second: "Network out", load_1m: "Load, 1 min",
-};
+/** Called while drawing: the language may change. */
+const deviceWords = (): Record<string, string> => ({
+  utilisation_ratio: t("Utilisation"), memory_used_bytes: t("Memory used"), memory_total_bytes: t("Memory"), power_watts: t("Power"),
+  power_limit_watts: t("Power limit"), temperature_celsius: t("Temperature"), sm_clock_hertz: t("SM clock"),
+  memory_clock_hertz: t("Memory clock"), throttle_ratio: t("Throttled"), ecc_uncorrected_count: t("ECC errors, uncorrected"),
+  xid_count: t("XID errors"), cpu_utilisation_ratio: t("CPU"), disk_used_bytes: t("Disk used"), disk_total_bytes: t("Disk"),
+  disk_read_bytes_per_second: t("Disk read"), disk_write_bytes_per_second: t("Disk write"),
+  network_receive_bytes_per_second: t("Network in"), network_send_bytes_per_second: t("Network out"), load_1m: t("Load, 1 min"),
+});
 
 /** A node's or device's key in words: "gpu0/power_watts" reads "GPU 0 · Power". */
 export function hardwareHeading(key: string): string {
   const [prefix, name] = key.includes("/") ? key.split("/", 2) : ["", key];
-  const words = DEVICE_WORDS[name] ?? name;
+  const words = deviceWords()[name] ?? name;
   const device = /^([a-z]+)(\d+)$/.exec(prefix);
   return device ? `${device[1].toUpperCase()} ${device[2]} · ${words}` : words;
 }

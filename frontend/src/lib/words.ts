@@ -1,3 +1,5 @@
+import { t } from "./i18n";
+
 /** A command line as a person types it, as the list of words that will be executed. No shell ever sees it. */
 export interface Words {
   words: string[];
@@ -14,7 +16,7 @@ export function splitWords(text: string): Words {
     const letter = text[i];
     if (letter === "\\" && quote !== "'") {
       i += 1;
-      if (i >= text.length) return { words, error: "the line ends in a lone \\" };
+      if (i >= text.length) return { words, error: t("the line ends in a lone \\") };
       if (text[i] === "\n" && !quote) continue; // a continued line
       word += quote === '"' && !'"\\'.includes(text[i]) ? `\\${text[i]}` : text[i];
       open = true;
@@ -33,7 +35,7 @@ export function splitWords(text: string): Words {
       open = true;
     }
   }
-  if (quote) return { words, error: `a ${quote} is not closed` };
+  if (quote) return { words, error: t("a {quote} is not closed", { quote }) };
   if (open) words.push(word);
   return { words, error: "" };
 }

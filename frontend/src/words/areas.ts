@@ -10,6 +10,8 @@ const AREAS: [RegExp, string][] = [
   [/^src\/pages\/alerts?\//i, "alerts"],
   [/^src\/charts\//, "panels"],
   [/^src\/components\/Controller/, "control"],
+  [/^src\/lib\/units/, "fleet"],
+  [/^src\/lib\/(words|settings)\.ts/, "jobs"],
   [/^src\/(lib|state)\/(?!format|when|palette|shortcuts|toasts|session|theme)/, "lib"], // translated by whoever's page says it
 ];
 
@@ -17,4 +19,4 @@ const AREAS: [RegExp, string][] = [
 export const areaOf = (file: string): string => AREAS.find(([pattern]) => pattern.test(file))?.[1] ?? "shell";
 
 /** In these a sentence without a translation fails the tests. Add yours as soon as it is whole. */
-export const COMPLETE: readonly string[] = ["shell"];
+export const COMPLETE: readonly string[] = ["shell", "overview", "fleet", "jobs"];
