@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from monitoring.plain import text
 from training.commands import CommandRefused, issue
 from training.many_commands import Settings, issue_settings
 from training.models import Command, CommandState, Run
@@ -159,10 +160,10 @@ def check_unchanged(decision: Decision, name: str, expected: Any) -> None:
         )
 
 
-def reject(decision: Decision, user: Any) -> Decision:
+def reject(decision: Decision, user: Any, reason: str = "") -> Decision:
     """A person refuses an advised change. Raises TooLate."""
-    reason = f"person: refused by {user.get_username()}"[:500]
-    if not move(decision, S.PROPOSED, S.REJECTED, decided_by=user, blocked_by=reason):
+    told = f"person: refused by {user.get_username()}" + (f": {text(reason, 300)}" if reason.strip() else "")
+    if not move(decision, S.PROPOSED, S.REJECTED, decided_by=user, blocked_by=told[:500]):
         raise TooLate(f"the decision is {current(decision)}; only a proposed one can be refused")
     return decision
 

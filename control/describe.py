@@ -3,8 +3,9 @@
 from typing import Any
 
 from monitoring.live.publish import publish_change
+from training import notices
 
-from .models import Decision
+from .models import Decision, DecisionState, Mode
 
 PLAIN = (
     "id", "policy", "state", "mode", "verb", "tunable", "old_value", "new_value", "changes", "urgent",
@@ -30,3 +31,6 @@ def announce(decision: Decision) -> None:
     data = describe(decision)
     publish_change(f"run:{decision.run.code}", "decision", data)
     publish_change(f"experiment:{decision.run.experiment_id}", "decision", data)
+    if decision.state == DecisionState.PROPOSED or decision.mode == Mode.ADVISE:
+        # One that came, or one that was answered or has lapsed.
+        notices.tell("proposal")

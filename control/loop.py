@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from training.commands import VOID
 
-from . import actions, beliefs, gathering, history
+from . import actions, beliefs, effects, gathering, history
 from .deadline import Patience
 from .models import ControllerSettings, Decision, DecisionState, TickLease
 from .registry import BUILT_IN, Registry, available
@@ -57,6 +57,7 @@ def tick(now: datetime | None = None, registry: Registry | None = None) -> TickR
         write_problems(round_.problems, report)
         note_failed_undoings()
         report.learned = beliefs.teach()
+        effects.follow(now)
     finally:
         TickLease.objects.filter(holder=holder).update(holder="")
     return report

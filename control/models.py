@@ -138,6 +138,31 @@ class Decision(models.Model):
         return f"{self.policy} on {self.run.code} at step {self.decided_step}: {self.state}"
 
 
+class ChangeEffect(models.Model):
+    """What came of a setting that a person changed (control.effects); one for the first command of a group."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="effects")
+    command = models.OneToOneField(Command, on_delete=models.CASCADE, related_name="effect")
+    metric = models.CharField(max_length=300, blank=True)
+    # The forecast of not having changed anything (forecasts.Forecast.as_json); {} where there was none.
+    forecast = models.JSONField(default=dict, blank=True)
+    applied_step = models.BigIntegerField()
+    judge_at_step = models.BigIntegerField()
+    verdict = models.CharField(max_length=7, choices=Verdict, blank=True)
+    measured = models.JSONField(default=dict, blank=True)  # verify.Judgement.as_json
+    created_at = models.DateTimeField(default=timezone.now)
+    judged_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["run"], condition=models.Q(verdict=""), name="effect_to_judge"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.command}: {self.verdict or 'not judged yet'}"
+
+
 class BeliefTally(models.Model):
     """Verdicts on one action of a policy in one context, counted over the whole site (control.learning)."""
 

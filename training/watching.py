@@ -11,13 +11,16 @@ from .models import Experiment, Membership, Run
 def may_watch(user: Any, topics: list[str]) -> set[str] | None:
     """The topics the user may watch; None when there is no such active user any more.
 
-    run and experiment need a role in the project; queue, fleet, node and alerts need a login: they name nobody's runs.
+    run and experiment need a role in the project; queue, fleet, node, alerts and notices need a login:
+    they name nobody's runs.
     """
     fresh = get_user_model().objects.filter(pk=user.pk, is_active=True).first()
     if fresh is None:
         return None
     allowed = {
-        topic for topic in topics if topic in {"queue", "fleet", "alerts"} or topic.startswith("node:")
+        topic
+        for topic in topics
+        if topic in {"queue", "fleet", "alerts", "notices"} or topic.startswith("node:")
     }
     codes = {topic.removeprefix("run:") for topic in topics if topic.startswith("run:")}
     numbers = {topic.removeprefix("experiment:") for topic in topics if topic.startswith("experiment:")}

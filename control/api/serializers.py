@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 from control.decide import COMMON
 from control.describe import describe
 from control.guards import InvalidSetting, Limits
-from control.models import ControllerSettings, Decision, Learning, Mode
+from control.models import ChangeEffect, ControllerSettings, Decision, Learning, Mode
 from control.parameters import check_guards, check_policies
 from control.registry import available
 from monitoring.api.strict import JsonMap, StrictSerializer, Text
@@ -47,6 +47,29 @@ class DecisionSerializer(serializers.ModelSerializer):
     def to_representation(self, decision: Decision) -> dict[str, Any]:
         # One writer for REST and the live path, so that the two cannot differ.
         return describe(decision)
+
+
+class EffectSerializer(serializers.ModelSerializer):
+    """What came of a person's change: the forecast without it, and what was measured."""
+
+    command = serializers.IntegerField(
+        source="command.seq", read_only=True, help_text="Its number in the run."
+    )
+    group = serializers.CharField(source="command.group", read_only=True)
+    forecast = JsonObject(read_only=True)
+    measured = JsonObject(read_only=True)
+
+    class Meta:
+        model = ChangeEffect
+        fields = [
+            "command", "group", "metric", "forecast", "applied_step", "judge_at_step", "verdict", "measured",
+            "created_at", "judged_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class Reason(StrictSerializer):
+    reason = Text(max_length=300, required=False, allow_blank=True, default="")
 
 
 class PolicySerializer(serializers.Serializer):

@@ -14,6 +14,7 @@ urlpatterns = [
     path("beliefs/import", beliefs.ImportBeliefs.as_view(), name="beliefs-import"),
     path("beliefs/reset", beliefs.ResetBeliefs.as_view(), name="beliefs-reset"),
     path("runs/<str:code>/decisions", views.Decisions.as_view(), name="run-decisions"),
+    path("runs/<str:code>/effects", views.Effects.as_view(), name="run-effects"),
     path("runs/<str:code>/replay", views.Replay.as_view(), name="run-replay"),
     path("jobs/<slug:code>/goodput", goodput.JobGoodput.as_view(), name="job-goodput"),
     path("decisions/<int:pk>/approve", views.Approve.as_view(), name="decision-approve"),

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from control import actions
-from control.models import ControllerSettings, Decision
+from control.models import ChangeEffect, ControllerSettings, Decision
 from control.replay import UnknownPolicy, replay
 from monitoring.api.strict import Nothing
 from training import access
@@ -21,6 +21,8 @@ from .serializers import (
     ControllerChange,
     ControllerSerializer,
     DecisionSerializer,
+    EffectSerializer,
+    Reason,
     ReplayAnswer,
     ReplayWanted,
 )
@@ -70,6 +72,20 @@ class Decisions(generics.ListAPIView):
         return DECISIONS.filter(run=run)
 
 
+class Effects(generics.ListAPIView):
+    """What came of the settings that people changed in a run, newest first, as decisions are judged."""
+
+    permission_classes = [ProjectRole]
+    queryset = ChangeEffect.objects.select_related("command")
+    serializer_class = EffectSerializer
+
+    def get_queryset(self) -> Any:
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset().none()
+        run = access.fetch(Run.objects.all(), self.request.user, Role.VIEWER, code=self.kwargs["code"])
+        return super().get_queryset().filter(run=run)
+
+
 class Answer(APIView):
     """A person's word on a decision. 409 says why it comes too late."""
 
@@ -89,10 +105,19 @@ class Approve(Answer):
     answer = staticmethod(actions.approve)
 
 
-class Reject(Answer):
-    """Refuse an advised change."""
+class Reject(APIView):
+    """Refuse an advised change, with a reason if there is one."""
 
-    answer = staticmethod(actions.reject)
+    permission_classes = [ProjectRole]
+
+    @extend_schema(request=Reason, responses=DecisionSerializer)
+    def post(self, request: Any, pk: int) -> Response:
+        """409 says why it comes too late. The policy keeps quiet about the same for a while."""
+        decision = access.fetch(DECISIONS, request.user, Role.OPERATOR, pk=pk)
+        wanted = Reason(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        told = actions.reject(decision, request.user, wanted.validated_data["reason"])
+        return Response(DecisionSerializer(told).data)
 
 
 class Undo(Answer):

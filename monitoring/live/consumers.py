@@ -21,7 +21,7 @@ TOO_MUCH = 4429
 MAX_TEXT = 64 * 1024
 MAX_TOPICS = 500
 RECHECK_SECONDS = 60
-TOPIC = re.compile(r"(run|node|experiment):[^\x00-\x1f\x7f]{1,200}|queue|fleet|alerts")
+TOPIC = re.compile(r"(run|node|experiment):[^\x00-\x1f\x7f]{1,200}|queue|fleet|alerts|notices")
 # (user, topics) -> the topics that the user may watch; None once the user may not be here at all.
 MayWatch = Callable[[Any, list[str]], set[str] | None]
 
@@ -167,6 +167,6 @@ def topics_of(frame: dict[str, Any]) -> list[str]:
     for topic in topics:
         if not TOPIC.fullmatch(topic):
             raise BadFrame(
-                f"topic={topic!r:.80} is unknown; expected run:…, node:…, experiment:…, queue, fleet or alerts"
+                f"topic={topic!r:.80} is unknown; expected run:…, node:…, experiment:…, queue, fleet, alerts or notices"
             )
     return list(dict.fromkeys(topics))

@@ -360,6 +360,20 @@ export interface DevicePoint {
   speedup: number;
 }
 
+export interface Effect {
+  /** Its number in the run. */
+  command: number;
+  group: string;
+  metric: string;
+  forecast: Record<string, unknown>;
+  applied_step: number;
+  judge_at_step: number;
+  verdict: "better" | "same" | "worse" | "unclear";
+  measured: Record<string, unknown>;
+  created_at: string;
+  judged_at: string | null;
+}
+
 export interface Error {
   /** What was wrong, in one sentence. */
   detail: string;
@@ -716,6 +730,29 @@ export interface NonFinite {
   kind: "NaN" | "Infinity" | "-Infinity";
 }
 
+export interface Notice {
+  /** proposal, later others: a page shows what it does not know by its text. */
+  kind: string;
+  id: number;
+  at: string;
+  title: string;
+  text: string;
+  run: string;
+  run_name: string;
+  experiment: number | null;
+  tone: "neutral" | "warning" | "bad";
+  /** Your own role there: an operator may answer. */
+  can: string;
+  /** What the kind tells of itself. */
+  data: unknown;
+}
+
+export interface NoticePage {
+  next: string | null;
+  previous: string | null;
+  results: Notice[];
+}
+
 export interface Overview {
   running: Run[];
   queued: number;
@@ -929,6 +966,10 @@ export interface Read {
 
 export interface ReadAnswer {
   series: Buckets[];
+}
+
+export interface Reason {
+  reason?: string;
 }
 
 export interface RefusedRun {
