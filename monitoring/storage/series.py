@@ -118,8 +118,9 @@ def read(
 ) -> list[Buckets]:
     """At most about `width` buckets of each key, in time that follows the width and not the points.
 
-    x: step, relative (seconds since the source's first point), time, or another key of the source, whose last
-    value in the bucket is the place; an axis without data falls back to step, which the answer's `x` says.
+    x: step, relative_step (since the source's first), time, relative (seconds since the source's first point), or
+    another key of the source, whose last value in the bucket is the place; an axis without data falls back to
+    step, which the answer's `x` says.
     start, end: the range on that axis. branches: the run's, see training.models.Run; what a newer one left
     behind comes as a part of its own with `faded`.
     """
@@ -136,26 +137,31 @@ def read_range(
     end: float | None,
     limits: dict[int, int],
 ) -> list[Buckets]:
-    axis = x if x not in {"step", "relative", "time"} else None
+    axis = x if x not in {"step", "relative_step", "relative", "time"} else None
     lines = reading.lines_of(source, [*wanted, axis] if axis else wanted)
     zero = first_time(source) if x == "relative" else 0.0
+    first = first_step(source) if x == "relative_step" else 0
     found: list[Buckets] = []
     for key in wanted:
         if key not in lines:
             continue
         low, high = 0, reading.BIGGEST_STEP
-        if axis is None and x != "step" and (start is not None or end is not None):
+        if x in {"relative", "time"} and (start is not None or end is not None):
             times = (zero + start if start is not None else -1e300, zero + end if end is not None else 1e300)
             steps = reading.steps_within_times(lines[key], *times)
             if steps is None:
                 continue
             low, high = steps
-        elif x == "step":
-            low = 0 if start is None else max(0, int(start))
-            high = reading.BIGGEST_STEP if end is None else max(0, int(end))
+        elif x in {"step", "relative_step"}:
+            low = 0 if start is None else max(0, int(start) + first)
+            high = reading.BIGGEST_STEP if end is None else max(0, int(end) + first)
         parts = read_key(source, key, lines[key], width, low, high, limits)
         if axis is not None:
             parts = [on_key(part, axis, lines.get(axis, {}), start, end) for part in parts]
+        elif x == "relative_step":
+            parts = [
+                buckets.on_axis(part, x, part.columns["step"].astype(np.float64) - first) for part in parts
+            ]
         elif x != "step":
             parts = [
                 buckets.on_axis(part, x, part.columns["time"].astype(np.float64) - zero) for part in parts
@@ -244,6 +250,10 @@ def on_key(
     if not mask.any():
         return part
     return buckets.kept(buckets.on_axis(part, axis, values), mask)
+
+
+def first_step(source: str) -> int:
+    return min((info.first_step for info in keys(source) if info.first_step is not None), default=0)
 
 
 def first_time(source: str) -> float:

@@ -37,6 +37,7 @@ API = {
     "experiments/<int:pk>/controller": {"GET": VIEWER, "PATCH": OPERATOR},
     "experiments/<int:pk>/controller/summary": {"GET": VIEWER},
     "experiments/<int:pk>/decisions.csv": {"GET": VIEWER},
+    "experiments/<int:pk>/importance": {"GET": VIEWER},
     "policies": {"GET": LISTED},
     "beliefs": {"GET": LOGIN},
     "beliefs/export": {"GET": LOGIN},
@@ -263,6 +264,7 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
     queries = {
         "GET api/v1/marks": f"?runs={run.code}",
         "GET api/v1/runs/groups": "?by=state",
+        "GET api/v1/experiments/<int:pk>/importance": "?metric=loss",
         "GET api/v1/runs/<slug:code>/media/histograms": "?key=weights",
     }
     body = b"a poem"

@@ -205,7 +205,7 @@ def test_a_chart_shows_a_node_to_anyone_and_a_run_to_its_members(viewer, outside
         assert read(viewer, source).status_code in {400, 404}
 
 
-@pytest.mark.parametrize("x", ["step", "relative", "time", "loss", "none"])
+@pytest.mark.parametrize("x", ["step", "relative_step", "relative", "time", "loss", "none"])
 @pytest.mark.parametrize("bounds", [{}, {"start": 2, "end": 5}, {"start": -1e308}, {"end": 1e308}])
 def test_a_chart_can_have_any_axis_and_range(operator, run, x, bounds):
     post(operator, run, [a_point(step=step, value=step / 2, time=1e9 + step) for step in range(10)])

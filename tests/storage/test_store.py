@@ -204,6 +204,10 @@ def test_every_axis(compacted):
     assert (by_time.x, by_time.columns["step"].tolist()) == ("time", list(range(10, 21)))
     relative = series.read("run:x", ["loss"], x="relative", start=10, end=20)[0]
     assert relative.columns["x"].tolist() == [float(s) for s in range(10, 21)]
+    series.append("run:late", "a" * 32, [line(range(500, 600), range(100))])
+    by_steps = series.read("run:late", ["loss"], x="relative_step", start=10, end=20)[0]
+    assert (by_steps.x, by_steps.columns["x"].tolist()) == ("relative_step", list(range(10, 21)))
+    assert by_steps.columns["step"].tolist() == list(range(510, 521))
     by_key = series.read("run:x", ["loss"], x="epoch", start=10, end=20)[0]
     assert (by_key.x, by_key.columns["x"].tolist(), by_key.columns["step"].tolist()) == (
         "epoch", [10.0, 12.0, 14.0, 16.0, 18.0, 20.0], [5, 6, 7, 8, 9, 10],

@@ -82,7 +82,10 @@ class ReadSerializer(StrictSerializer):
     )
     width = Whole(min_value=10, max_value=10_000, required=False, default=1000)
     x = Text(
-        max_length=MAX_KEY_LENGTH, required=False, default="step", help_text="step, relative, time or a key."
+        max_length=MAX_KEY_LENGTH,
+        required=False,
+        default="step",
+        help_text="step, relative_step, time, relative or a key.",
     )
     start = Number(required=False, allow_null=True, default=None)
     end = Number(required=False, allow_null=True, default=None)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from . import (
     experiments,
+    importance,
     jobs,
     media,
     notices,
@@ -28,6 +29,7 @@ urlpatterns = [
     path("projects/<slug:slug>/members", projects.Members.as_view(), name="members"),
     path("experiments", experiments.Experiments.as_view(), name="experiments"),
     path("experiments/<int:pk>", experiments.ExperimentDetail.as_view(), name="experiment"),
+    path("experiments/<int:pk>/importance", importance.Importance.as_view(), name="importance"),
     path("runs", runs.Runs.as_view(), name="runs"),
     # Codes have no vowels: none is one of these words.
     path("runs/count", run_facts.RunCount.as_view(), name="runs-count"),

@@ -1,5 +1,5 @@
 /** Every question the pages ask, by name. */
-import { ask, askBytes, path, type Query } from "./client";
+import { address, ask, askBytes, path, type Query } from "./client";
 import { COLUMNS_TYPE, decodeColumns } from "./columns";
 import type * as t from "./types";
 
@@ -33,11 +33,18 @@ export const changeController = (id: string | number, body: Partial<t.Controller
   patch<t.Controller>(path`experiments/${id}/controller`, body);
 
 export const controllerSummary = (id: number, signal?: Signal) => ask<t.ControllerSummary>(path`experiments/${id}/controller/summary`, { signal });
+/** Which settings matter for a metric: see training/importance.py. */
+export const importance = (id: number, metric: string, signal?: Signal) => ask<t.Importance>(path`experiments/${id}/importance`, { query: { metric }, signal });
 export const policyScores = (experiment: number, signal?: Signal) => ask<t.PolicyScore[]>("policies", { query: { experiment }, signal });
 
 export const runs = (query: Query = {}, signal?: Signal) => list<t.Run>("runs", query, signal);
 /** The first few runs that match, for a menu. */
 export const findRuns = async (query: Query, signal?: Signal) => (await ask<t.Page<t.Run>>("runs", { query: { limit: 20, ...query }, signal })).results;
+/** Every run that the query finds, with `code` and these columns alone ("config:lr", "metric:loss", fields). */
+export function runRows(query: Query, columns: string[], signal?: AbortSignal): Promise<t.Run[]> {
+  const chosen = columns.map((column) => `column=${encodeURIComponent(column)}`).join("&");
+  return list<t.Run>(`${address("runs", { limit: 1000, ...query })}&${chosen}`, {}, signal, 10_000);
+}
 export const run = (code: string, signal?: Signal) => ask<t.Run>(path`runs/${code}`, { signal });
 export const createRun = (body: Partial<t.Run>) => post<t.Run & { token: string }>("runs", body);
 export const changeRun = (code: string, body: Partial<t.Run>) => patch<t.Run>(path`runs/${code}`, body);
