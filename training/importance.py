@@ -73,7 +73,8 @@ def importance(runs: Sequence[tuple[Mapping[str, Any], float]]) -> Found:
     ]
     columns.sort(key=lambda column: -abs(column.correlation or 0))
     looked, rest = columns[:MOST_SETTINGS], columns[MOST_SETTINGS:]
-    explained, scores = None, [(None, None)] * len(looked)
+    explained: float | None = None
+    scores: list[tuple[float | None, float | None]] = [(None, None)] * len(looked)
     if len(some) >= FEWEST_RUNS and looked:
         explained, scores = forest(np.stack([column.codes for column in looked], axis=1), target)
     settings = [

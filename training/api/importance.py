@@ -18,7 +18,7 @@ from training.models import Experiment, Role, Run
 from .permissions import ProjectRole
 
 
-class SettingSerializer(serializers.Serializer):
+class ImportantSettingSerializer(serializers.Serializer):
     name = serializers.CharField(help_text="Dotted path in the config.")
     kind = serializers.ChoiceField(choices=["number", "words"])
     values = serializers.IntegerField(help_text="How many different ones.")
@@ -39,7 +39,7 @@ class ImportanceSerializer(serializers.Serializer):
     explained = serializers.FloatField(
         allow_null=True, help_text="R² of the forest on unseen runs; null with too few runs for one."
     )
-    settings = SettingSerializer(many=True)
+    settings = ImportantSettingSerializer(many=True)
 
 
 class Importance(APIView):

@@ -437,6 +437,33 @@ export interface HistogramsAnswer {
   histograms: Histogram[];
 }
 
+export interface Importance {
+  metric: string;
+  /** With a finite last value of the metric; the newest are taken. */
+  runs: number;
+  /** Runs without one. */
+  left_out: number;
+  /** R² of the forest on unseen runs; null with too few runs for one. */
+  explained: number | null;
+  settings: ImportantSetting[];
+}
+
+export interface ImportantSetting {
+  /** Dotted path in the config. */
+  name: string;
+  kind: "number" | "words";
+  /** How many different ones. */
+  values: number;
+  /** That have the setting. */
+  runs: number;
+  /** Spearman's, -1 to 1; null for words. */
+  correlation: number | null;
+  /** What shuffling it costs of the explained share; null without a forest. */
+  importance: number | null;
+  /** Standard deviation of that over folds and repeats. */
+  spread: number | null;
+}
+
 export interface Job {
   code: string;
   run: string;
@@ -958,7 +985,7 @@ export interface Read {
   sources: string[];
   keys: string[];
   width?: number;
-  /** step, relative, time or a key. */
+  /** step, relative_step, time, relative or a key. */
   x?: string;
   start?: number | null;
   end?: number | null;

@@ -5,36 +5,16 @@
  */
 import * as api from "../api";
 import { isAbort, messageOf } from "../api/client";
-import type { Buckets } from "../api/types";
-import { append, cell, coarsen, concatenate, emptyColumns, ordered, type Columns, type NonFinite, type Part, type XAxis } from "../lib/columns";
+import { append, cell, coarsen, emptyColumns, type Part, type XAxis } from "../lib/columns";
 import type { PointsFrame } from "../live/frames";
 import type { XRange } from "./group";
+import { asLine, asPart, OWN_AXES, xOf, type Entry, type LatePoint, type SeriesLine } from "./series";
+
+export type { SeriesLine };
 
 const KEYS_PER_READ = 40;
 const GATHER_MILLISECONDS = 15;
 const SETTLE_MILLISECONDS = 180; // after the last change of a zoom, before its exact points are read
-
-export interface SeriesLine {
-  columns: Columns;
-  faded: Columns[];
-  nonFinite: NonFinite[];
-  exact: boolean;
-}
-
-interface Entry {
-  parts: Part[];
-  zoomed: { range: XRange; parts: Part[] } | null;
-  line: SeriesLine | null; // worked out of the parts, null when they changed
-}
-
-interface Late {
-  source: string;
-  key: string;
-  branch: number;
-  step: number;
-  time: number;
-  value: number;
-}
 
 export type Read = typeof api.series;
 
@@ -48,8 +28,10 @@ export class SeriesBoard {
   private timer = 0;
   private settle = 0;
   private again = 0;
-  private range: XRange | null = null;
-  private late: Late[] | null = null; // live points that came while a read was under way
+  private range: XRange | null = null; // of all keys
+  private ranges = new Map<string, XRange | null>(); // of keys that are zoomed by themselves
+  private byStep = new Set<string>(); // keys without any data on the axis that was asked for
+  private late: LatePoint[] | null = null; // live points that came while a read was under way
   private reading = 0;
 
   constructor(
@@ -69,7 +51,7 @@ export class SeriesBoard {
   want(key: string): () => void {
     this.wanted.set(key, (this.wanted.get(key) ?? 0) + 1);
     if (!this.loaded.has(key)) this.ask([key]);
-    else if (this.range) this.askZoom();
+    else if (this.rangeOf(key)) this.askZoom();
     return () => {
       const left = (this.wanted.get(key) ?? 1) - 1;
       if (left > 0) this.wanted.set(key, left);
@@ -82,8 +64,19 @@ export class SeriesBoard {
   line(source: string, key: string): SeriesLine | null {
     const entry = this.entries.get(`${key}\t${source}`);
     if (!entry) return null;
-    return (entry.line ??= asLine(entry.zoomed && this.range ? entry.zoomed.parts : entry.parts));
+    return (entry.line ??= asLine(entry.zoomed && this.rangeOf(key) ? entry.zoomed.parts : entry.parts, this.axisOf(key)));
   }
+
+  /** The axis that a key's lines have: the board's own, or the step where the key has no data on that one. */
+  axisOf = (key: string): XAxis => (this.byStep.has(key) ? "step" : this.x);
+
+  /** Whether a source has points of a key, and none with a place on the key's axis. */
+  lacksAxis(source: string, key: string): boolean {
+    const parts = this.entries.get(`${key}\t${source}`)?.parts ?? [];
+    return parts.length > 0 && parts.every((part) => (part.axis ?? this.x) !== this.axisOf(key));
+  }
+
+  private rangeOf = (key: string): XRange | null => this.ranges.get(key) ?? this.range;
 
   setSources(sources: string[]): void {
     const added = sources.some((source) => !this.sources.includes(source));
@@ -100,15 +93,23 @@ export class SeriesBoard {
     const keys = [...this.wanted.keys()];
     this.loaded.clear();
     this.ask(keys);
-    if (this.range) this.askZoom();
+    if (keys.some(this.rangeOf)) this.askZoom();
   }
 
-  zoom(range: XRange | null): void {
-    this.range = range;
+  /** Show a range: of all keys, or of some by themselves. */
+  zoom(range: XRange | null, keys: string[] | null = null): void {
+    if (keys) for (const key of keys) this.ranges.set(key, range);
+    else {
+      this.range = range;
+      this.ranges.clear();
+    }
     window.clearTimeout(this.settle);
-    for (const entry of this.entries.values()) entry.zoomed = entry.line = null;
+    for (const [name, entry] of this.entries) {
+      if (keys && !keys.includes(name.slice(0, name.indexOf("\t")))) continue;
+      entry.zoomed = entry.line = null;
+    }
     if (range) this.askZoom();
-    else for (const key of this.loaded) this.tell(key);
+    else for (const key of keys ?? this.loaded) this.tell(key);
   }
 
   /** Live points of one of the sources. */
@@ -148,7 +149,7 @@ export class SeriesBoard {
     const { sources } = this;
     this.reading += 1;
     try {
-      const found = await this.readAll(sources, keys, null);
+      const found = await this.readAll(sources, keys, this.x, null);
       if (this.sources !== sources) return; // others are wanted by now, and have been asked for
       for (const key of keys) {
         for (const source of sources) {
@@ -156,6 +157,9 @@ export class SeriesBoard {
           const old = this.entries.get(`${key}\t${source}`);
           this.entries.set(`${key}\t${source}`, { parts, zoomed: old?.zoomed ?? null, line: null });
         }
+        const parts = sources.flatMap((source) => this.entries.get(`${key}\t${source}`)!.parts);
+        if (parts.length && parts.every((part) => part.axis !== undefined && part.axis !== this.x)) this.byStep.add(key);
+        else this.byStep.delete(key);
         this.loaded.add(key);
       }
       for (const point of this.late ?? []) if (keys.includes(point.key) && this.isNewer(point)) this.add(point);
@@ -177,23 +181,22 @@ export class SeriesBoard {
   }
 
   private async readZoom(): Promise<void> {
-    const { range, sources } = this;
-    const keys = [...this.wanted.keys()];
-    if (!range || !keys.length) return;
+    const { sources } = this;
+    // Keys that show the same range on the same axis are asked for together.
+    const together = new Map<string, string[]>();
+    for (const key of this.wanted.keys()) {
+      const range = this.rangeOf(key);
+      if (!range) continue;
+      const name = JSON.stringify([range, this.axisOf(key)]);
+      together.set(name, [...(together.get(name) ?? []), key]);
+    }
     try {
-      for (let i = 0; i < keys.length; i += KEYS_PER_READ) {
-        const some = keys.slice(i, i + KEYS_PER_READ);
-        const found = await this.readAll(sources, some, range);
-        if (this.range !== range) return;
-        for (const key of some) {
-          for (const source of sources) {
-            const entry = this.entries.get(`${key}\t${source}`);
-            const parts = found.get(`${key}\t${source}`);
-            if (!entry || !parts) continue;
-            entry.zoomed = { range, parts };
-            entry.line = null;
-          }
-          this.tell(key);
+      for (const keys of together.values()) {
+        const range = this.rangeOf(keys[0]);
+        if (!range) continue;
+        for (let i = 0; i < keys.length; i += KEYS_PER_READ) {
+          await this.readZoomOf(sources, keys.slice(i, i + KEYS_PER_READ), range);
+          if (this.sources !== sources) return;
         }
       }
     } catch (error) {
@@ -202,12 +205,27 @@ export class SeriesBoard {
     }
   }
 
-  private async readAll(sources: string[], keys: string[], range: XRange | null): Promise<Map<string, Part[]>> {
+  private async readZoomOf(sources: string[], keys: string[], range: XRange): Promise<void> {
+    const found = await this.readAll(sources, keys, this.axisOf(keys[0]), range);
+    for (const key of keys) {
+      if (this.rangeOf(key) !== range) continue;
+      for (const source of sources) {
+        const entry = this.entries.get(`${key}\t${source}`);
+        const parts = found.get(`${key}\t${source}`);
+        if (!entry || !parts) continue;
+        entry.zoomed = { range, parts };
+        entry.line = null;
+      }
+      this.tell(key);
+    }
+  }
+
+  private async readAll(sources: string[], keys: string[], x: XAxis, range: XRange | null): Promise<Map<string, Part[]>> {
     const out = new Map<string, Part[]>();
     for (let i = 0; i < sources.length; i += 100) {
-      const body = { sources: sources.slice(i, i + 100), keys, width: this.width, x: this.x, start: range?.[0] ?? null, end: range?.[1] ?? null };
+      const body = { sources: sources.slice(i, i + 100), keys, width: this.width, x, start: range?.[0] ?? null, end: range?.[1] ?? null };
       // Steps are whole: a zoom between two of them still has to hold both.
-      if (range && this.x === "step") [body.start, body.end] = [Math.floor(range[0]), Math.ceil(range[1])];
+      if (range && (x === "step" || x === "relative_step")) [body.start, body.end] = [Math.floor(range[0]), Math.ceil(range[1])];
       for (const buckets of await this.read(body)) {
         const name = `${buckets.key}\t${buckets.source}`;
         const list = out.get(name) ?? [];
@@ -223,16 +241,17 @@ export class SeriesBoard {
     this.again = window.setTimeout(() => this.ask(keys.filter((key) => this.wanted.has(key))), 3000);
   }
 
-  private isNewer(point: Late): boolean {
+  private isNewer(point: LatePoint): boolean {
     const parts = this.entries.get(`${point.key}\t${point.source}`)?.parts.filter((part) => part.branch === point.branch) ?? [];
     return parts.every((part) => (part.columns.time.at(-1) ?? -Infinity) < point.time);
   }
 
-  private add(point: Late): void {
+  private add(point: LatePoint): void {
     const name = `${point.key}\t${point.source}`;
     const entry = this.entries.get(name);
     if (!entry) return;
-    if (this.x !== "step" && this.x !== "time" && this.x !== "relative") {
+    const axis = this.axisOf(point.key);
+    if (!OWN_AXES.includes(axis)) {
       this.refreshLater(); // another key's value at this step is not known here
       return;
     }
@@ -242,25 +261,18 @@ export class SeriesBoard {
         this.refreshLater(); // a new branch: what of the old ones is faded now is for the store to say
         return;
       }
-      part = { branch: point.branch, faded: false, bucket: 1, exact: true, columns: emptyColumns(), nonFinite: [] };
+      part = { branch: point.branch, faded: false, bucket: 1, exact: true, columns: emptyColumns(), nonFinite: [], axis };
       entry.parts.push(part);
     }
-    append(part, point.step, point.time, this.xOf(point, entry.parts), point.value);
+    append(part, point.step, point.time, xOf(point, axis, entry.parts), point.value);
     if (part.columns.x.length > 2 * this.width) coarsen(part, this.width);
     const { zoomed } = entry;
-    const x = this.xOf(point, entry.parts);
+    const x = xOf(point, axis, entry.parts);
     if (zoomed && x >= zoomed.range[0] && x <= zoomed.range[1]) {
       const into = zoomed.parts.find((each) => each.branch === point.branch && !each.faded);
       if (into) append(into, point.step, point.time, x, point.value);
     }
     entry.line = null;
-  }
-
-  private xOf(point: Late, parts: Part[]): number {
-    if (this.x === "step") return point.step;
-    if (this.x === "time") return point.time;
-    const first = parts.find((part) => part.columns.x.length)?.columns;
-    return first ? point.time - (first.time[0] - first.x[0]) : 0;
   }
 
   private refreshLater(): void {
@@ -274,16 +286,4 @@ export class SeriesBoard {
   private tell(key: string): void {
     for (const listener of this.listeners.get(key) ?? []) listener();
   }
-}
-
-const asPart = ({ branch, faded, bucket, exact, columns, non_finite }: Buckets): Part => ({ branch, faded, bucket: bucket || 1, exact, columns, nonFinite: non_finite });
-
-function asLine(parts: Part[]): SeriesLine {
-  const inForce = parts.filter((part) => !part.faded);
-  return {
-    columns: inForce.length ? ordered(concatenate(inForce)) : emptyColumns(),
-    faded: parts.filter((part) => part.faded).map((part) => ordered(part.columns)),
-    nonFinite: parts.flatMap((part) => part.nonFinite),
-    exact: inForce.every((part) => part.exact),
-  };
 }

@@ -14,7 +14,7 @@ export class ChartGroup {
   }
 
   zoom(range: XRange | null): void {
-    if (range === this.range) return;
+    if (range === this.range || (range && this.range && range[0] === this.range[0] && range[1] === this.range[1])) return;
     this.range = range;
     for (const listener of [...this.listeners]) listener(range);
   }

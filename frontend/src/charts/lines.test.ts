@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { append, emptyColumns, type Part } from "../lib/columns";
-import { align, byNearness, extentX, extentY, padded, readings, smoothed, type ChartLine } from "./lines";
+import { extentX, extentY, inOrder, padded, readings, smoothed, type ChartLine, type Reading } from "./lines";
 
 function line(id: string, points: [number, number][]): ChartLine {
   const part: Part = { branch: 0, faded: false, bucket: 1, exact: true, columns: emptyColumns(), nonFinite: [] };
@@ -11,56 +11,42 @@ function line(id: string, points: [number, number][]): ChartLine {
 const a = line("a", [[0, 1], [2, NaN], [4, 3]]);
 const b = line("b", [[1, 10], [4, 30]]);
 
-describe("align", () => {
-  it("joins different steps and tells a gap from another line's point", () => {
-    const [x, ...values] = align(smoothed([a, b], 0), false);
-    expect([Array.from(x), ...values]).toEqual([[0, 1, 2, 4], [1, undefined, null, 3], [undefined, 10, undefined, 30]]);
-  });
-
-  it("takes the steps that all lines share as they are", () => {
-    const [one, two] = [line("a", [[0, 1], [1, NaN]]), line("b", [[0, 3], [1, 4]])];
-    const [x, ...values] = align(smoothed([one, two], 0), false);
-    expect(x).toBe(one.columns.x);
-    expect(values).toEqual([[1, null], [3, 4]]);
-  });
-
-  it("leaves out what a log axis cannot show", () => {
-    expect(align(smoothed([line("c", [[0, -1], [1, 0], [2, 5]])], 0), true)[1]).toEqual([null, null, 5]);
-  });
-});
-
 describe("extents", () => {
   it("cover all lines", () => {
     expect(extentX([a, b])).toEqual([0, 4]);
     expect(extentX([])).toBeNull();
-    expect(extentY(smoothed([a, b], 0), [0, 4], false, false)).toEqual({ min: 1, max: 30, hidden: 0 });
+    expect(extentY(smoothed([a, b], 0), [0, 4], "linear", false)).toEqual({ min: 1, max: 30, hidden: 0, outside: 0 });
   });
 
   it("count what a log axis hides", () => {
-    expect(extentY(smoothed([line("c", [[0, -1], [1, 0], [2, 5]])], 0), [0, 2], true, false)).toEqual({ min: 5, max: 5, hidden: 2 });
+    expect(extentY(smoothed([line("c", [[0, -1], [1, 0], [2, 5]])], 0), [0, 2], "log", false)).toEqual({ min: 5, max: 5, hidden: 2, outside: 0 });
+    const bucket = line("d", [[0, -1]]);
+    bucket.columns.count[0] = 64; // all of them at or below its max
+    expect(extentY(smoothed([bucket], 0), [0, 2], "log", false)!.hidden).toBe(64);
+    expect(extentY(smoothed([bucket], 0), [0, 2], "symlog", false)).toMatchObject({ min: -1, hidden: 0 });
   });
 
   it("can look past an outlier", () => {
     const spiked = line("s", Array.from({ length: 200 }, (_, i) => [i, i === 100 ? 1e9 : i / 200]));
-    expect(extentY(smoothed([spiked], 0), [0, 200], false, true)!.max).toBeLessThan(1);
-    expect(extentY(smoothed([spiked], 0), [0, 200], false, false)!.max).toBe(1e9);
+    expect(extentY(smoothed([spiked], 0), [0, 200], "linear", true)).toMatchObject({ min: 0, max: expect.closeTo(1.46, 1) as number, outside: 1 });
+    expect(extentY(smoothed([spiked], 0), [0, 200], "linear", false)!.max).toBe(1e9);
   });
 
   it("let a branch left behind widen the picture, not flatten it", () => {
     const exploded = { ...line("e", [[0, 1], [1, 2], [2, 1]]), faded: [line("f", [[1, 2], [2, 1e6]]).columns] };
-    expect(extentY(smoothed([exploded], 0), [0, 2], false, false)).toEqual({ min: 1, max: 2.6, hidden: 0 });
+    expect(extentY(smoothed([exploded], 0), [0, 2], "linear", false)).toEqual({ min: 1, max: 2.6, hidden: 0, outside: 0 });
     const alone = { ...line("g", []), faded: exploded.faded };
-    expect(extentY(smoothed([alone], 0), [0, 2], false, false)!.max).toBe(1e6);
+    expect(extentY(smoothed([alone], 0), [0, 2], "linear", false)!.max).toBe(1e6);
   });
 
   it("leave air, but none below zero for what is never negative", () => {
-    expect(padded({ min: 0, max: 1 }, false)[0]).toBe(0);
-    expect(padded({ min: 5, max: 5 }, false)).toEqual([4.5, 5.5]);
-    expect(padded({ min: 0, max: 0 }, false)).toEqual([-1, 1]);
-    expect(padded({ min: 0.1, max: 0.1 + 2e-17 * 7 }, false)[0]).toBeCloseTo(0.09); // rounding is no movement
-    expect(padded({ min: 1, max: 1 }, true)).toEqual([0.5, 2]);
-    expect(padded({ min: 0.98, max: 1 }, false, true)).toEqual([0, 1]);
-    expect(padded({ min: 0, max: 3.5 }, false, true)[1]).toBeGreaterThan(3.5);
+    expect(padded({ min: 0, max: 1 }, "linear")[0]).toBe(0);
+    expect(padded({ min: 5, max: 5 }, "linear")).toEqual([4.5, 5.5]);
+    expect(padded({ min: 0, max: 0 }, "linear")).toEqual([-1, 1]);
+    expect(padded({ min: 0.1, max: 0.1 + 2e-17 * 7 }, "linear")[0]).toBeCloseTo(0.09); // rounding is no movement
+    expect(padded({ min: 1, max: 1 }, "log")).toEqual([0.5, 2]);
+    expect(padded({ min: 0.98, max: 1 }, "linear", true)).toEqual([0, 1]);
+    expect(padded({ min: 0, max: 3.5 }, "linear", true)[1]).toBeGreaterThan(3.5);
   });
 });
 
@@ -72,7 +58,11 @@ describe("readings", () => {
   });
 
   it("come nearest to the pointer first", () => {
-    const found = byNearness(readings(smoothed([a, b], 0), 4, 1, false), 29);
-    expect(found.map((reading) => reading.id)).toEqual(["b", "a"]);
+    const found = readings(smoothed([a, b], 0), 4, 1, false);
+    const away = (reading: Reading) => Math.abs(reading.value - 29);
+    const ids = (order: "nearest" | "value" | "name") => inOrder(found, order, away).map((reading) => reading.id);
+    expect([ids("nearest"), ids("value"), ids("name")]).toEqual([["b", "a"], ["b", "a"], ["a", "b"]]);
+    const lost = { ...found[0], id: "n", label: "n", value: NaN };
+    expect(inOrder([lost, ...found], "value", away).map((reading) => reading.id)).toEqual(["b", "a", "n"]);
   });
 });

@@ -1,7 +1,8 @@
 /** What a chart draws, worked out of columns: pure, so that it can be proved without a canvas. */
 import { lowerIndex, nearestIndex, type Columns, type NonFinite } from "../lib/columns";
-import { smooth } from "../lib/ema";
+import { smooth, smoothOver } from "../lib/ema";
 import type { XRange } from "./group";
+import type { Scale, TipOrder, Weighting } from "./look";
 
 export interface ChartLine {
   id: string;
@@ -11,62 +12,20 @@ export interface ChartLine {
   faded: Columns[];
   nonFinite: NonFinite[];
   exact: boolean;
+  second?: boolean; // belongs to the axis on the right
+  dashed?: boolean;
+  runs?: number; // how many runs a line of a group stands for
 }
 
 export interface ShownLine extends ChartLine {
   shown: ArrayLike<number>; // what the line itself follows: the mean, smoothed where that is asked for
 }
 
-export const smoothed = (lines: ChartLine[], weight: number): ShownLine[] =>
-  lines.map((line) => ({ ...line, shown: weight > 0 ? smooth(line.columns.mean, weight) : line.columns.mean }));
-
-type Cell = number | null | undefined;
-type Cells = Cell[] | Float64Array;
-
-/**
- * One x for all lines and each line's values on it, as uPlot wants them: undefined where another line has a point and
- * this one none (drawn through), null where this line has a gap.
- */
-export function align(lines: ShownLine[], log: boolean): [Float64Array, ...Cells[]] {
-  const keep = (y: number): Cell => (Number.isFinite(y) && (!log || y > 0) ? y : null);
-  if (!lines.length) return [new Float64Array(0)];
-  const xs = commonX(lines.map((line) => line.columns.x));
-  const columns = lines.map((line) => {
-    const { x } = line.columns;
-    if (same(x, xs)) return Array.from(line.shown, keep);
-    const out = new Array<Cell>(xs.length).fill(undefined);
-    let at = 0;
-    for (let i = 0; i < xs.length && at < x.length; i++) {
-      if (xs[i] !== x[at]) continue;
-      while (at < x.length && x[at] === xs[i]) out[i] = keep(line.shown[at++]);
-    }
-    return out;
+export const smoothed = (lines: ChartLine[], weight: number, weighting: Weighting = "points"): ShownLine[] =>
+  lines.map((line) => {
+    const { mean, x } = line.columns;
+    return { ...line, shown: !(weight > 0) ? mean : weighting === "points" ? smooth(mean, weight) : smoothOver(mean, x, weight) };
   });
-  return [xs, ...columns];
-}
-
-/** Every x of any line once, rising. Runs of an experiment mostly share their steps: then it is the first line's own. */
-function commonX(all: Float64Array[]): Float64Array {
-  const [first] = all;
-  if (all.length === 1 || all.every((x) => same(x, first))) return first;
-  const joined = new Float64Array(all.reduce((sum, x) => sum + x.length, 0));
-  let at = 0;
-  for (const x of all) {
-    joined.set(x, at);
-    at += x.length;
-  }
-  joined.sort();
-  let kept = 0;
-  for (let i = 0; i < joined.length; i++) if (!i || joined[i] !== joined[kept - 1]) joined[kept++] = joined[i];
-  return joined.subarray(0, kept);
-}
-
-function same(a: Float64Array, b: Float64Array): boolean {
-  if (a === b) return true;
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
 
 /** First and last x of everything drawn, faded branches included; null where there is nothing. */
 export function extentX(lines: ChartLine[]): XRange | null {
@@ -89,25 +48,29 @@ export function extentX(lines: ChartLine[]): XRange | null {
 export interface ExtentY {
   min: number;
   max: number;
-  hidden: number; // cells that a log axis cannot show
+  hidden: number; // points that a log axis cannot show
+  outside: number; // points beyond the ends of a robust axis; they are drawn there all the same
 }
 
 const FADED_SHARE = 0.6; // of the height in force, that branches left behind may add above it and below it
+const TRIMMED = 0.02; // of the values at either end, by which a robust axis does not go
+const AROUND = 0.5; // of the height of the others, that it shows beyond them
+const FEW = 20; // values, of which none is an outlier yet
 
 /**
- * Lowest and highest value in an x-range. `robust` leaves out what lies beyond the central 96 %; nothing is removed.
+ * Lowest and highest value in an x-range. `robust` goes by the central 96 % and counts what lies far beyond; nothing is removed.
  * A branch that was left behind is often an explosion: it may widen the picture, but not press the line in force flat.
  */
-export function extentY(lines: ShownLine[], range: XRange, log: boolean, robust: boolean): ExtentY | null {
+export function extentY(lines: ShownLine[], range: XRange, scale: Scale, robust: boolean): ExtentY | null {
+  const log = scale === "log";
   let [min, max, hidden] = [Infinity, -Infinity, 0];
   const middles: number[] = [];
   const visit = (columns: Columns, shown?: ArrayLike<number>, low = -Infinity, high = Infinity) => {
-    // One cell beyond each side, because the line runs on to it.
-    const from = Math.max(0, lowerIndex(columns.x, range[0]));
-    const to = Math.min(columns.x.length - 1, lowerIndex(columns.x, range[1]) + 1);
+    const [from, to] = within(columns, range);
     for (let i = from; i <= to; i++) {
-      if (log && columns.min[i] <= 0) hidden += 1;
-      for (const y of [columns.min[i], columns.max[i], shown ? shown[i] : NaN]) {
+      if (log && columns.min[i] <= 0) hidden += columns.max[i] <= 0 ? columns.count[i] : 1;
+      for (let which = 0; which < 3; which++) {
+        const y = which === 0 ? columns.min[i] : which === 1 ? columns.max[i] : shown ? shown[i] : NaN;
         if (!Number.isFinite(y) || (log && y <= 0)) continue;
         if (y < min) min = Math.max(y, low);
         if (y > max) max = Math.min(y, high);
@@ -118,13 +81,32 @@ export function extentY(lines: ShownLine[], range: XRange, log: boolean, robust:
   for (const line of lines) visit(line.columns, line.shown);
   const [low, high] = min < max ? [min, max].map((end, i) => beyond(end, min, max, i, log)) : [-Infinity, Infinity];
   for (const line of lines) for (const faded of line.faded) visit(faded, undefined, low, high);
-  if (min > max) return hidden ? { min: 0.1, max: 1, hidden } : null;
-  if (robust && middles.length > 20) {
-    middles.sort((a, b) => a - b);
-    min = middles[Math.floor(middles.length * 0.02)];
-    max = middles[Math.ceil(middles.length * 0.98) - 1];
+  if (min > max) return hidden ? { min: 0.1, max: 1, hidden, outside: 0 } : null;
+  if (!robust || middles.length <= FEW) return { min, max, hidden, outside: 0 };
+  const sorted = Float64Array.from(middles).sort();
+  const [first, last] = [sorted[Math.floor(sorted.length * TRIMMED)], sorted[Math.ceil(sorted.length * (1 - TRIMMED)) - 1]];
+  // Half as much again at either side: only what lies far out is left outside, and of tame values none.
+  const [under, over] = log ? [first * (first / last) ** AROUND, last * (last / first) ** AROUND] : [first - (last - first) * AROUND, last + (last - first) * AROUND];
+  min = Math.max(min, under);
+  max = Math.min(max, over);
+  return { min, max, hidden, outside: beyondCount(lines, range, min, max) };
+}
+
+/** The cells of an x-range, one more at each side because the line runs on to it. */
+export function within(columns: Columns, range: XRange): [number, number] {
+  return [Math.max(0, lowerIndex(columns.x, range[0])), Math.min(columns.x.length - 1, lowerIndex(columns.x, range[1]) + 1)];
+}
+
+function beyondCount(lines: ShownLine[], range: XRange, min: number, max: number): number {
+  let count = 0;
+  for (const { columns } of lines) {
+    const [from, to] = within(columns, range);
+    for (let i = from; i <= to; i++) {
+      if (columns.min[i] > max || columns.max[i] < min) count += columns.count[i];
+      else count += Number(columns.max[i] > max) + Number(columns.min[i] < min);
+    }
   }
-  return { min, max, hidden };
+  return count;
 }
 
 function beyond(end: number, min: number, max: number, side: number, log: boolean): number {
@@ -133,7 +115,8 @@ function beyond(end: number, min: number, max: number, side: number, log: boolea
 }
 
 /** The ends of the y-axis around an extent, with a little air. `whole`: a share of something, drawn from 0 to all of it. */
-export function padded({ min, max }: { min: number; max: number }, log: boolean, whole = false): [number, number] {
+export function padded({ min, max }: { min: number; max: number }, scale: Scale, whole = false): [number, number] {
+  const log = scale === "log";
   if (whole && !log && min >= 0 && max <= 1) return [0, 1];
   // A mean of equal values differs from them in its last digits; drawn large, that would look like movement.
   if (max - min <= 1e-12 * Math.max(Math.abs(min), Math.abs(max))) min = max;
@@ -142,15 +125,16 @@ export function padded({ min, max }: { min: number; max: number }, log: boolean,
     const air = Math.abs(min) * 0.1 || 1;
     return [min - air, max + air];
   }
-  const air = (max - min) * 0.06;
+  const air = scale === "symlog" ? 0 : (max - min) * 0.06;
   // A figure that is never negative should not seem to reach below zero.
-  return [min >= 0 && min - air < 0 ? 0 : min - air, max + air];
+  return [min >= 0 && min - air < 0 ? 0 : min - air, max + (air || Math.abs(max) * 0.1)];
 }
 
 export interface Reading {
   id: string;
   label: string;
   colour: string;
+  second?: boolean;
   x: number;
   step: number;
   time: number;
@@ -169,7 +153,7 @@ export function readings(lines: ShownLine[], x: number, reach: number, smoothing
     if (i < 0 || Math.abs(columns.x[i] - x) > reach) continue;
     const many = columns.min[i] !== columns.max[i] && Number.isFinite(columns.min[i]);
     out.push({
-      id: line.id, label: line.label, colour: line.colour, x: columns.x[i], step: columns.step[i], time: columns.time[i],
+      id: line.id, label: line.label, colour: line.colour, second: line.second, x: columns.x[i], step: columns.step[i], time: columns.time[i],
       value: Number.isFinite(columns.mean[i]) ? columns.mean[i] : columns.last[i],
       smoothed: smoothing && Number.isFinite(line.shown[i]) ? line.shown[i] : null,
       low: many ? columns.min[i] : null, high: many ? columns.max[i] : null,
@@ -178,11 +162,15 @@ export function readings(lines: ShownLine[], x: number, reach: number, smoothing
   return out;
 }
 
-/** The same, nearest to the value under the pointer first. */
-export const byNearness = (list: Reading[], y: number): Reading[] =>
-  [...list].sort((a, b) => gap(a, y) - gap(b, y) || a.label.localeCompare(b.label));
-
-function gap(reading: Reading, y: number): number {
-  const value = reading.smoothed ?? reading.value;
-  return Number.isFinite(value) ? Math.abs(value - y) : Infinity;
+/** The same in the order in which a person wants to read them; `distance` is a line's from the pointer, in any unit. */
+export function inOrder(list: Reading[], order: TipOrder, distance: (reading: Reading) => number): Reading[] {
+  const by: Record<TipOrder, (a: Reading, b: Reading) => number> = {
+    nearest: (a, b) => away(distance(a)) - away(distance(b)),
+    value: (a, b) => away(-valueOf(a)) - away(-valueOf(b)),
+    name: () => 0,
+  };
+  return [...list].sort((a, b) => by[order](a, b) || a.label.localeCompare(b.label, "en", { numeric: true }));
 }
+
+const valueOf = (reading: Reading): number => reading.smoothed ?? reading.value;
+const away = (distance: number): number => (Number.isNaN(distance) ? Number.MAX_VALUE : Math.min(Math.max(distance, -Number.MAX_VALUE), Number.MAX_VALUE));

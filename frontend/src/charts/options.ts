@@ -1,22 +1,35 @@
-/** The settings uPlot gets, in one place. */
+/**
+ * The settings uPlot gets, in one place. It draws axes and keeps the crosshair and the selection; the lines are our
+ * own (paint.ts), each on its own columns, because joining the steps of twenty runs for every frame took longer than
+ * drawing them.
+ */
 import type uPlot from "uplot";
 import type { XAxis } from "../lib/columns";
 import { clockLabels, secondsLabel, SECOND_INCREMENTS, STEP_INCREMENTS, stepLabel } from "../lib/ticks";
-import { tickLabels, type Unit } from "../lib/units";
+import { tickLabels, unitOf, type Unit } from "../lib/units";
+import type { Scale } from "./look";
 import type { Colour } from "./paint";
 
 export interface Parts {
   width: number;
   height: number;
   x: XAxis;
-  unit: Unit;
-  log: boolean;
-  lines: { label: string; colour: string }[];
+  units: [first: Unit, second: Unit];
+  second: boolean; // there is an axis on the right
+  scale: Scale;
+  threshold: number;
   colour: Colour;
   syncKey: string;
   rangeX: () => [number, number];
-  rangeY: () => [number, number];
+  ranges: () => [first: [number, number], second: [number, number]];
   hooks: uPlot.Hooks.Arrays;
+  /** Hears of each axis' ticks: 0 below, 1 left, 2 right. */
+  ticked: (axis: 0 | 1 | 2, ticks: Ticks) => void;
+}
+
+export interface Ticks {
+  at: (number | null)[];
+  labels: string[];
 }
 
 const BYTES = Array.from({ length: 18 }, (_, i) => [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].map((m) => m * 1024 ** i)).flat();
@@ -30,56 +43,66 @@ export function options(parts: Parts): uPlot.Options {
     ticks: { show: false },
     border: { show: false },
   };
+  const told = (axis: 0 | 1 | 2, at: (number | null)[], labels: string[]): string[] => {
+    parts.ticked(axis, { at, labels });
+    return labels;
+  };
+  const vertical = (unit: Unit, which: 1 | 2): uPlot.Axis => ({
+    ...axis,
+    size: growing(unit.startsWith("bytes") ? 12 : 6),
+    gap: 6,
+    space: 34,
+    ...(unit.startsWith("bytes") && parts.scale === "linear" ? { incrs: BYTES } : {}),
+    values: (_: uPlot, ticks: (number | null)[]) => told(which, ticks, tickLabels(ticks, unit)),
+  });
+  const along = horizontal(parts.x);
+  const upright = (which: 0 | 1): uPlot.Scale => ({
+    distr: parts.scale === "log" ? 3 : parts.scale === "symlog" ? 4 : 1,
+    asinh: parts.threshold,
+    range: () => parts.ranges()[which],
+  });
   return {
     width: parts.width,
     height: parts.height,
-    padding: [8, 10, 0, 0],
+    padding: [8, parts.second ? 0 : 10, 0, 0],
     legend: { show: false },
-    focus: { alpha: 0.25 },
     cursor: {
       drag: { x: true, y: false, setScale: false, dist: 6 },
-      points: { show: parts.lines.length <= 8, size: 6, width: 1.5 },
-      focus: { prox: 24 },
+      points: { show: false },
       // Only the crosshair is linked here; ranges are linked by the group, which also reads points anew.
       sync: { key: parts.syncKey, setSeries: false, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
-      bind: { dblclick: () => null },
+      bind: {
+        dblclick: () => null,
+        // With shift or alt a drag moves the picture: that is the plot's own work, not a selection.
+        mousedown: (_u, _target, usual) => (event: MouseEvent) => (event.shiftKey || event.altKey || event.button ? null : usual(event)),
+      },
     },
-    scales: {
-      x: { time: parts.x === "time", range: () => parts.rangeX() },
-      y: { distr: parts.log ? 3 : 1, range: () => parts.rangeY() },
-    },
+    scales: { x: { time: parts.x === "time", range: () => parts.rangeX() }, y: upright(0), ...(parts.second ? { second: upright(1) } : {}) },
     axes: [
       {
         ...axis,
         size: 26,
         gap: 4,
         space: 70,
-        ...(parts.x === "step" ? { incrs: STEP_INCREMENTS, values: (_: uPlot, ticks: number[]) => ticks.map(stepLabel) } : {}),
-        ...(parts.x === "time" ? { values: (_: uPlot, ticks: number[]) => clockLabels(ticks) } : {}),
-        ...(parts.x === "relative" ? { incrs: SECOND_INCREMENTS, values: (_: uPlot, ticks: number[]) => ticks.map(secondsLabel) } : {}),
+        ...(along.incrs ? { incrs: along.incrs } : {}),
+        values: (_: uPlot, ticks: number[]) => told(0, ticks, along.labels(ticks)),
       },
-      {
-        ...axis,
-        size: growing(parts.unit.startsWith("bytes") ? 12 : 6),
-        gap: 6,
-        space: 34,
-        ...(parts.unit.startsWith("bytes") ? { incrs: BYTES } : {}),
-        values: (_: uPlot, ticks: (number | null)[]) => tickLabels(ticks, parts.unit),
-      },
+      vertical(parts.units[0], 1),
+      ...(parts.second ? [{ ...vertical(parts.units[1], 2), scale: "second", side: 1 as const, grid: { show: false } }] : []),
     ],
-    series: [
-      {},
-      ...parts.lines.map((line) => ({
-        label: line.label,
-        stroke: () => colour(line.colour),
-        width: parts.lines.length > 12 ? 1.2 : 1.6,
-        points: { show: showPoints },
-        spanGaps: false,
-      })),
-    ],
+    series: [{}, unseen("y"), ...(parts.second ? [unseen("second")] : [])],
     hooks: parts.hooks,
   };
 }
+
+function horizontal(x: XAxis): { incrs?: number[]; labels: (ticks: number[]) => string[] } {
+  if (x === "step" || x === "relative_step") return { incrs: STEP_INCREMENTS, labels: (ticks) => ticks.map(stepLabel) };
+  if (x === "relative") return { incrs: SECOND_INCREMENTS, labels: (ticks) => ticks.map(secondsLabel) };
+  return { labels: x === "time" ? clockLabels : (ticks) => tickLabels(ticks, unitOf(x)) };
+}
+
+/** uPlot keeps a scale only while a series has values on it. */
+const unseen = (scale: string): uPlot.Series => ({ scale, paths: () => null, points: { show: false } });
 
 /** The axis' width: room for labels of so many characters, and never less than it had, so that a live plot stays where it is. */
 function growing(characters: number): (u: uPlot, labels: string[]) => number {
@@ -88,16 +111,4 @@ function growing(characters: number): (u: uPlot, labels: string[]) => number {
     longest = Math.max(longest, ...(labels ?? []).map((label) => label?.length ?? 0));
     return 15 + 6.2 * longest;
   };
-}
-
-/** Dots where points stand far enough apart to be seen as such, and where a lone one would draw no line. */
-function showPoints(u: uPlot, series: number, from: number, to: number): boolean {
-  const room = u.bbox.width / devicePixelRatio / Math.max(1, to - from);
-  return room > 24 || lonely(u.data[series]);
-}
-
-function lonely(values: uPlot.AlignedData[number]): boolean {
-  let found = 0;
-  for (const value of values as (number | null | undefined)[]) if (typeof value === "number" && (found += 1) > 1) return false;
-  return found === 1;
 }

@@ -1,8 +1,10 @@
-/** What is drawn around the lines: bands, raw values, left branches, marks, values that are not finite. */
+/** What is drawn onto a chart: bands, lines, left branches, marks, values that are not finite. */
 import type uPlot from "uplot";
-import { lowerIndex, type Columns } from "../lib/columns";
+import type { Columns } from "../lib/columns";
 import type { XRange } from "./group";
-import type { ShownLine } from "./lines";
+import { within, type ShownLine } from "./lines";
+import type { Scale } from "./look";
+import { shareOf } from "./projection";
 
 export interface ChartMark {
   id: string;
@@ -19,74 +21,102 @@ export type Colour = (name: string) => string;
 export interface Scene {
   lines: ShownLine[];
   range: XRange;
+  ranges: [first: XRange, second: XRange]; // of the left axis and the right one
   smoothing: boolean;
-  log: boolean;
+  scale: Scale;
+  threshold: number;
+  near: string; // the line that is pointed at; the others step back
   colour: Colour;
 }
 
-/** Under the lines. */
-export function paintUnder(u: uPlot, scene: Scene): void {
-  const { ctx, bbox } = u;
+/** Everything that the lines are made of, in pixels of the canvas. */
+export function paintLines(ctx: CanvasRenderingContext2D, bbox: uPlot.BBox, scene: Scene): void {
+  const pixel = devicePixelRatio;
+  const share = shareOf("linear", scene.range, 1);
+  const heights = scene.ranges.map((range) => shareOf(scene.scale, range, scene.threshold));
+  const many = scene.lines.length;
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  // Bands of many lines cover each other: they get fainter the more there are.
-  const bandAlpha = scene.lines.length > 1 ? Math.max(0.05, 0.16 / Math.sqrt(scene.lines.length)) : 0.18;
-  for (const line of scene.lines) {
-    const colour = scene.colour(line.colour);
-    ctx.fillStyle = ctx.strokeStyle = colour;
-    ctx.lineWidth = devicePixelRatio;
-    if (!line.exact) band(u, scene, line.columns, bandAlpha);
+  ctx.lineJoin = "round";
+  const placed = scene.lines.map((line) => ({ line, place: placing(bbox, share, heights[line.second ? 1 : 0], scene) }));
+  for (const { line, place } of placed) {
+    ctx.fillStyle = ctx.strokeStyle = scene.colour(line.colour);
+    // Bands of many lines cover each other: they get fainter the more there are.
+    ctx.globalAlpha = (many > 1 ? Math.max(0.05, 0.16 / Math.sqrt(many)) : 0.18) * (scene.near && scene.near !== line.id ? 0.4 : 1);
+    if (!line.exact || line.runs) band(ctx, place, line.columns);
+    ctx.lineWidth = pixel;
     if (scene.smoothing) {
-      ctx.globalAlpha = scene.lines.length > 6 ? 0.16 : 0.3;
-      path(u, scene, line.columns);
+      ctx.globalAlpha = many > 6 ? 0.16 : 0.3;
+      path(ctx, place, line.columns, line.columns.mean);
     }
     ctx.globalAlpha = 0.45;
-    ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
-    for (const faded of line.faded) path(u, scene, faded);
+    ctx.setLineDash([3 * pixel, 3 * pixel]);
+    for (const faded of line.faded) path(ctx, place, faded, faded.mean);
     ctx.setLineDash([]);
-    ctx.globalAlpha = 1;
+  }
+  for (const { line, place } of placed) {
+    ctx.fillStyle = ctx.strokeStyle = scene.colour(line.colour);
+    const near = scene.near === line.id;
+    ctx.globalAlpha = scene.near && !near ? 0.25 : 1;
+    ctx.lineWidth = (many > 12 ? 1.2 : 1.6) * pixel * (near ? 1.5 : 1);
+    if (line.dashed) ctx.setLineDash([6 * pixel, 4 * pixel]);
+    path(ctx, place, line.columns, line.shown, bbox.width);
+    ctx.setLineDash([]);
   }
   ctx.restore();
 }
 
-function window_(columns: Columns, range: XRange): [number, number] {
-  return [Math.max(0, lowerIndex(columns.x, range[0])), Math.min(columns.x.length - 1, lowerIndex(columns.x, range[1]) + 1)];
+interface Place {
+  x: (value: number) => number;
+  y: (value: number) => number;
+  range: XRange;
+  log: boolean;
 }
 
-function band(u: uPlot, { range, log }: Scene, columns: Columns, alpha: number): void {
-  const { ctx } = u;
-  const [from, to] = window_(columns, range);
+function placing(bbox: uPlot.BBox, share: (value: number) => number, height: (value: number) => number, { range, scale }: Scene): Place {
+  return {
+    x: (value) => bbox.left + bbox.width * share(value),
+    y: (value) => bbox.top + bbox.height * (1 - height(value)),
+    range,
+    log: scale === "log",
+  };
+}
+
+function band(ctx: CanvasRenderingContext2D, { x, y, range, log }: Place, columns: Columns): void {
+  const [from, to] = within(columns, range);
   const usable = (i: number) => Number.isFinite(columns.min[i]) && (!log || columns.max[i] > 0);
-  ctx.globalAlpha = alpha;
   for (let start = from; start <= to; start++) {
     if (!usable(start)) continue;
     let end = start;
     while (end < to && usable(end + 1)) end += 1;
     ctx.beginPath();
-    for (let i = start; i <= end; i++) ctx.lineTo(u.valToPos(columns.x[i], "x", true), u.valToPos(columns.max[i], "y", true));
-    for (let i = end; i >= start; i--) {
-      const low = log && columns.min[i] <= 0 ? columns.max[i] : columns.min[i];
-      ctx.lineTo(u.valToPos(columns.x[i], "x", true), u.valToPos(low, "y", true));
-    }
+    for (let i = start; i <= end; i++) ctx.lineTo(x(columns.x[i]), y(columns.max[i]));
+    for (let i = end; i >= start; i--) ctx.lineTo(x(columns.x[i]), y(log && columns.min[i] <= 0 ? columns.max[i] : columns.min[i]));
     ctx.fill();
     start = end;
   }
-  ctx.globalAlpha = 1;
 }
 
-function path(u: uPlot, { range, log }: Scene, columns: Columns): void {
-  const { ctx } = u;
-  const [from, to] = window_(columns, range);
-  const drawable = (i: number) => i >= from && i <= to && Number.isFinite(columns.mean[i]) && (!log || columns.mean[i] > 0);
-  const at = (i: number): [number, number] => [u.valToPos(columns.x[i], "x", true), u.valToPos(columns.mean[i], "y", true)];
+const APART = 24; // CSS pixels: from there on points are seen as such
+
+/** A line through the values; `width`, where it is given, tells whether its points stand far enough apart to be dots. */
+function path(ctx: CanvasRenderingContext2D, { x, y, range, log }: Place, columns: Columns, values: ArrayLike<number>, width = 0): void {
+  const [from, to] = within(columns, range);
+  const drawable = (i: number) => i >= from && i <= to && Number.isFinite(values[i]) && (!log || values[i] > 0);
+  const dots = width / devicePixelRatio / Math.max(1, to - from) > APART;
   ctx.beginPath();
+  let before = false;
   for (let i = from; i <= to; i++) {
-    if (!drawable(i)) continue;
-    if (drawable(i - 1)) ctx.lineTo(...at(i));
-    else ctx.moveTo(...at(i));
-    if (!drawable(i - 1) && !drawable(i + 1)) dot(ctx, ...at(i)); // a point alone has no line to be seen by
+    const now = drawable(i);
+    if (now) {
+      const [left, top] = [x(columns.x[i]), y(values[i])];
+      if (before) ctx.lineTo(left, top);
+      else ctx.moveTo(left, top);
+      if (dots || (!before && !drawable(i + 1))) dot(ctx, left, top); // a point alone has no line to be seen by
+    }
+    before = now;
   }
   ctx.stroke();
 }
@@ -97,28 +127,29 @@ function dot(ctx: CanvasRenderingContext2D, x: number, y: number): void {
 }
 
 /** Over the lines: marks, and a triangle at the top where a value was not finite. */
-export function paintOver(u: uPlot, scene: Scene, marks: ChartMark[], hovered: string): void {
-  const { ctx, bbox } = u;
+export function paintOver(ctx: CanvasRenderingContext2D, bbox: uPlot.BBox, scene: Scene, marks: ChartMark[], hovered: string): void {
   const unit = devicePixelRatio;
+  const share = shareOf("linear", scene.range, 1);
+  const place = (value: number) => bbox.left + bbox.width * share(value);
+  const inView = ({ x }: { x: number }) => x >= scene.range[0] && x <= scene.range[1];
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left - 4 * unit, bbox.top - 6 * unit, bbox.width + 8 * unit, bbox.height + 12 * unit);
   ctx.clip();
   for (const mark of marks) {
-    if (mark.x < scene.range[0] || mark.x > scene.range[1]) continue;
-    const x = Math.round(u.valToPos(mark.x, "x", true));
+    if (!inView(mark)) continue;
     ctx.strokeStyle = ctx.fillStyle = scene.colour(mark.colour ?? TONES[mark.tone]);
     const strong = mark.id === hovered;
     ctx.globalAlpha = strong ? 1 : 0.75;
     ctx.lineWidth = (strong ? 2 : 1) * unit;
-    markShape(ctx, mark, x, bbox, unit, strong);
+    markShape(ctx, mark, Math.round(place(mark.x)), bbox, unit, strong);
   }
   ctx.globalAlpha = 1;
   ctx.fillStyle = scene.colour("--bad");
   for (const line of scene.lines) {
     for (const bad of line.nonFinite) {
-      if (bad.x < scene.range[0] || bad.x > scene.range[1]) continue;
-      const x = u.valToPos(bad.x, "x", true);
+      if (!inView(bad)) continue;
+      const x = place(bad.x);
       const y = bad.kind === "-Infinity" ? bbox.top + bbox.height : bbox.top;
       const way = bad.kind === "-Infinity" ? -1 : 1;
       ctx.beginPath();

@@ -22,6 +22,7 @@ export interface Part {
   exact: boolean;
   columns: Columns;
   nonFinite: NonFinite[];
+  axis?: string; // what its x is, where that may differ from what was asked for
   spare?: number; // rows of room behind the columns; undefined while they are views of an answer, not to be written into
 }
 
@@ -69,7 +70,9 @@ export function append(part: Part, step: number, time: number, x: number, value:
   let at = columns.step.length - 1;
   if (at >= 0 && Math.floor(columns.step[at] / bucket) > start) at = bucketIndex(columns.step, bucket, start);
   const finite = Number.isFinite(value);
-  if (!finite) part.nonFinite.push({ step, x, kind: nonFiniteKind(value) });
+  const kind = nonFiniteKind(value);
+  const marked = part.nonFinite.at(-1);
+  if (!finite && !(marked?.kind === kind && Math.floor(marked.step / bucket) === start)) part.nonFinite.push({ step, x, kind });
   if (at >= 0 && Math.floor(columns.step[at] / bucket) === start) {
     if (finite) {
       columns.min[at] = Number.isNaN(columns.min[at]) ? value : Math.min(columns.min[at], value);
@@ -145,7 +148,17 @@ export function coarsen(part: Part, most: number): void {
     for (const name of NAMES) to[name] = to[name].subarray(0, end + 1);
     part.columns = to;
     part.spare = rows - end - 1;
+    thin(part);
   }
+}
+
+/** One mark a bucket and kind: a run that logs NaN for hours would grow without end. */
+function thin(part: Part): void {
+  const seen = new Set<string>();
+  part.nonFinite = part.nonFinite.filter(({ step, kind }) => {
+    const name = `${Math.floor(step / part.bucket)} ${kind}`;
+    return !seen.has(name) && !!seen.add(name);
+  });
 }
 
 function join(to: Columns, end: number, from: Columns, i: number): void {

@@ -22,6 +22,33 @@ export function smooth(values: ArrayLike<number>, weight: number): number[] {
   return out;
 }
 
+/**
+ * The same by distance on the axis instead of by count: a point as far away as two neighbours are apart on average
+ * counts `weight` times as much as one here. Where points are evenly apart, that is `smooth`; after a pause the line
+ * forgets what was before it.
+ */
+export function smoothOver(values: ArrayLike<number>, x: ArrayLike<number>, weight: number): number[] {
+  const out = new Array<number>(values.length);
+  const constant = isConstant(values);
+  const usual = values.length > 1 ? (x[x.length - 1] - x[0]) / (values.length - 1) : 0;
+  let last = 0;
+  let norm = 0;
+  let at = NaN;
+  for (let i = 0; i < values.length; i++) {
+    const y = values[i];
+    if (!Number.isFinite(y) || weight <= 0 || constant || !(usual > 0)) {
+      out[i] = y;
+      continue;
+    }
+    const kept = Number.isNaN(at) ? 0 : weight ** ((x[i] - at) / usual);
+    last = kept * last + y;
+    norm = kept * norm + 1;
+    at = x[i];
+    out[i] = last / norm;
+  }
+  return out;
+}
+
 function isConstant(values: ArrayLike<number>): boolean {
   let first: number | undefined;
   for (let i = 0; i < values.length; i++) {

@@ -1,4 +1,6 @@
 /** Metric keys in sections, as the panels of a page are laid out. */
+import { t } from "./i18n";
+
 export interface Section {
   name: string;
   keys: string[];
@@ -27,7 +29,41 @@ function rank(key: string, first: string[]): number {
   return at < 0 ? first.length : at;
 }
 
-export function matchKeys(keys: string[], text: string): string[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  return keys.filter((key) => words.every((word) => key.toLowerCase().includes(word)));
+export interface Found {
+  keys: string[];
+  error: string; // what is wrong with the pattern, in words; then every key is found
+}
+
+/** Keys that hold every word, in any case; between slashes, /those that match a regular expression/. */
+export function matchKeys(keys: string[], text: string): Found {
+  const pattern = /^\/(.+)\/$/.exec(text.trim());
+  if (!pattern) {
+    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    return { keys: keys.filter((key) => words.every((word) => key.toLowerCase().includes(word))), error: "" };
+  }
+  try {
+    const wanted = new RegExp(pattern[1], "i");
+    return { keys: keys.filter((key) => wanted.test(key)), error: "" };
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, "") : "";
+    return { keys, error: t("Not a regular expression: {why}", { why }) };
+  }
+}
+
+/** The metrics of runs, by the alphabet; the same list as before while no new one came, however often it is asked. */
+export class KeySet {
+  private keys: readonly string[] = [];
+  private counts = new Map<string, number>();
+  private codes = "";
+
+  of(runs: readonly { code: string; summary: Record<string, unknown> | null }[]): readonly string[] {
+    const codes = runs.map((run) => run.code).join();
+    const counts = new Map(runs.map((run) => [run.code, Object.keys(run.summary ?? {}).length]));
+    const grown = codes !== this.codes || [...counts].some(([code, count]) => this.counts.get(code) !== count);
+    if (!grown) return this.keys;
+    [this.codes, this.counts] = [codes, counts];
+    const all = new Set(runs.flatMap((run) => Object.keys(run.summary ?? {})));
+    const { compare } = new Intl.Collator("en", { numeric: true });
+    return (this.keys = [...all].sort(compare));
+  }
 }

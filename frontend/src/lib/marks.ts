@@ -54,6 +54,7 @@ function position(mark: Mark, axis: XAxis, columns: Columns | undefined): number
   if (axis === "time") return seconds;
   if (!columns) return null;
   if (axis === "relative") return seconds - (columns.time[0] - columns.x[0]);
+  if (axis === "relative_step") return mark.step === null ? null : mark.step - (columns.step[0] - columns.x[0]);
   // Another key as the axis: where that key stood at the mark's step.
   const at = mark.step === null ? -1 : lowerIndex(columns.step, mark.step);
   return at < 0 ? null : columns.x[at];

@@ -13,6 +13,10 @@ export function clampRange([min, max]: Range, all: Range): Range | null {
 export const zoomAbout = ([min, max]: Range, all: Range, at: number, factor: number): Range | null =>
   clampRange([at - (at - min) * factor, at + (max - at) * factor], all);
 
+/** The picture drawn along by a share of its width, to the right where that is above 0; null where all is shown anyway. */
+export const panned = ([min, max]: Range, all: Range, by: number): Range | null =>
+  clampRange([min - (max - min) * by, max - (max - min) * by], all);
+
 const NEAREST = 1e-6; // of everything: nearer than that there is nothing to see
 
 /** Where two fingers went: what was under each stays under it. Places are pixels from the left of a plot so wide. */
