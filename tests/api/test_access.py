@@ -61,6 +61,8 @@ API = {
     "runs/<slug:code>/events": {"GET": VIEWER},
     "runs/<slug:code>/marks": {"GET": VIEWER},
     "runs/<slug:code>/logs": {"GET": VIEWER},
+    "runs/<slug:code>/logs/hits": {"GET": VIEWER},
+    "runs/<slug:code>/logs/place": {"GET": VIEWER},
     "runs/<slug:code>/points": {"POST": OPERATOR},
     "runs/<slug:code>/finish": {"POST": OPERATOR},
     "runs/<slug:code>/export": {"GET": VIEWER},
@@ -266,6 +268,7 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
         "GET api/v1/runs/groups": "?by=state",
         "GET api/v1/experiments/<int:pk>/importance": "?metric=loss",
         "GET api/v1/runs/<slug:code>/media/histograms": "?key=weights",
+        "GET api/v1/runs/<slug:code>/logs/place": "?step=1",
     }
     body = b"a poem"
     sha256 = hashlib.sha256(body).hexdigest()

@@ -23,7 +23,7 @@ from monitoring.api.pages import whole
 from monitoring.api.strict import Number, StrictSerializer, Text, Whole
 from monitoring.models import Node
 from monitoring.plain import plain
-from monitoring.storage import buckets, logs, series
+from monitoring.storage import buckets, log_search, logs, moments, series
 from scaleweb_sdk.protocol import MAX_KEY_LENGTH
 from training import access
 from training.models import Role, Run
@@ -234,6 +234,90 @@ class Logs(APIView):
         page = logs.read(source, start=start, count=data["count"], search=data["search"])
         lines = [[line[0], line[1], line[2]] for line in page.lines]
         return Response({"first_line": page.first_line, "total": page.total, "lines": lines})
+
+
+class HitsQuery(serializers.Serializer):
+    search = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, trim_whitespace=False, default=""
+    )
+    level = serializers.ChoiceField(choices=["", *log_search.LEVELS], required=False, default="")
+    before = serializers.IntegerField(min_value=0, max_value=2**53, required=False, default=None)
+    count = serializers.IntegerField(min_value=1, max_value=MAX_LINES, required=False, default=1000)
+
+
+class HitsSerializer(serializers.Serializer):
+    total = serializers.IntegerField(help_text="Lines of the whole log.")
+    hits = serializers.ListField(
+        child=serializers.ListField(), help_text="[number, seconds since the epoch, stream, text]"
+    )
+    before = serializers.IntegerField(allow_null=True, help_text="Where to look on; null: all was looked at.")
+
+
+class LogHits(APIView):
+    """The newest lines that contain a text or are of a level, with their numbers; older ones by `before`."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("search", str, description="Text that they contain, whatever its case."),
+            OpenApiParameter("level", str, enum=list(log_search.LEVELS), description="This level or above."),
+            OpenApiParameter("before", int, description="Only lines before this number."),
+            OpenApiParameter(
+                "count", int, description=f"The most to answer with, 1 to {MAX_LINES}. Default 1000."
+            ),
+        ],
+        responses=HitsSerializer,
+    )
+    def get(self, request, code: str):
+        source = viewed(request, code).source
+        wanted = HitsQuery(data=known_query(request, "search", "level", "before", "count"))
+        wanted.is_valid(raise_exception=True)
+        data = wanted.validated_data
+        found = log_search.find(
+            source, data["search"], data["level"], before=data["before"], count=data["count"]
+        )
+        return Response({"total": found.total, "hits": found.lines, "before": found.before})
+
+
+class PlaceQuery(serializers.Serializer):
+    time = serializers.FloatField(min_value=0, max_value=4_102_444_800, required=False)
+    step = serializers.IntegerField(min_value=0, max_value=2**53, required=False)
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if len(data) != 1:
+            raise ValidationError({"step": ["Expected either `step` or `time`."]})
+        return data
+
+
+class PlaceSerializer(serializers.Serializer):
+    line = serializers.IntegerField()
+    step = serializers.IntegerField(allow_null=True)
+    time = serializers.FloatField(allow_null=True)
+
+
+class LogPlace(APIView):
+    """From a step, or a time, to the other and to the first line that was written then."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("step", int), OpenApiParameter("time", float, description="Seconds since the epoch.")
+        ],
+        responses=PlaceSerializer,
+    )  # fmt: skip
+    def get(self, request, code: str):
+        source = viewed(request, code).source
+        wanted = PlaceQuery(data=known_query(request, "step", "time"))
+        wanted.is_valid(raise_exception=True)
+        data = wanted.validated_data
+        found = (
+            moments.time_at(source, data["step"]) if "step" in data else moments.step_at(source, data["time"])
+        )
+        moment = data.get("time", found[1] if found else None)
+        line = log_search.line_at(source, moment) if moment is not None else 0
+        return Response({"line": line, "step": found[0] if found else None, "time": moment})
 
 
 class ExportQuery(serializers.Serializer):
