@@ -58,6 +58,11 @@ export const events = (code: string, signal?: Signal) => list<t.RunEvent>(path`r
 export const marks = (code: string, signal?: Signal) => list<t.Mark>(path`runs/${code}/marks`, {}, signal);
 /** What changed these runs, for charts that draw them together. */
 export const marksOf = (codes: string[], signal?: Signal) => list<t.Mark>("marks", { runs: codes.join() }, signal);
+/** The newest lines with these words or of this level, from the whole log; older ones by `before`. */
+export const logHits = (code: string, query: { search?: string; level?: string; before?: number | null; count?: number }, signal?: Signal) =>
+  ask<t.LogHits>(path`runs/${code}/logs/hits`, { query, signal });
+/** From a step or a time (seconds since the epoch) to the other, and to the first line written then. */
+export const logPlace = (code: string, query: { step?: number; time?: number }, signal?: Signal) => ask<t.LogPlace>(path`runs/${code}/logs/place`, { query, signal });
 export const logs = (code: string, query: { start?: number; count?: number; search?: string }, signal?: Signal) =>
   ask<t.LogPage>(path`runs/${code}/logs`, { query, signal });
 

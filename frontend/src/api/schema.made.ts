@@ -437,6 +437,15 @@ export interface HistogramsAnswer {
   histograms: Histogram[];
 }
 
+export interface Hits {
+  /** Lines of the whole log. */
+  total: number;
+  /** [number, seconds since the epoch, stream, text] */
+  hits: unknown[][];
+  /** Where to look on; null: all was looked at. */
+  before: number | null;
+}
+
 export interface Importance {
   metric: string;
   /** With a finite last value of the metric; the newest are taken. */
@@ -893,6 +902,12 @@ export interface PieceAnswer {
   /** Bytes of the file that are here: send on from there. */
   have: number;
   whole: boolean;
+}
+
+export interface Place {
+  line: number;
+  step: number | null;
+  time: number | null;
 }
 
 export interface PlannedChange {

@@ -71,6 +71,8 @@ export type RunEvent = Narrow<made.RunEvent, { data: JsonMap }>;
 export type Mark = Narrow<made.Mark, { at: string | number; tone: string; run?: string }>;
 export type LogLine = [time: number, stream: string, text: string];
 export type LogPage = Narrow<made.LogPage, { lines: LogLine[] }>;
+export type LogHits = Narrow<made.Hits, { hits: [number: number, ...LogLine][] }>;
+export type LogPlace = made.Place;
 
 export type Verb = "set" | "pause" | "resume" | "stop" | "checkpoint" | "rollback" | "action";
 export type CommandStateName = made.CommandState;
