@@ -14,11 +14,9 @@ from .models import Rule
 MOST_RUNS = 2000
 
 
-def runs(rule: Rule, since: datetime | None = None) -> QuerySet[Run]:
-    """The rule's runs: those alive, and, with `since`, those that ended after it. Newest first."""
-    wanted = Q(state__in=LIVE)
-    if since is not None:
-        wanted |= Q(ended_at__gte=since)
+def runs(rule: Rule, since: datetime) -> QuerySet[Run]:
+    """The rule's runs: those alive, and those that ended after `since`. Newest first."""
+    wanted = Q(state__in=LIVE) | Q(ended_at__gte=since)
     return within(Run.objects.filter(wanted), rule, "experiment").order_by("-id")[:MOST_RUNS]
 
 

@@ -26,8 +26,8 @@ MOST_WIDTH = 100_000
 
 
 def look_at_runs(rule: Rule, condition: Any, since: datetime, until: datetime, past: bool) -> Look:
-    """past: the runs that ended within the range too, and their points by time, for a preview."""
-    runs = list(scope.runs(rule, since if past else None).select_related("experiment__project"))
+    """Of runs that ended since, too: what broke one just before its end is told. past: read by time, for a preview."""
+    runs = list(scope.runs(rule, since).select_related("experiment__project"))
     wanted = {of_run(run): keys_of(condition, run.summary) for run in runs}
     return look(rule, condition, {s: k for s, k in wanted.items() if k}, since, until, past)
 

@@ -47,7 +47,8 @@ def log():
         column = Column(key, steps, [at - ago for ago, _ in points], [value for _, value in points])
         series.append(thing.source, f"s{number}", [Batch(1, columns=[column])])
         if hasattr(thing, "summary"):
-            thing.summary = thing.summary | {key: points[-1][1]}
+            last = points[-1][1]
+            thing.summary = thing.summary | {key: last if abs(last) < 1e300 else str(last)}
             thing.save(update_fields=["summary"])
 
     return store

@@ -61,6 +61,17 @@ def test_a_nan_that_came_and_went_between_two_looks_is_told_once(run, log, a_rul
     assert [d.event for d in Delivery.objects.all()] == ["firing"]
 
 
+def test_what_broke_a_run_just_before_its_end_is_told(run, log, a_rule, now):
+    a_rule("non_finite")
+    Rule.objects.update(looked_until=now - timedelta(seconds=15))
+    log(run, "loss", [(12, 1.0), (8, float("nan"))])
+    states.move(run, "failed", "loss is NaN")
+    tick(now)
+    assert Alert.objects.get().message == "loss became nan at step 1"
+    tick(now + timedelta(seconds=15))
+    assert not firing()
+
+
 def test_what_comes_back_soon_is_the_same_alert_and_is_not_told_again(run, log, a_rule, now):
     rule = a_rule("run_figure", parameters=FIGURE, quiet_seconds=300)
     rule.channels.add(Channel.objects.create(name="c", kind="webhook", target="https://example.org"))

@@ -95,7 +95,7 @@ def test_every_page_is_whole_on_a_screen_and_on_a_phone(window, training, node, 
     code, experiment = training.code, training.experiment_id
     tabs = ["control", "decisions", "logs", "system", "config", "checkpoints", "events"]
     paths = ["/", f"/experiments/{experiment}", f"/runs/{code}", *(f"/runs/{code}?tab={tab}" for tab in tabs)]
-    paths += [f"/compare?runs={code}", "/queue", "/submit", "/nodes", "/nodes/node-a", "/settings"]
+    paths += [f"/compare?runs={code}", "/queue", "/alerts", "/submit", "/nodes", "/nodes/node-a", "/settings"]
     seen = window(color_scheme=theme, viewport={"width": 390, "height": 844}).log_in(operator)
     page = seen.open("/")
     for path in paths:

@@ -1,6 +1,6 @@
 /** Addresses of the application's pages, and what is in them. */
 export type PageName =
-  | "overview" | "experiment" | "run" | "compare" | "nodes" | "node" | "queue" | "submit" | "settings" | "missing";
+  | "overview" | "experiment" | "run" | "compare" | "nodes" | "node" | "queue" | "submit" | "alerts" | "settings" | "missing";
 
 export interface Route {
   page: PageName;
@@ -17,6 +17,7 @@ const PATTERNS: [RegExp, PageName, string[]][] = [
   [/^\/nodes\/([^/]+)$/, "node", ["name"]],
   [/^\/queue$/, "queue", []],
   [/^\/submit$/, "submit", []],
+  [/^\/alerts$/, "alerts", []],
   [/^\/settings$/, "settings", []],
 ];
 

@@ -1,0 +1,58 @@
+"""A rule is tried on the past, made, fires while the page looks on, and is acknowledged."""
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from alerts.models import Alert, Rule
+from alerts.tick import tick
+from monitoring.storage import series
+from scaleweb_sdk.protocol import Batch, Column
+from tests.support.domain import a_run
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+
+
+def test_a_rule_from_its_first_try_to_its_alert(window, operator):
+    run = a_run(state="running", name="bold-otter", summary={"loss": 9.0})
+    at = time.time()
+    losses = Column("loss", [1, 2, 3], [at - 900, at - 600, at - 5], [0.1, 8.0, 9.0])
+    series.append(run.source, "s", [Batch(1, columns=[losses])])
+
+    window.allowed.append("status of 400")  # the limit that is no number
+    page = window().log_in(operator).open("/alerts")
+    expect(page.get_by_text("Nothing is firing")).to_be_visible()
+    page.get_by_role("button", name="New rule").click()
+    dialog = page.get_by_role("dialog", name="New rule")
+    dialog.get_by_label("Name").fill("Loss too high")
+    dialog.get_by_label("Watches for").select_option(label="A run's figure")
+    dialog.get_by_label("Key").fill("loss")
+    dialog.get_by_label("Limit").fill("a lot")
+    dialog.get_by_role("button", name="Create").click()
+    expect(dialog.get_by_text("Expected `float`, got `str` - at `$.limit`")).to_be_visible()
+    dialog.get_by_label("Limit").fill("7.5")
+    dialog.get_by_role("button", name="Try it on the past").click()
+    expect(dialog.get_by_text("It would have held once, in 1 that was looked at.")).to_be_visible()
+    expect(dialog.get_by_role("img", name="held once")).to_be_visible()
+    dialog.get_by_role("button", name="Create").click()
+    expect(dialog).to_be_hidden()
+
+    assert Rule.objects.get().parameters["limit"] == 7.5
+    tick()
+    row = page.get_by_role("listitem").filter(has_text="Loss too high")
+    expect(row).to_contain_text("loss 8, above 7.5")
+    expect(row.get_by_role("link", name="bold-otter")).to_have_attribute("href", f"/runs/{run.code}")
+    row.get_by_role("button", name="Acknowledge").click()
+    expect(row).to_contain_text("ada looks after it")
+    assert Alert.objects.get().acknowledged_by == operator
+
+    page.get_by_role("link", name="Rules").click()
+    page.get_by_role("button", name="Remove Loss too high").click()
+    expect(page.get_by_text("No rule yet")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("cell", name="Loss too high", exact=True)).to_be_visible()
