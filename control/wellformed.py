@@ -57,7 +57,10 @@ def well_formed(policy: str, proposal: object) -> Proposal:
 
 
 def alternatives_of(given: object, changes: tuple[Change, ...]) -> tuple[Alternative, ...]:
-    """Other sizes of the same thing: the same verbs and tunables in the same order, so that one guard holds for all."""
+    """Other sizes of the same thing: the same verbs and tunables in the same order, the last of them left out or added.
+
+    So a roll back may come with a lower rate or without, and nothing is smuggled in as a size of something else.
+    """
     if not isinstance(given, tuple | list):
         raise TypeError(f"alternatives must be a tuple, not {type(given).__name__}")
     if len(given) > MOST_ALTERNATIVES:
@@ -68,8 +71,12 @@ def alternatives_of(given: object, changes: tuple[Change, ...]) -> tuple[Alterna
         if not isinstance(other, Alternative):
             raise TypeError(f"alternatives must hold Alternative objects, not {type(other).__name__}")
         sizes = changes_of(other.changes)
-        if [(change.verb, change.tunable) for change in sizes] != touched:
-            raise ValueError("an alternative changes the same things in the same order, in another size")
+        theirs = [(change.verb, change.tunable) for change in sizes]
+        shared = min(len(theirs), len(touched))
+        if not shared or theirs[:shared] != touched[:shared]:
+            raise ValueError(
+                "an alternative changes the same things in the same order, in another size, or some of the last not"
+            )
         reason, horizon = text_of("reason", other.reason, 10_000), horizon_of(other.judge_after_steps)
         found.append(Alternative(sizes, reason, expected_of(other.expected), horizon))
     return tuple(found)

@@ -8,15 +8,18 @@ import numpy as np
 from control.proposals import Floats, Ints, Window
 
 from .median import median, row_medians
-from .trend import robust_sigma, robust_trend, tame, unlog
+from .trend import WILDEST, robust_sigma, robust_trend, tame, unlog
 
 BLOCK = 10  # points; a level is the median of a block
+JUMP_BLOCKS = 10
 RUIN_POINTS = 60  # a start that shot up is given so long to come below where it began
 
 
 class Kind(StrEnum):
     NON_FINITE = "non-finite"
     EXPLOSION = "explosion"
+    COLLAPSE = "collapse"  # of what is to grow
+    JUMP = "jump"  # less than an explosion, but at once and for long
     RUINED_START = "ruined start"  # never got below where it started, after having shot far above it
 
 
@@ -45,6 +48,7 @@ class Limits:
     ratio: float = 1.5
     spreads: float = 6.0
     non_finite_points: int = 3  # in a row and last: fewer may be one bad batch
+    jump_ratio: float = 1.15  # for a jump, from one block to the next, that has stayed for JUMP_BLOCKS
     heal_points: int = 100  # a fall that leads back under the threshold within so many points is healing
 
 
@@ -151,7 +155,12 @@ def _find_explosion(
             below = np.flatnonzero(~over)
             first = int(below[-1]) + 1 if len(below) else 0
             found = (Kind.EXPLOSION, offset + first * BLOCK, healthy, healthy + margin)
-    if found is None or _is_healing(steps, y, found[1], found[3], limits, fresh):
+        elif positive and (jump := _find_jump(medians, healthy, limits)) is not None:
+            found = (Kind.JUMP, offset + jump[0] * BLOCK, healthy, jump[1])
+    if found is None:
+        return None
+    # Who has not healed in so many points is given no more: a fall that slows down is foretold to heal soon for ever.
+    if found[0] is not Kind.JUMP and _is_healing(steps, y, found[1], found[3], limits, fresh):
         return None
 
     def unit(level: float) -> float:
@@ -159,6 +168,45 @@ def _find_explosion(
 
     kind, index, healthy, threshold = found
     return Trouble(kind, int(steps[index]), int(window.steps[-1]), unit(healthy), unit(now), unit(threshold))
+
+
+def _find_jump(medians: Floats, healthy: float, limits: Limits) -> tuple[int, float] | None:
+    """(block of the onset, threshold) of a level that went up at once and has stayed there; None for a slow rise."""
+    if len(medians) < JUMP_BLOCKS + 5:
+        return None
+    spread = robust_sigma(np.diff(medians[:-JUMP_BLOCKS])) / np.sqrt(2)
+    # Half as far as where two blocks must do: ten in a row are no chance.
+    margin = max(0.5 * limits.spreads * spread, float(np.log(limits.jump_ratio)))
+    over = medians > healthy + margin
+    if not bool(over[-JUMP_BLOCKS:].all()):
+        return None
+    below = np.flatnonzero(~over)
+    first = int(below[-1]) + 1 if len(below) else 0
+    if first < 2:
+        return None
+    risen = median(medians[first : first + 2]) - median(medians[first - 2 : first])
+    return (first, healthy + margin) if risen > 0.7 * margin else None
+
+
+def find_collapse(window: Window, spreads: float, after_step: int | None = None) -> Trouble | None:
+    """The same of a figure that is to grow, where it fell to a third of its best and stays there.
+
+    A third, because an agent's reward wanders further than a loss. Only a positive figure has such a ratio. A reward is
+    mostly a mean of past games and tells late: the trouble began where it was last near its best.
+    """
+    good = np.isfinite(window.values)
+    if not good.any() or not bool(window.values[good].min() > 0):
+        return None
+    inverse = Window(window.steps, window.times, 1 / np.maximum(window.values, 1 / WILDEST))
+    found = find_trouble(inverse, Limits(ratio=3.0, spreads=spreads), after_step)
+    if found is None or found.kind is not Kind.EXPLOSION or not found.healthy_level or not found.level:
+        return None
+    steps, y = window.steps[good], np.log(inverse.values[good])
+    medians = _block_medians(y)
+    near = np.flatnonzero(medians <= np.log(found.healthy_level) + np.log(1.25))
+    first = len(y) - (len(medians) - 1 - int(near[-1])) * BLOCK if len(near) else 0
+    onset = min(found.onset_step, int(steps[first]))
+    return Trouble(Kind.COLLAPSE, onset, found.last_step, 1 / found.healthy_level, 1 / found.level, None)
 
 
 def _is_healing(steps: Ints, y: Floats, onset: int, threshold: float, limits: Limits, fresh: Window) -> bool:

@@ -35,6 +35,7 @@ class Pace:
     wild: bool
     flat: bool
     wandering: float = 0.05  # how far it may go by itself: a mean of past games wanders, for one
+    best_fall: float = 0.0  # of the lowest stage since the first points, at whatever rate
 
     @property
     def expected(self) -> float:
@@ -49,8 +50,12 @@ class Pace:
 
     @property
     def has_risen(self) -> bool:
-        """Whether it is further from the aim than where it began, by more than chance."""
-        return -self.fall > max(self.wandering, 3 * self.error)
+        """Whether it is further from the aim than where it began, by more than chance, and never was well on its way.
+
+        What had come far and is thrown back had a good start and met with something else: a bad batch, a spike.
+        """
+        well = self.best_fall > max(2 * self.wandering, 0.25) + 3 * self.error
+        return -self.fall > max(self.wandering, 3 * self.error) and not well
 
     @property
     def is_slow(self) -> bool:
@@ -95,6 +100,7 @@ def pace(window: Window, gradient: Window | None, direction: str, after_step: in
         wild=_is_wild(y, gradient),
         flat=_is_flat(steps, y),
         wandering=0.05 if direction == "min" else 0.3,
+        best_fall=start - float(row_medians(y[len(y) % STAGE :].reshape(-1, STAGE)).min()),
     )
 
 

@@ -4,7 +4,12 @@ The size is chosen by the Thompson rule: draw a gain from each size's posterior,
 be better than they look are tried now and then, and those that are known to be worse are not. The dice are seeded by
 run, step and policy: the same observation gives the same choice.
 
-Source: Thompson 1933, Biometrika 25, pp. 285-294; for contexts: Agrawal and Goyal 2013, ICML (arXiv 1209.3352).
+A rescue is chosen otherwise. Against a run in ruins every size that works gains all there is to gain, so gains tell
+nothing; and what lowers more than it must costs steps that no verdict shows. So the first size in the policy's order
+that is good enough is taken: whose chance of helping, drawn, is above one half.
+
+Source: Thompson 1933, Biometrika 25, pp. 285-294; for contexts: Agrawal and Goyal 2013, ICML (arXiv 1209.3352); good
+enough in place of best: Russo and Van Roy 2022, Math. of Operations Research 47(4) (arXiv 1803.02855).
 """
 
 import hashlib
@@ -25,6 +30,7 @@ ENOUGH_VERDICTS = 5
 SURE_OF_HARM = 0.9
 # What is held back may try again in one case of so many, or it could never show that times have changed.
 ONE_IN = 20
+GOOD_ENOUGH = 0.5  # of a rescue: it helps more often than not
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,11 @@ def choose(proposal: Proposal, observation: Observation, book: Book) -> Chosen:
     first = [index for index, name in enumerate(names) if name not in names[:index]]
     draws = {index: 0.0 for index in first}
     if len(first) > 1 and any(book.verdicts(proposal.policy, names[index]) for index in first):
-        draws = {index: drawn(proposal.policy, names[index], context, book, dice) for index in first}
+        draw = drawn_help if proposal.urgency else drawn
+        draws = {index: draw(proposal.policy, names[index], context, book, dice) for index in first}
     best = max(first, key=lambda index: (draws[index], -index))
+    if proposal.urgency:
+        best = next((index for index in first if draws[index] > GOOD_ENOUGH), best)
     belief = book.belief(proposal.policy, names[best], context)
     evidence = dict(proposal.evidence) | {"belief": as_evidence(belief)}
     if len(first) > 1:
@@ -65,6 +74,14 @@ def choose(proposal: Proposal, observation: Observation, book: Book) -> Chosen:
 def drawn(policy: str, action: str, context: str, book: Book, dice: np.random.Generator) -> float:
     """A gain as it may be, times how often one sees it: what stays unclear is taken back or brings nothing."""
     return book.posterior(policy, action, context).draw(dice) * book.clear_share(policy, action, context)
+
+
+def drawn_help(policy: str, action: str, context: str, book: Book, dice: np.random.Generator) -> float:
+    """The chance that it helps as it may be; a size that was never judged is given the benefit of the doubt."""
+    if not book.verdicts(policy, action):
+        return 1.0
+    known = book.posterior(policy, action, context)
+    return float(dice.beta(known.better, known.same + known.worse))
 
 
 def held_back(proposal: Proposal, action: str, context: str, book: Book, dice: np.random.Generator) -> str:

@@ -10,6 +10,8 @@ from tests.control.make import a_checkpoint, a_past, a_rate, a_window, noisy, se
 POLICY = Divergence()
 FALLING = noisy(2.3 * np.exp(-np.arange(300) / 150), 0.05)
 CHECKPOINTS = tuple(a_checkpoint(step) for step in (0, 100, 200))
+# A rate that was set not long ago is suspect, whatever it was before.
+SUSPECT = a_rate(changed_step=10)
 
 
 def ask(loss, **fields):
@@ -66,7 +68,7 @@ def test_what_is_healthy_or_heals_by_itself_is_left_alone(loss):
     ],
 )  # fmt: skip
 def test_trouble_that_stays_is_rolled_back_to_before_it(loss, kind, onset, goes_back_to):
-    (proposal,) = ask(loss)
+    (proposal,) = ask(loss, rate=SUSPECT)
     assert proposal.evidence["kind"] == kind
     # Explosions are dated by blocks of ten points.
     assert abs(proposal.evidence["onset_step"] - onset) <= 10
@@ -82,7 +84,7 @@ def test_trouble_that_stays_is_rolled_back_to_before_it(loss, kind, onset, goes_
 
 def test_a_rate_that_never_was_healthy_is_cut_by_a_decade_and_one_that_was_by_half_of_one():
     (never,) = ask(np.concatenate([[2.3, 2.3], 40 * np.ones(80)]))
-    (once,) = ask(np.append(FALLING, [np.nan] * 5))
+    (once,) = ask(np.append(FALLING, [np.nan] * 5), rate=SUSPECT)
     assert never.changes[1].value == pytest.approx(0.01)
     assert once.changes[1].value == pytest.approx(0.03)
 
@@ -103,6 +105,109 @@ def test_a_rate_that_never_was_healthy_is_cut_by_a_decade_and_one_that_was_by_ha
 def test_the_checkpoint_is_the_newest_sane_one_from_well_before_the_trouble(checkpoints, step):
     (proposal,) = ask(np.concatenate([FALLING, 5 + np.zeros(40)]), checkpoints=tuple(checkpoints))
     assert proposal.changes[0].value["step"] == step
+
+
+RESCUED = {"policy": "divergence", "verb": "rollback", "verdict": "better", "urgent": True}
+
+
+@pytest.mark.parametrize(
+    ("loss", "fields", "rate"),
+    [
+        (np.append(FALLING, [np.nan] * 5), {}, None),
+        (np.append(FALLING, [np.nan] * 5), {"rate": a_rate(changed_step=0)}, None),
+        (np.append(FALLING, [np.nan] * 5), {"rate": a_rate(changed_step=150, before=0.05)}, 0.03),
+        (np.append(FALLING, [np.nan] * 5), {"past": (a_past(**RESCUED, applied_step=200),)}, 0.03),
+        (np.append(FALLING[:60], [np.nan] * 5), {}, 0.03),
+        (np.concatenate([[2.3, 2.3], 40 * np.ones(80)]), {}, 0.01),
+    ],
+    ids=["well for long", "set at the start", "changed lately", "rescued lately", "young", "never well"],
+)
+def test_the_rate_stays_where_the_run_had_been_well_at_it_for_long(loss, fields, rate):
+    """What broke it then is a batch, or a bit; a rate that is lowered for it costs more steps than the rescue."""
+    (proposal,) = ask(loss, **fields)
+    assert proposal.changes[0].verb == "rollback"
+    assert [change.value for change in proposal.changes[1:]] == (
+        [] if rate is None else [pytest.approx(rate)]
+    )
+
+
+def test_a_rescue_offers_the_sizes_that_it_would_stand_behind_too():
+    def sizes(proposal):
+        alternatives = [other.changes for other in proposal.alternatives]
+        return [[change.value for change in changes[1:]] for changes in (proposal.changes, *alternatives)]
+
+    (proven,) = ask(np.append(FALLING, [np.nan] * 5))
+    (suspect,) = ask(np.append(FALLING, [np.nan] * 5), rate=SUSPECT)
+    (never,) = ask(np.concatenate([[2.3, 2.3], 40 * np.ones(80)]))
+    assert sizes(proven) == [[], [0.03], [0.01]]
+    assert sizes(suspect) == [[0.03], [0.01]]
+    assert sizes(never) == [[0.01], [0.03]]
+    assert {change.verb for change in never.alternatives[0].changes} == {"rollback", "set"}
+
+
+def test_a_jump_that_stays_is_trouble_though_it_is_no_explosion_and_a_slow_rise_is_none():
+    before = noisy(2.6 * np.exp(-np.arange(300) / 2000), 0.02)
+    jumped = np.concatenate([before, noisy(2.9 * np.ones(120), 0.02)])
+    (proposal,) = ask(jumped)
+    assert proposal.evidence["kind"] == "jump"
+    assert abs(proposal.evidence["onset_step"] - 300) <= 10
+    assert ask(jumped[:360]) == []
+    assert ask(np.concatenate([before, noisy(np.linspace(2.25, 2.9, 400), 0.02)])) == []
+    assert ask(jumped, rate=a_rate(changed_step=300, before=0.03)) == []
+
+
+def test_what_creeps_back_has_a_hundred_points_for_it():
+    """After the first fall it slows down, and would be foretold to be well again soon for ever."""
+    since = np.arange(130)
+    knocked = np.concatenate(
+        [FALLING, noisy(0.3 + 5 * np.exp(-since / 8) + 0.6 * np.exp(-since / 100), 0.05)]
+    )
+    assert [ask(knocked[: 300 + seen_points]) for seen_points in (20, 40, 60, 80)] == [[]] * 4
+    (proposal,) = ask(knocked[:420])
+    assert proposal.evidence["kind"] == "jump"
+    assert abs(proposal.evidence["onset_step"] - 300) <= 10
+
+
+def reward(*parts):
+    """An agent's reward every fourth step, beside a loss that says nothing."""
+    values = np.concatenate(parts)
+    loss = noisy(np.ones(4 * len(values)), 0.3)
+    return {"loss": loss, "goal": Goal("reward", "max"), "windows": {"reward": a_window(values, stride=4)}}
+
+
+GROWS = noisy(20 * np.exp(np.arange(100) / 100), 0.1)
+
+
+def test_an_agent_whose_reward_collapses_goes_back_to_before_it():
+    (proposal,) = ask(**reward(GROWS, noisy(np.linspace(50, 8, 12), 0.1), noisy(8 * np.ones(31), 0.1)))
+    assert proposal.evidence["kind"] == "collapse"
+    assert proposal.metric == "reward"
+    assert proposal.expected.effect > 1
+    assert proposal.changes[0].value["step"] == 200
+    assert "reward fell from" in proposal.reason
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        noisy(30 * np.ones(40), 0.1),
+        noisy(12 * np.ones(12), 0.1),
+        noisy(np.linspace(10, 60, 40), 0.1),
+        [0.0] * 40,
+    ],
+    ids=["wanders", "not for long", "comes back", "knows zero"],
+)
+def test_a_reward_that_wanders_is_left_alone(after):
+    assert ask(**reward(GROWS, after)) == []
+
+
+def test_an_agents_loss_that_rises_with_its_reward_is_no_trouble():
+    rises = np.concatenate([noisy(np.ones(300), 0.05), noisy(5 * np.ones(100), 0.05)])
+    fields = {"goal": Goal("reward", "max")}
+    better = {"reward": a_window(noisy(20 * np.exp(np.arange(100) / 50), 0.05), stride=4)}
+    fallen = {"reward": a_window(noisy(np.repeat([60.0, 30.0], [75, 25]), 0.05), stride=4)}
+    assert ask(rises, windows=better, **fields) == []
+    assert len(ask(rises, windows=fallen, **fields)) == 1
 
 
 def test_without_a_checkpoint_the_rate_is_lowered_and_once_is_enough_for_a_nan():
@@ -182,7 +287,7 @@ BROKEN = np.concatenate([FALLING, 1.5 + np.zeros(60)])
         (a_rate(2.0, high=10.0, changed_step=300, before=5.0), 0.6),
         (a_rate(2.0, high=10.0, changed_step=100, before=0.5), 0.6),
         (a_rate(2.0, high=10.0, changed_step=300), 0.6),
-        (a_rate(2.0, high=10.0, before=0.5), 0.6),
+        (a_rate(2.0, high=10.0, before=0.5, changed_step=20), 0.6),
     ],
     ids=[
         "raised",
@@ -191,7 +296,7 @@ BROKEN = np.concatenate([FALLING, 1.5 + np.zeros(60)])
         "lowered",
         "raised long before",
         "unknown",
-        "never set",
+        "set early on",
     ],
 )
 def test_where_a_raised_rate_began_it_the_rate_from_before_comes_back(rate, wanted):

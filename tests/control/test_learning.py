@@ -260,6 +260,27 @@ def test_a_rescue_is_never_held_back():
     assert refusals(book((*WORSE, 50)), urgent=True)[1] == []
 
 
+RESCUE = ("p", "learning_rate x3", "unknown, middle, calm")
+
+
+@pytest.mark.parametrize(
+    ("lessons", "least", "most"),
+    [
+        ([(*RESCUE, "better", 3.0, 4)], 35, 40),
+        ([(*RESCUE, "same", 0.0, 8)], 0, 8),
+        ([(*RESCUE, "worse", 0.0, 8), (*RESCUE[:1], "learning_rate x1.5", RESCUE[2], "worse", 0.0, 8)], 0, 8),
+    ],
+    ids=["helped", "did not help", "neither of two did"],
+)
+def test_a_rescue_takes_the_first_size_that_is_good_enough(lessons, least, most):
+    """Gains against ruins are all alike: the largest would be chance, and the strongest costs steps unseen."""
+    rescue = asks(urgency=True)
+    values = [choose(rescue, seen(LOSS, step=s), book(*lessons)).proposal.changes[0].value for s in range(40)]
+    assert least <= values.count(0.3) <= most
+    if len(lessons) > 1:
+        assert values.count(1.0) > 30
+
+
 def test_a_policy_is_shown_what_is_believed_of_its_own_actions():
     policy, _ = refusals(book((*WORSE, 2), ("q", "learning_rate x3", "c", "better", 0.1, 2)), steps=1)
     assert set(policy.shown) == {"", "learning_rate x3"}

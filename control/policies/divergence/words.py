@@ -1,0 +1,45 @@
+"""A rescue in words."""
+
+from control.estimators.health import Kind, Trouble
+from control.proposals import CheckpointView, TunableView
+
+
+def sentence(
+    cause: str,
+    trouble: Trouble,
+    checkpoint: CheckpointView | None,
+    rate: TunableView | None,
+    lower: float | None,
+    proven: bool = False,
+) -> str:
+    if trouble.kind is Kind.NON_FINITE:
+        what = f"{cause} is no longer a number since step {trouble.onset_step}"
+    elif trouble.kind is Kind.RUINED_START:
+        what = (
+            f"{cause} shot up at step {trouble.onset_step} and has not come below its start since: "
+            f"{trouble.level:.4g} against {trouble.healthy_level:.4g}"
+        )
+    elif trouble.kind is Kind.COLLAPSE:
+        what = (
+            f"{cause} fell from {trouble.healthy_level:.4g} to {trouble.level:.4g} since step "
+            f"{trouble.onset_step} and does not come back"
+        )
+    else:
+        what = (
+            f"{cause} rose from {trouble.healthy_level:.4g} to {trouble.level:.4g} since step "
+            f"{trouble.onset_step} and does not come back"
+        )
+    back = (
+        f"roll back to the checkpoint of step {checkpoint.step}"
+        if checkpoint is not None
+        else "there is no checkpoint from before it"
+    )
+    if rate is None:
+        slower = "no tunable has the role learning_rate"
+    elif lower is None and proven:
+        slower = f"go on at {rate.name} {rate.value:.4g}, at which it had been well for long"
+    elif lower is None:
+        slower = f"{rate.name} stays at {rate.value:.4g}, its lowest value"
+    else:
+        slower = f"lower {rate.name} from {rate.value:.4g} to {lower:.4g}"
+    return f"{what}; {back}, and {slower}."
