@@ -19,7 +19,8 @@ RESULTS = TOP / ".bench" / "results.jsonl"
 # Each with what it is asked for beside --json.
 MODULES: dict[str, list[str]] = {
     "sdk_log": [], "step_overhead": [], "unwatched": [], "ingest": ["--database", "sqlite"], "chart_read": [],
-    "storage": [], "run_list": [], "live": [], "fan_out": [], "storm": [], "control_latency": ["--rest"],
+    "storage": [], "run_list": [], "run_table": [], "live": [],
+    "fan_out": [], "storm": [], "control_latency": ["--rest"],
     "controller_tick": [], "placement_tick": [], "placement": [], "pixel": [], "first_paint": [], "start": [],
 }  # fmt: skip
 SECONDS = 900

@@ -25,12 +25,14 @@ export const isAbort = (error: unknown): boolean => error instanceof DOMExceptio
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-export type Query = Record<string, string | number | boolean | null | undefined>;
+export type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
 
 export function address(path: string, query: Query = {}): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined && value !== "") search.set(name, String(value));
+    if (value === null || value === undefined || value === "") continue;
+    if (typeof value === "object") for (const each of value) search.append(name, each);
+    else search.set(name, String(value));
   }
   const text = search.toString();
   return ROOT + path + (text ? `?${text}` : "");

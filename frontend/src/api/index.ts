@@ -1,6 +1,7 @@
 /** Every question the pages ask, by name. */
 import { address, ask, askBytes, path, type Query } from "./client";
 import { COLUMNS_TYPE, decodeColumns } from "./columns";
+import type { RunRow } from "../lib/table";
 import type * as t from "./types";
 
 type Signal = AbortSignal | undefined;
@@ -38,6 +39,20 @@ export const importance = (id: number, metric: string, signal?: Signal) => ask<t
 export const policyScores = (experiment: number, signal?: Signal) => ask<t.PolicyScore[]>("policies", { query: { experiment }, signal });
 
 export const runs = (query: Query = {}, signal?: Signal) => list<t.Run>("runs", query, signal);
+/** One page of a list of runs, whose rows hold what `column` asks for; `next` is the address of the one after it. */
+export const runPage = (query: Query, signal?: Signal) => ask<t.Page<RunRow>>("runs", { query, signal });
+export const runsAfter = (next: string, limit: number, columns: readonly string[], signal?: Signal) => {
+  // Only path and query: behind a proxy the server may not know the name it is reached by.
+  const url = new URL(next, location.href);
+  url.searchParams.set("limit", String(limit));
+  url.searchParams.delete("column");
+  for (const column of columns) url.searchParams.append("column", column);
+  return ask<t.Page<RunRow>>(url.pathname + url.search, { signal });
+};
+export const runCount = (query: Query, signal?: Signal) => ask<t.RunCount>("runs/count", { query, signal });
+export const runColumns = (query: Query, signal?: Signal) => ask<t.RunColumns>("runs/columns", { query, signal });
+export const runGroups = (query: Query, signal?: Signal) => ask<t.RunGroups>("runs/groups", { query, signal });
+export const bulk = (body: t.BulkRequest, signal?: Signal) => ask<t.BulkAnswer>("runs/bulk", { method: "POST", body, signal });
 /** The first few runs that match, for a menu. */
 export const findRuns = async (query: Query, signal?: Signal) => (await ask<t.Page<t.Run>>("runs", { query: { limit: 20, ...query }, signal })).results;
 /** Every run that the query finds, with `code` and these columns alone ("config:lr", "metric:loss", fields). */

@@ -62,6 +62,13 @@ interface RunFields {
   can: Role;
 }
 export type Run = Narrow<made.Run, RunFields>;
+export type RunColumns = made.RunColumns;
+export type RunCount = Narrow<made.RunCount, { states: Partial<Record<RunStateName, number>> }>;
+export type RunStatistics = made.RunStatistics;
+export type RunGroup = Narrow<made.RunGroup, { values: (string | number | null)[] }>;
+export type RunGroups = Narrow<made.RunGroups, { groups: RunGroup[] }>;
+export type BulkRequest = made.Bulk;
+export type BulkAnswer = made.BulkAnswer;
 export type Overview = Narrow<made.Overview, { running: Run[]; queued: Run[] | number; needs_attention: (Run & { attention?: string })[] }>;
 export type Experiment = Narrow<made.Experiment, { run_counts: Partial<Record<RunStateName, number>>; controller_mode: Mode }>;
 export type KeyInfo = Narrow<made.KeyInfo, { last_value: number | string | null }>;

@@ -1,27 +1,34 @@
 import { expect, it } from "vitest";
-import type { Run } from "../api/types";
-import { configColumns, heldOrder, labelOf, usualColumns, valueOf } from "./table";
+import type { RunColumns } from "../api/types";
+import { differing, isFigure, labelOf, usualColumns, valueOf, type RunRow } from "./table";
 
-const run = (config: Record<string, unknown>, summary: Record<string, number | string>) => ({ config, summary, name: "n", tags: [] }) as unknown as Run;
-const runs = [run({ lr: 0.1, model: { depth: 2 }, seed: 1 }, { loss: 0.5 }), run({ lr: 0.2, model: { depth: 2 }, seed: 2 }, { loss: "NaN", reward: 3 })];
+const run = (config: Record<string, unknown>, summary: Record<string, number | string>, more = {}): RunRow =>
+  ({ code: "c", state: "finished", config, summary, name: "n", tags: ["a", "b"], ...more }) as RunRow;
+const runs = [
+  run({ lr: 0.1, model: { depth: 2 }, seed: 1 }, { loss: 0.5 }, { lows: { loss: 0.25 }, usage: { cost: 2 } }),
+  run({ lr: 0.2, model: { depth: 2 }, seed: 2 }, { loss: "NaN", reward: 3 }),
+];
 
-it("puts settings that differ first", () =>
-  expect(configColumns(runs)).toEqual([
-    { id: "config:lr", differs: true }, { id: "config:seed", differs: true }, { id: "config:model.depth", differs: false },
-  ]));
+it.each([
+  ["config:model.depth", 2], ["metric:loss", 0.5], ["min:loss", 0.25], ["max:loss", undefined], ["metric:reward", undefined],
+  ["tags", "a, b"], ["cost", 2], ["state", "finished"], ["duration", null],
+])("reads %s", (id, value) => expect(valueOf(runs[0], id)).toBe(value));
 
-it("reads metrics and settings", () => {
-  expect(valueOf(runs[0], "config:model.depth")).toBe(2);
+it("reads what is no number as none, and a narrow row's settings by their path", () => {
   expect(valueOf(runs[1], "metric:loss")).toBeNaN();
-  expect(valueOf(runs[0], "metric:reward")).toBeUndefined();
-  expect(labelOf("config:model.depth")).toBe("model.depth");
+  expect(valueOf(run({ "model.depth": 4 }, {}), "config:model.depth")).toBe(4);
 });
 
-it("shows the goal first", () =>
-  expect(usualColumns(runs, "reward")).toEqual(["state", "metric:reward", "metric:loss", "step", "config:lr", "config:seed", "created"]));
+it("has the name of a key as it is, and says which end is meant", () =>
+  expect(["config:model.depth", "min:loss", "last_step"].map(labelOf)).toEqual(["model.depth", "min loss", "Step"]));
 
-it("keeps rows where a person looks at them, and puts what is new at the end", () => {
-  const rows = ["new", "c", "a", "b"].map((code) => ({ code }));
-  expect(heldOrder(rows, ["a", "b", "c", "gone"]).map((row) => row.code)).toEqual(["a", "b", "c", "new"]);
-  expect(heldOrder(rows, null)).toBe(rows);
+it("shows the goal first, and the settings that differ", () =>
+  expect(usualColumns(runs, "reward")).toEqual(["state", "metric:reward", "metric:loss", "last_step", "config:lr", "config:seed", "created_at"]));
+
+it("leaves out settings that are the same for all, and nothing else", () => {
+  const known = { settings: [{ path: "lr", differs: true }, { path: "data", differs: false }] } as RunColumns;
+  expect(differing(known, ["state", "config:lr", "config:data", "metric:data"])).toEqual(["state", "config:lr", "metric:data"]);
+  expect(differing(undefined, ["config:data"])).toEqual(["config:data"]);
 });
+
+it("knows figures from words", () => expect(["max:loss", "duration", "config:lr", "tags"].map(isFigure)).toEqual([true, true, false, false]));

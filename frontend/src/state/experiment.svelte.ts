@@ -1,39 +1,67 @@
-/** The runs of an experiment, kept up to date; which of them are drawn, and their colours. */
+/**
+ * The runs of an experiment, kept up to date; which of them are drawn, and their colours: one selection for the table and
+ * the charts.
+ */
 import * as api from "../api";
-import type { Experiment, Mark, Run } from "../api/types";
+import type { Experiment, Mark, RunColumns } from "../api/types";
 import { assignColours } from "../lib/colours";
+import { askedFor, isMeasured, type RunRow, type WholeRow } from "../lib/table";
 import type { PointsFrame } from "../live/frames";
 import { subscribe } from "../live/live.svelte";
+import { GroupedRuns } from "./groups.svelte";
 import { Resource } from "./resource.svelte";
+import { router } from "./router.svelte";
+import { RunRows } from "./runrows.svelte";
 import { readStored, writeStored } from "./stored";
+import { TableState } from "./table.svelte";
 
 const DRAWN_AT_FIRST = 10;
 const MOST_MARKED = 100; // that many runs are asked for at once
+const MOST_DRAWN = 500;
+const NOBODY = "-"; // in the address: none is drawn
 const LIVE = new Set(["starting", "running", "paused", "stopping"]);
+const WHOLE = ["name", "state", "silent", "created_at", "started_at", "ended_at", "last_step", "tags", "summary", "config"];
 
 export class ExperimentState {
   readonly experiment: Resource<Experiment>;
-  readonly list: Resource<Run[]>;
+  readonly columns: Resource<RunColumns>;
   /** What changed the runs that are drawn. */
   readonly marks: Resource<Mark[]>;
-  runs = $state.raw<Run[]>([]);
+  readonly table: TableState;
+  readonly rows = new RunRows((rows) => this.begin(rows));
+  readonly groups = new GroupedRuns((rows) => this.note(rows));
+  /** Runs with all their figures: those that are drawn, pinned or compared with are among them. */
+  private known = $state.raw<ReadonlyMap<string, WholeRow>>(new Map());
   /** Codes of the runs on the charts. */
   drawn = $state.raw<ReadonlySet<string>>(new Set());
-  readonly colours = $derived(assignColours([...this.drawn]));
-  readonly drawnRuns = $derived(this.runs.filter((run) => this.drawn.has(run.code)));
+  /** Runs that match and were made since the list was read: they are shown when the person says so. */
+  fresh = $state(0);
+  /** Whether what the list is sorted by has moved since it was read. */
+  stale = $state(false);
+  /** What the charts keep of how they are looked at; saved with a view, never looked into here. */
+  panels = $state.raw<unknown>(null);
+  readonly colours = $derived.by(() => assignColours([...this.drawn], this.table.view.colours));
+  readonly drawnRuns = $derived([...this.drawn].flatMap((code) => this.known.get(code) ?? []));
   readonly liveDrawn = $derived(this.drawnRuns.filter((run) => LIVE.has(run.state)).map((run) => run.code).sort().join());
+  readonly pinnedRuns = $derived.by(() => this.table.view.pinned.flatMap((code) => this.known.get(code) ?? []));
+  readonly baseline = $derived.by(() => this.known.get(this.table.view.baseline) ?? null);
   private unsubscribe: (() => void) | null = null;
-  private figures = new Map<string, { step: number; summary: Record<string, number | string | null> }>();
+  private changes = new Map<string, Partial<RunRow>>();
   private timer = 0;
+  private looking = 0;
   private chosen = false; // the person, or an earlier visit, said what to draw
+  private asked = new Set<string>();
+  private before: string[] = []; // what was drawn before one run was drawn alone
 
   constructor(readonly id: string) {
+    this.table = new TableState(id);
     this.experiment = new Resource((signal) => api.experiment(id, signal));
-    this.list = new Resource((signal) => api.runs({ experiment: id }, signal));
+    this.columns = new Resource((signal) => api.runColumns(this.table.narrow, signal));
     this.marks = new Resource(async (signal) => {
       const codes = this.drawnRuns.map((run) => run.code).slice(0, MOST_MARKED);
       return codes.length ? api.marksOf(codes, signal) : [];
     });
+    this.panels = readStored<unknown>(`panels.${id}`, null);
     const kept = readStored<string[] | null>(`drawn.${id}`, null);
     if (kept) {
       this.drawn = new Set(kept);
@@ -49,26 +77,65 @@ export class ExperimentState {
       refresh: () => void this.load(),
     });
     void this.experiment.load();
-    void this.load();
   }
 
   stop(): void {
     this.unsubscribe?.();
     window.clearTimeout(this.timer);
-    this.experiment.stop();
-    this.list.stop();
-    this.marks.stop();
+    window.clearTimeout(this.looking);
+    for (const each of [this.experiment, this.columns, this.marks, this.rows, this.groups]) each.stop();
   }
 
+  /** Read the table anew, as it is looked at now. */
   async load(): Promise<void> {
-    await this.list.load();
-    this.take(this.list.data ?? []);
+    const { view, narrow, columns } = this.table;
+    this.fresh = 0;
+    this.stale = false;
+    const asked = askedFor(columns.map((each) => each.id));
+    if (view.groups.length) {
+      const measure = columns.map((each) => each.id).filter(isMeasured).slice(0, 20);
+      await this.groups.read({ query: narrow, by: view.groups, measure, sort: view.sort, columns: asked });
+      // The first runs are drawn until somebody chooses, whether they are in groups or not.
+      if (!this.rows.ready) await this.rows.read({ query: { ...narrow, sort: view.sort }, columns: asked });
+    } else {
+      await this.rows.read({ query: { ...narrow, sort: view.sort }, columns: asked });
+    }
+    if (this.columns.data || this.columns.error) this.columns.soon(50);
+  }
+
+  /** See to it that these runs are known with all their figures. */
+  async want(codes: Iterable<string>): Promise<void> {
+    const missing = [...codes].filter((code) => !this.known.has(code) && !this.asked.has(code));
+    for (const code of missing) this.asked.add(code);
+    for (let at = 0; at < missing.length; at += 100) {
+      try {
+        const code = missing.slice(at, at + 100).join();
+        this.note((await api.runPage({ experiment: this.id, code, limit: 100, column: WHOLE })).results);
+      } catch {
+        for (const code of missing) this.asked.delete(code); // the list says what is wrong
+      }
+    }
+  }
+
+  /** A run that is on screen, wherever it came from. */
+  find(code: string): RunRow | undefined {
+    return this.rows.find(code) ?? this.groups.find(code) ?? this.known.get(code);
   }
 
   draw(codes: Iterable<string>): void {
-    this.drawn = new Set(codes);
+    this.drawn = new Set([...codes].slice(0, MOST_DRAWN));
     this.chosen = true;
     writeStored(`drawn.${this.id}`, [...this.drawn]);
+    // A long list would be too long an address; then the browser alone keeps it.
+    router.query({ draw: this.drawn.size ? (this.drawn.size <= 100 ? [...this.drawn].join() : null) : NOBODY });
+  }
+
+  /** What the address says is drawn. */
+  drawAsked(asked: string): void {
+    const codes = asked === NOBODY ? [] : asked.split(",").filter(Boolean).slice(0, MOST_DRAWN);
+    if (codes.length === this.drawn.size && codes.every((code) => this.drawn.has(code))) return;
+    this.drawn = new Set(codes);
+    this.chosen = true;
   }
 
   toggle(code: string): void {
@@ -77,52 +144,97 @@ export class ExperimentState {
     this.draw(next);
   }
 
+  /** Draw one run alone; `unsolo` brings the others back. */
+  solo(code: string): void {
+    this.before = [...this.drawn];
+    this.draw([code]);
+  }
+
+  unsolo(): void {
+    this.draw(this.before.length ? this.before : [...this.rows.list.slice(0, DRAWN_AT_FIRST).map((run) => run.code)]);
+    this.before = [];
+  }
+
+  /** How the charts are looked at now: for a saved view, and for the next visit. */
+  keepPanels(panels: unknown): void {
+    this.panels = panels;
+    writeStored(`panels.${this.id}`, panels);
+  }
+
   /** Figures of live points go into the table twice a second: a table that flickers cannot be read. */
   points(code: string, frame: PointsFrame): void {
-    const figures = this.figures.get(code) ?? { step: 0, summary: {} };
+    const summary: Record<string, number | string | null> = {};
+    let last = 0;
     for (const [key, { step, value }] of Object.entries(frame.columns)) {
       if (!step.length) continue;
-      figures.step = Math.max(figures.step, step[step.length - 1]);
-      figures.summary[key] = value[value.length - 1];
+      last = Math.max(last, step[step.length - 1]);
+      summary[key] = value[value.length - 1];
     }
-    this.figures.set(code, figures);
+    this.change(code, { summary, last_step: Math.max(last, this.changes.get(code)?.last_step ?? 0) });
+  }
+
+  private change(code: string, change: Partial<RunRow>): void {
+    const before = this.changes.get(code);
+    this.changes.set(code, { ...before, ...change, ...(change.summary ? { summary: { ...before?.summary, ...change.summary } } : {}) });
     if (!this.timer) this.timer = window.setTimeout(() => this.apply(), 500);
   }
 
   private apply(): void {
     this.timer = 0;
-    const { figures } = this;
-    this.figures = new Map();
-    this.runs = this.runs.map((run) => {
-      const found = figures.get(run.code);
-      return found ? { ...run, last_step: Math.max(run.last_step ?? 0, found.step), summary: { ...run.summary, ...found.summary } } : run;
-    });
+    const { changes } = this;
+    this.changes = new Map();
+    const missing = this.rows.patch(changes);
+    this.groups.patch(changes);
+    const known = new Map(this.known);
+    let touched = false;
+    for (const [code, change] of changes) {
+      const run = known.get(code);
+      if (!run) continue;
+      known.set(code, { ...run, ...change, summary: { ...run.summary, ...change.summary } });
+      touched = true;
+    }
+    if (touched) this.known = known;
+    const sorted = this.table.view.sort.replace(/^-/, "");
+    const moves = (change: Partial<RunRow>) => sorted in change || (sorted.startsWith("metric:") && sorted.slice(7) in (change.summary ?? {}));
+    if ([...changes.values()].some(moves)) this.stale = true;
+    if (missing.some((code) => !this.find(code))) this.look();
   }
 
-  private take(runs: Run[]): void {
-    this.runs = runs;
-    if (!this.chosen) this.drawn = new Set(runs.slice(0, DRAWN_AT_FIRST).map((run) => run.code));
+  private note(rows: readonly RunRow[]): void {
+    const known = new Map(this.known);
+    for (const row of rows) known.set(row.code, { ...row, summary: row.summary ?? {}, config: row.config ?? {} });
+    this.known = known;
+  }
+
+  /** The first rows of the list say what there is to see. */
+  private begin(rows: readonly RunRow[]): void {
+    this.note(rows);
+    if (!this.table.first.length) this.table.first = rows;
+    if (!this.chosen) this.drawn = new Set(rows.slice(0, DRAWN_AT_FIRST).map((run) => run.code));
   }
 
   private changed(what: string, data: Record<string, unknown>): void {
     if (what === "decision") this.marks.soon(1000);
-    if (what !== "run") return;
-    const at = this.runs.findIndex((run) => run.code === data.code);
-    if (at < 0 || data.deleted) {
-      void this.reload();
-      return;
-    }
-    const { reason: _reason, ...fields } = data;
-    this.runs = this.runs.with(at, { ...this.runs[at], ...(fields as Partial<Run>) });
+    if (what !== "run" || typeof data.code !== "string") return;
+    const { reason: _reason, code, ...fields } = data;
+    if (data.deleted) this.look();
+    else this.change(code as string, fields as Partial<RunRow>);
     if ("state" in data) this.experiment.soon(1000);
   }
 
-  private reloading = 0;
-  private reload(): void {
-    if (this.reloading) return;
-    this.reloading = window.setTimeout(() => {
-      this.reloading = 0;
-      void this.load();
+  /** Ask soon how many runs there are that the list does not show. */
+  private look(): void {
+    if (this.looking) return;
+    this.looking = window.setTimeout(async () => {
+      this.looking = 0;
+      if (!this.rows.total && !this.groups.told?.total) return void this.load();
+      const { newest } = this.rows;
+      try {
+        const where = newest ? [`created_at > ${newest}`] : [];
+        this.fresh = (await api.runCount({ ...this.table.narrow, where })).count;
+      } catch {
+        // The next change asks again.
+      }
     }, 500);
   }
 }

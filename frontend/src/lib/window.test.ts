@@ -1,0 +1,17 @@
+import { expect, it } from "vitest";
+import { beginnings, inView, placeOf, scrolledTo } from "./window";
+
+it.each([
+  [0, 360, 10_000, { from: 0, to: 15 }], [3600, 360, 10_000, { from: 95, to: 115 }], [359_640, 360, 10_000, { from: 9985, to: 10_000 }], [9999, 360, 3, { from: 3, to: 3 }],
+])("draws at %i px of %i the rows in view and some more", (top, height, count, part) => expect(inView(top, height, 36, count, 5)).toEqual(part));
+
+it("knows which line of which group stands where", () => {
+  const starts = beginnings([{ lines: 1 }, { lines: 4 }, { lines: 1 }]);
+  expect(starts).toEqual([0, 1, 5, 6]);
+  expect([0, 1, 4, 5].map((line) => placeOf(starts, line))).toEqual([
+    { block: 0, line: 0 }, { block: 1, line: 0 }, { block: 1, line: 3 }, { block: 2, line: 0 },
+  ]);
+});
+
+it("scrolls no further than it takes to see a row whole", () =>
+  expect([scrolledTo(2, 100, 400, 36, 34), scrolledTo(5, 100, 400, 36, 34), scrolledTo(20, 100, 400, 36, 34)]).toEqual([72, 100, 390]));
