@@ -21,8 +21,9 @@ export default defineConfig(({ command, mode }) => ({
       output: {
         codeSplitting: {
           groups: [
+            // What reads notes is loaded with them alone.
             // The greater priority takes its modules first; a group draws in what its modules import.
-            { name: "site", test: /node_modules\/(?!uplot)|src\/(api|components|lib|live|state)\/|src\/charts\/(board|frame|group)/, priority: 2 },
+            { name: "site", test: /node_modules\/(?!uplot|marked|dompurify)|src\/(api|components|lib|live|state)\/|src\/charts\/(board|frame|group)/, priority: 2 },
             // Kinds of panels that few pages show, and what edits a panel, come when they are asked for.
             { name: "charts", test: /node_modules\/uplot|src\/charts\/(?!kinds\/(?!Line\.)[A-Z])/, priority: 1 },
           ],

@@ -81,6 +81,15 @@ export const logPlace = (code: string, query: { step?: number; time?: number }, 
 export const logs = (code: string, query: { start?: number; count?: number; search?: string }, signal?: Signal) =>
   ask<t.LogPage>(path`runs/${code}/logs`, { query, signal });
 
+export const mediaKeys = async (code: string, signal?: Signal) => (await ask<t.Page<t.MediaKey>>(path`runs/${code}/media/keys`, { signal })).results;
+/** What a run logged under a key or of a kind, newest first: the newest 5,000. */
+export const media = (code: string, query: { key?: string; kind?: string }, signal?: Signal) => list<t.Media>(path`runs/${code}/media`, query, signal);
+export const histograms = (code: string, key: string, signal?: Signal) => ask<t.Histograms>(path`runs/${code}/media/histograms`, { query: { key }, signal });
+/** The address of an item's bytes. */
+export const mediaFile = (code: string, id: number, download = false): string => address(path`runs/${code}/media/${id}/file`, download ? { download: "1" } : {});
+export const mediaText = async (code: string, id: number, signal?: Signal): Promise<string> =>
+  new TextDecoder().decode(await askBytes(path`runs/${code}/media/${id}/file`, "*/*", { signal }));
+
 export interface CommandRequest {
   verb: t.Verb | (string & {});
   tunable?: string;

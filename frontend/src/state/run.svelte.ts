@@ -1,6 +1,6 @@
 /** Everything about one run that a page shows, kept up to date over its topic. */
 import * as api from "../api";
-import type { Checkpoint, Command, Decision, Json, LogLine, Mark, Run, RunEvent, Tunable } from "../api/types";
+import type { Checkpoint, Command, Decision, Json, LogLine, Mark, MediaKey, Run, RunEvent, Tunable } from "../api/types";
 import { SeriesBoard } from "../charts/board";
 import type { XAxis } from "../lib/columns";
 import type { ChangedFrame, LinesFrame, PointsFrame } from "../live/frames";
@@ -17,6 +17,9 @@ export class RunState {
   readonly decisions: Resource<Decision[]>;
   readonly events: Resource<RunEvent[]>;
   readonly marks: Resource<Mark[]>;
+  readonly media: Resource<MediaKey[]>;
+  /** Raised for a key when more of its media has come. */
+  mediaVersions = $state.raw<Record<string, number>>({});
   /** Keys that have points, in the order they were first seen. */
   keys = $state.raw<string[]>([]);
   step = $state<number | null>(null);
@@ -40,6 +43,7 @@ export class RunState {
     this.decisions = new Resource(async (signal) => (await api.decisions(code, signal)).sort((a, b) => b.id - a.id));
     this.events = new Resource((signal) => api.events(code, signal));
     this.marks = new Resource((signal) => api.marks(code, signal));
+    this.media = new Resource((signal) => api.mediaKeys(code, signal));
     this.keyList = new Resource(async (signal) => (await api.keys(code, signal)).map((info) => info.key));
     this.board = new SeriesBoard([this.source], x);
   }
@@ -83,7 +87,7 @@ export class RunState {
   }
 
   private resources() {
-    return [this.run, this.tunables, this.commands, this.checkpoints, this.decisions, this.events, this.marks, this.keyList];
+    return [this.run, this.tunables, this.commands, this.checkpoints, this.decisions, this.events, this.marks, this.media, this.keyList];
   }
 
   private async load(): Promise<void> {
@@ -154,6 +158,10 @@ export class RunState {
       case "checkpoint":
         this.checkpoints.soon();
         break;
+      case "media":
+        this.media.soon(1000);
+        if (typeof data.key === "string") this.mediaVersions = { ...this.mediaVersions, [data.key]: (this.mediaVersions[data.key] ?? 0) + 1 };
+        return;
       default:
         this.events.soon();
         this.run.soon(1000);

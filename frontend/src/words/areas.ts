@@ -3,7 +3,7 @@ const AREAS: [RegExp, string][] = [
   [/^src\/pages\/(overview\/|Overview)/, "overview"],
   [/^src\/pages\/(compare\/|Compare)/, "compare"],
   [/^src\/pages\/run\/(Control|Command|Tunable|Offer|Decision|Forecast|Replay|Approv)/, "control"],
-  [/^src\/pages\/(run\/|Run)/, "run"],
+  [/^src\/(pages\/(run\/|Run)|media\/)/, "run"],
   [/^src\/pages\/(experiment\/|Experiment)/, "table"],
   [/^src\/pages\/(node\/|nodes\/|Node)/, "fleet"],
   [/^src\/pages\/(queue\/|submit\/|Queue|Submit)/, "jobs"],
