@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from control.base import Policy
+from control.base import AnyPolicy
 from control.decide import Considered, consider
 from control.forecasts import Forecast
 from control.guards import Limits
@@ -73,11 +73,13 @@ class Site:
     def __init__(
         self,
         run: Run,
-        policies: Sequence[Policy],
+        policies: Sequence[AnyPolicy],
         goal: Goal,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         limits: Limits | None = None,
+        optimiser: str = "",
     ) -> None:
+        self.optimiser = optimiser
         self.run, self.policies, self.goal = run, policies, goal
         self.settings, self.limits = settings or {}, limits or Limits()
         self.tracks: dict[str, Track] = {}
@@ -172,6 +174,7 @@ class Site:
             tunables={name: self._view(name) for name in self.run.tunables},
             checkpoints=tuple(self.checkpoints),
             past=tuple(sorted([*(m.past for m in self.made), *self.closed], key=lambda past: past.id)),
+            optimiser=self.optimiser,
         )
 
     def _view(self, name: str) -> TunableView:

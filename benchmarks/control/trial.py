@@ -17,12 +17,9 @@ from typing import Any
 import torch
 
 import scaleweb_sdk.torch
-from control.policies.batch_size import BatchSize
-from control.policies.divergence import Divergence
-from control.policies.input import Input
-from control.policies.learning_rate import LearningRate
-from control.policies.memory import Memory
+from control.base import AnyPolicy, looks_at_one_run
 from control.proposals import Goal, Window
+from control.registry import BUILT_IN
 from scaleweb_sdk.run import Run
 
 from . import faults, methods
@@ -32,9 +29,6 @@ from .workload import Workload, load
 
 TICK_EVERY = 10  # steps between two looks of the controller
 CHECKPOINT_EVERY = 50
-POLICIES = (Divergence, LearningRate)
-# Judged by the clock, which a busy machine disturbs: asked only by the rows that name them.
-BY_NAME = (Memory, Input, BatchSize)
 
 
 @dataclass(frozen=True)
@@ -42,6 +36,7 @@ class Trial:
     """workload: a name or a file. rate: of the start. most: optimiser steps to do at the most.
 
     method: "fixed" (the rate stays), "control", or a peer of methods.py. fault: one of faults.py, "" for none.
+    policies: those that are asked; () for what a site asks, each as its defaults have it.
     """
 
     workload: str
@@ -89,6 +84,12 @@ def run(trial: Trial) -> Outcome:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def policies_of(names: tuple[str, ...]) -> list[AnyPolicy]:
+    """A site's own policies of single runs, or those of them that are named. Who is off by default stays so."""
+    built_in = [policy() for policy in BUILT_IN.values()]
+    return [each for each in built_in if looks_at_one_run(each) and (not names or each.name in names)]
+
+
 def memory_disk() -> str | None:
     """A folder in memory where there is one: checkpoints are written and read as ever, and no disk is waited for."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -107,16 +108,12 @@ class Driver:
             lr_bounds=(1e-8, 100.0),
         )  # fmt: skip
         goal = Goal("progress", workload.direction, workload.target)
-        names = trial.policies
-        policies = [
-            policy()
-            for policy in (POLICIES + BY_NAME if names else POLICIES)
-            if trial.method == "control" and (not names or policy.name in names)
-        ]
+        policies = policies_of(trial.policies) if trial.method == "control" else []
         settings: dict[str, dict[str, Any]] = {}
         for policy_name, parameter, value in trial.settings:
             settings.setdefault(policy_name, {})[parameter] = value
-        self.site = Site(self.sdk_run, policies, goal, settings)
+        optimiser = type(self.method.optimizer).__name__.lower()
+        self.site = Site(self.sdk_run, policies, goal, settings, optimiser=optimiser)
         if trial.batch and self.loop.feed is not None:
             self.loop.controls.change("batch_size", trial.batch)
         if trial.accumulate > 1:
