@@ -5,15 +5,18 @@ flag adds to them.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Max
+from django.utils import timezone
 
 from .learning.actions import action_of
 from .learning.book import Book, Key, Lesson
-from .learning.posterior import Tally
+from .learning.posterior import Tally, left_after
 from .models import BeliefTally, ControllerSettings, Decision, Learning, Verdict
 
 FORMAT = "scaleweb beliefs 1"
@@ -30,9 +33,10 @@ class BadBeliefs(ValueError):
 
 
 def book() -> Book:
-    """All beliefs of the site. Read again only when a row has changed: one small query else."""
+    """All beliefs of the site. Read again only when a row has changed or a day is over: one small query else."""
     global _last
     version = BeliefTally.objects.aggregate(rows=Count("id"), newest=Max("changed_at"))
+    version["day"] = timezone.now().date()
     if _last[0] != version:
         _last = version, Book({key_of(row): tally_of(row) for row in BeliefTally.objects.all()})
     return _last[1]
@@ -43,7 +47,10 @@ def key_of(row: BeliefTally) -> Key:
 
 
 def tally_of(row: BeliefTally) -> Tally:
-    return Tally(**{name: getattr(row, name) for name in (*COUNTS, *FIGURES)})
+    """What the row is worth today: its verdicts have lost weight since it was last written, by whole days."""
+    days = (timezone.now().date() - row.changed_at.date()).days
+    found = Tally(**{name: getattr(row, name) for name in (*COUNTS, *FIGURES)})
+    return found.aged(left_after(days, settings.BELIEF_HALF_LIFE_DAYS))
 
 
 def teach() -> int:
@@ -104,29 +111,36 @@ def gain_of(decision: Decision) -> float | None:
 
 def add(lessons: Iterable[Lesson]) -> None:
     """Add lessons to their tallies, in a transaction. Rows are locked in the order of their keys: no deadly embrace."""
-    news: dict[Key, Tally] = {}
+    news: dict[Key, list[Lesson]] = {}
     for lesson in lessons:
-        news[lesson.key] = news.get(lesson.key, Tally()).learn(lesson.verdict, lesson.gain)
+        news.setdefault(lesson.key, []).append(lesson)
     for key in sorted(news):
-        count(key, news[key])
+        change(key, partial(taught, news[key]))
 
 
-def count(key: Key, tally: Tally) -> None:
+def taught(lessons: Iterable[Lesson], tally: Tally) -> Tally:
+    for lesson in lessons:
+        tally = tally.taught(lesson.verdict, lesson.gain)
+    return tally
+
+
+def change(key: Key, how: Callable[[Tally], Tally]) -> None:
     policy, action, context = key
     row, _ = BeliefTally.objects.get_or_create(policy=policy, action=action, context=context)
     row = BeliefTally.objects.select_for_update().get(pk=row.pk)
-    tally = tally_of(row).plus(tally)
+    tally = how(tally_of(row))
     for name in (*COUNTS, *FIGURES):
         setattr(row, name, getattr(tally, name))
     row.save()
 
 
 def export() -> dict[str, Any]:
-    """All tallies as JSON, for another site or for safe keeping."""
+    """All tallies as they are worth today, as JSON, for another site or for safe keeping."""
     rows = [
         {"policy": row.policy, "action": row.action, "context": row.context}
-        | {name: getattr(row, name) for name in (*COUNTS, *FIGURES)}
+        | {name: getattr(tally, name) for name in (*COUNTS, *FIGURES)}
         for row in BeliefTally.objects.all()
+        for tally in [tally_of(row)]
     ]
     return {"format": FORMAT, "beliefs": rows}
 
@@ -149,7 +163,7 @@ def load(data: Any, merge: bool = False) -> int:
         if not merge:
             BeliefTally.objects.all().delete()
         for key, tally in sorted(found, key=lambda pair: pair[0]):
-            count(key, tally)
+            change(key, tally.plus)
     return len(found)
 
 
@@ -178,10 +192,11 @@ def checked(row: Any, number: int) -> tuple[Key, Tally]:
     counts: dict[str, Any] = {}
     for name in COUNTS:
         value = row.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:
-            raise BadBeliefs(f"belief {number}: {name} must be a whole number in 0..1e9, got {value!r:.80}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 10**9:
+            raise BadBeliefs(f"belief {number}: {name} must be a number in 0..1e9, got {value!r:.80}")
         counts[name] = value
-    if counts["gains"] > counts["better"] + counts["same"] + counts["worse"]:
+    # Aged counts are sums of fractions: the last digits may differ.
+    if counts["gains"] > (counts["better"] + counts["same"] + counts["worse"]) * (1 + 1e-9):
         raise BadBeliefs(f"belief {number}: gains counts {counts['gains']}, more than there are verdicts")
     figures: dict[str, Any] = {}
     for name in FIGURES:

@@ -169,14 +169,14 @@ class BeliefTally(models.Model):
     policy = models.CharField(max_length=100)
     action = models.CharField(max_length=200)
     context = models.CharField(max_length=100)
-    better = models.PositiveIntegerField(default=0)
-    same = models.PositiveIntegerField(default=0)
-    worse = models.PositiveIntegerField(default=0)
-    unclear = models.PositiveIntegerField(
-        default=0
-    )  # within what chance gives: says only that it is hard to see
+    # Sums of weights: 1 for a new verdict, less for an old one.
+    better = models.FloatField(default=0.0)
+    same = models.FloatField(default=0.0)
+    worse = models.FloatField(default=0.0)
+    # Within what chance gives: says only that it is hard to see.
+    unclear = models.FloatField(default=0.0)
     # Gains (logarithms of ratios, positive where it helped): their number, mean and sum of squared deviations.
-    gains = models.PositiveIntegerField(default=0)
+    gains = models.FloatField(default=0.0)
     mean = models.FloatField(default=0.0)
     squares = models.FloatField(default=0.0)
     changed_at = models.DateTimeField(auto_now=True)

@@ -219,6 +219,7 @@ STOP_GRACE_SECONDS = env.number("SCALEWEB_STOP_GRACE_SECONDS", 15, 1, 3600)
 # What a device hour costs, by part of the device's name (h100=3.2) or by kind (gpu=2, cpu=0.04).
 DEVICE_RATES = env.rates("SCALEWEB_DEVICE_RATES")
 CURRENCY = env.text("SCALEWEB_CURRENCY", "EUR")[:10]
+BELIEF_HALF_LIFE_DAYS = env.number("SCALEWEB_BELIEF_HALF_LIFE_DAYS", 180, 0, 36_500)  # 0: they do not age
 CPU_SLOTS = int(env.number("SCALEWEB_CPU_SLOTS", 0, 0, 1024))  # 0: one slot a core
 # Whether a node's worker that ends in order takes what it runs along, to be queued again.
 STOP_JOBS = env.flag("SCALEWEB_STOP_JOBS")

@@ -22,11 +22,11 @@ class TallySerializer(serializers.Serializer):
         help_text="What is done and about how far: `learning_rate x3`, `rollback`."
     )
     context = serializers.CharField(help_text="Optimiser family, phase of the run, noise of its loss.")
-    better = serializers.IntegerField()
-    same = serializers.IntegerField()
-    worse = serializers.IntegerField()
-    unclear = serializers.IntegerField(help_text="Within what chance gives: teaches nothing of gain or harm.")
-    gains = serializers.IntegerField(help_text="How many of the verdicts have a figure.")
+    better = serializers.FloatField(help_text="Verdicts, the old ones weighing less; so are all counts.")
+    same = serializers.FloatField()
+    worse = serializers.FloatField()
+    unclear = serializers.FloatField(help_text="Within what chance gives: teaches nothing of gain or harm.")
+    gains = serializers.FloatField(help_text="How many of the verdicts have a figure.")
     mean = serializers.FloatField(
         help_text="Mean gain: a logarithm of measured against forecast, positive for better."
     )

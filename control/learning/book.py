@@ -38,7 +38,7 @@ class Book:
 
     def learn(self, lesson: Lesson) -> None:
         old = self.tallies.get(lesson.key, Tally())
-        self.tallies[lesson.key] = old.learn(lesson.verdict, lesson.gain)
+        self.tallies[lesson.key] = old.taught(lesson.verdict, lesson.gain)
         self._sums = None
 
     @property
@@ -64,7 +64,7 @@ class Book:
         anywhere = self.sums.get((policy, action), Tally()).clear_share()
         return self.tallies.get((policy, action, context), Tally()).clear_share(anywhere)
 
-    def verdicts(self, policy: str, action: str) -> int:
+    def verdicts(self, policy: str, action: str) -> float:
         """How many verdicts on the action there are in all contexts together."""
         return self.sums.get((policy, action) if action else (policy,), Tally()).verdicts
 
@@ -79,7 +79,7 @@ class Book:
             gain=known.mu,
             low=low,
             high=high,
-            verdicts=self.verdicts(policy, action),
+            verdicts=round(self.verdicts(policy, action), 1),
         )
 
 

@@ -96,9 +96,9 @@ def held_back(proposal: Proposal, action: str, context: str, book: Book, dice: n
         return ""
     tally = book.sums[proposal.policy, action]
     return (
-        f"of {seen} verdicts on {action} {tally.worse} were worse and {tally.better} better; in runs like this one "
-        f"({context}) it harms more often than it helps with {100 * harm:.0f} %, its gain is {percent(known.mu)} "
-        f"({percent(low)} to {percent(high)}); one try in {ONE_IN} is left to it"
+        f"of {seen:.3g} verdicts on {action} {tally.worse:.3g} were worse and {tally.better:.3g} better; in runs "
+        f"like this one ({context}) it harms more often than it helps with {100 * harm:.0f} %, its gain is "
+        f"{percent(known.mu)} ({percent(low)} to {percent(high)}); one try in {ONE_IN} is left to it"
     )
 
 

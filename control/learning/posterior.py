@@ -4,7 +4,11 @@ Verdicts (better, same, worse) are counted: a Dirichlet posterior, whose margins
 Normal-Gamma posterior, so their mean has a Student distribution. What is above (all of a policy's actions; the action
 in any context) is the prior of what is below, worth STRENGTH verdicts: little data leans on much.
 
-Source: Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., sections 3.3, 3.4 and 5.4.
+What was long ago counts for less: habits, data and hardware change. A tally holds at most MEMORY verdicts, the oldest
+of them weighing ever less, and loses half of its weight in so many days without a new one.
+
+Source: Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., sections 3.3, 3.4 and 5.4; for the forgetting: Raj and
+Kalyani 2017, arXiv 1707.09727 (discounted Thompson sampling).
 """
 
 from __future__ import annotations
@@ -18,24 +22,28 @@ STRENGTH = 3.0
 # A gain is a logarithm of a ratio; beyond a factor of 20 it says no more than "broken".
 LARGEST_GAIN = 3.0
 Z80 = 1.2816
+MEMORY = 200.0
 SPREAD = 0.2  # of gains, before anything was measured
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Verdicts as they are stored: counts, and of those with a figure their number, mean and squared deviations."""
+    """Verdicts as they are stored: counts, and of those with a figure their number, mean and squared deviations.
 
-    better: int = 0
-    same: int = 0
-    worse: int = 0
-    gains: int = 0
+    A count is a sum of weights: 1 for a new verdict, less for an old one.
+    """
+
+    better: float = 0
+    same: float = 0
+    worse: float = 0
+    gains: float = 0
     mean: float = 0.0
     squares: float = 0.0
     # Judged, but within what chance gives. That teaches nothing of gain or harm, only that it is hard to see.
-    unclear: int = 0
+    unclear: float = 0
 
     @property
-    def verdicts(self) -> int:
+    def verdicts(self) -> float:
         return self.better + self.same + self.worse
 
     def learn(self, verdict: str, gain: float | None) -> Tally:
@@ -48,6 +56,21 @@ class Tally:
         if gain is not None and math.isfinite(gain):
             one = Tally(**{verdict: 1}, gains=1, mean=max(-LARGEST_GAIN, min(LARGEST_GAIN, gain)))
         return self.plus(one)
+
+    def aged(self, share: float) -> Tally:
+        """With so much of its weight left; what the verdicts said stays the same."""
+        if share >= 1:
+            return self
+        return Tally(
+            share * self.better, share * self.same, share * self.worse, share * self.gains,
+            self.mean, share * self.squares, share * self.unclear,
+        )  # fmt: skip
+
+    def taught(self, verdict: str, gain: float | None) -> Tally:
+        """`learn`, the older verdicts giving way where there are MEMORY of them."""
+        weight = self.verdicts + self.unclear
+        kept = self.aged((MEMORY - 1) / weight) if weight > MEMORY - 1 else self
+        return kept.learn(verdict, gain)
 
     def plus(self, other: Tally) -> Tally:
         """Both together, in either order the same (Chan et al. 1979 for the squares)."""
@@ -67,6 +90,11 @@ class Tally:
     def clear_share(self, before: float = 1.0) -> float:
         """The share of clear verdicts, `before` being worth STRENGTH of them."""
         return (self.verdicts + STRENGTH * before) / (self.verdicts + self.unclear + STRENGTH)
+
+
+def left_after(days: float, half_life_days: float) -> float:
+    """The share of its weight that a verdict has left; all of it with a half-life of 0, which is never."""
+    return 0.5 ** (max(0.0, days) / half_life_days) if half_life_days > 0 else 1.0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from control.learning.actions import action_of
 from control.learning.book import Book, Lesson, Shown
 from control.learning.choose import choose, dice_of
 from control.learning.contexts import context_of, family_of
-from control.learning.posterior import NOTHING_KNOWN, Tally
+from control.learning.posterior import MEMORY, NOTHING_KNOWN, Tally, left_after
 from control.proposals import Alternative, Change, Expected, Proposal, TunableView
 from tests.control.make import noisy, seen
 
@@ -107,6 +107,27 @@ def test_tallies_add_up_in_any_order_and_beliefs_stay_sane(first, second):
     assert 0 < known.chance_better < 1
     assert 0 <= known.chance_of_harm() <= 1
     assert known.chance_of_harm() == pytest.approx(1 - mirrored(known).chance_of_harm(), abs=0.02)
+
+
+def test_a_tally_forgets_its_oldest_verdicts_and_believes_the_newest():
+    """What harmed for long and helps now is believed to help after some two hundred verdicts, not after a thousand."""
+    tally = Tally()
+    for _ in range(1000):
+        tally = tally.taught("worse", -0.2)
+    assert tally.verdicts == pytest.approx(MEMORY)
+    for _ in range(200):
+        tally = tally.taught("better", 0.2)
+    assert tally.verdicts == pytest.approx(MEMORY)
+    assert tally.better > tally.worse
+    assert tally.mean > 0
+    assert tally.aged(0.5).mean == tally.mean
+    assert tally.aged(0.5).verdicts == pytest.approx(MEMORY / 2)
+
+
+@pytest.mark.parametrize(("days", "left"), [(-1, 1.0), (0, 1.0), (90, 2**-0.5), (180, 0.5), (1800, 2**-10)])
+def test_a_verdict_loses_half_of_its_weight_in_a_half_life(days, left):
+    assert left_after(days, 180) == pytest.approx(left)
+    assert left_after(days, 0) == 1.0
 
 
 def mirrored(known):

@@ -1,7 +1,10 @@
 """Verdicts become beliefs through the real rows; shadows and forecasts that nobody acted on are compared."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from control import beliefs
 from control.learning.book import Book
@@ -132,8 +135,8 @@ ROW = {"policy": "p", "action": "a", "context": "c", "better": 1}
         ({"format": beliefs.FORMAT, "beliefs": {}}, "must be a list"),
         ([ROW | {"policy": ""}], "belief 1: policy must be a text"),
         ([ROW, ROW], "p / a / c is there twice"),
-        ([ROW | {"better": -1}], "whole number"),
-        ([ROW | {"better": True}], "whole number"),
+        ([ROW | {"better": -1}], "must be a number"),
+        ([ROW | {"better": True}], "must be a number"),
         ([ROW | {"gains": 2}], "more than there are verdicts"),
         ([ROW | {"mean": float("nan")}], "finite"),
         ([ROW | {"squares": -1.0}], "squares"),
@@ -195,6 +198,21 @@ def test_where_something_was_changed_meanwhile_the_forecast_is_not_compared(cloc
 def test_a_better_change_says_how_many_steps_sooner_it_came_there(clock):
     live = judged(clock, 0.5)
     assert 80 <= live.last.measured["saved_steps"] <= 100
+
+
+@pytest.mark.parametrize(
+    ("days", "half_life", "left"), [(0, 180, 8.0), (180, 180, 4.0), (360, 180, 2.0), (360, 0, 8.0)]
+)
+def test_a_verdict_of_long_ago_counts_for_less(settings, days, half_life, left):
+    settings.BELIEF_HALF_LIFE_DAYS = half_life
+    teach_harm(8)
+    BeliefTally.objects.update(changed_at=timezone.now() - timedelta(days=days))
+    (tally,) = beliefs.book().tallies.values()
+    assert tally.worse == pytest.approx(left)
+    assert tally.mean == BeliefTally.objects.get().mean
+    assert beliefs.export()["beliefs"][0]["worse"] == pytest.approx(left)
+    teach_harm(1)
+    assert BeliefTally.objects.get().worse == pytest.approx(left + 1)
 
 
 def test_the_command_shows_carries_and_forgets(clock, tmp_path, capsys):

@@ -56,7 +56,8 @@ class Command(BaseCommand):
         for name, action, context in keys:
             tally, belief = book.tallies[name, action, context], book.belief(name, action, context)
             self.stdout.write(
-                f"{name}: {action} ({context}): better {tally.better}, same {tally.same}, worse {tally.worse}; "
+                f"{name}: {action} ({context}): "
+                f"better {tally.better:.4g}, same {tally.same:.4g}, worse {tally.worse:.4g}; "
                 f"gain {percent(belief.gain)} ({percent(belief.low)} to {percent(belief.high)})"
             )
         if not keys:

@@ -47,6 +47,7 @@ export interface Belief {
   action: string;
   /** Optimiser family, phase of the run, noise of its loss. */
   context: string;
+  /** Verdicts, the old ones weighing less; so are all counts. */
   better: number;
   same: number;
   worse: number;
@@ -1283,6 +1284,7 @@ export interface Tally {
   action: string;
   /** Optimiser family, phase of the run, noise of its loss. */
   context: string;
+  /** Verdicts, the old ones weighing less; so are all counts. */
   better: number;
   same: number;
   worse: number;
