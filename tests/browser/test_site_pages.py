@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from monitoring import nodes
+from tests.browser.axe import violations
 from tests.support.domain import a_member, a_project
 from tests.support.wait import until
 from training.jobs.submit import submit
@@ -89,24 +90,38 @@ def test_the_keyboard_alone_gets_about(window, operator):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_is_whole_on_a_screen_and_on_a_phone(window, training, node, operator, theme):
-    """No error in the console, nothing against the content security policy, nothing wider than the screen."""
+def test_every_page_is_whole_and_accessible_on_a_screen_and_on_a_phone(
+    window, training, node, operator, theme
+):
+    """No error in the console, nothing against the content security policy, nothing wider than the screen, nothing
+    against WCAG 2.2 AA."""
+    window.allowed.append("status of 404")
     submit(experiment=training.experiment, argv=["python", "train.py", "--long", "x" * 200], user=operator)
     code, experiment = training.code, training.experiment_id
     tabs = ["control", "decisions", "logs", "system", "config", "checkpoints", "events"]
     paths = ["/", f"/experiments/{experiment}", f"/runs/{code}", *(f"/runs/{code}?tab={tab}" for tab in tabs)]
     paths += [f"/compare?runs={code}", "/queue", "/alerts", "/submit", "/nodes", "/nodes/node-a", "/settings"]
+    paths += ["/runs/none", "/experiments/999999", "/nodes/none"]
     seen = window(color_scheme=theme, viewport={"width": 390, "height": 844}).log_in(operator)
     page = seen.open("/")
+    wrong: list[str] = []
     for path in paths:
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        expect(page.locator("main .skeleton")).to_have_count(0)
         assert page.evaluate(TOO_WIDE) <= 0, f"{path} is wider than a phone"
+        wrong += [f"{path} on a phone: {each}" for each in violations(page, contrast_alone=theme == "dark")]
         page.set_viewport_size({"width": 1440, "height": 900})
         assert page.evaluate(TOO_WIDE) <= 0, f"{path} is wider than the screen"
+        wrong += [f"{path}: {each}" for each in violations(page, contrast_alone=theme == "dark")]
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == theme
+    page.context.clear_cookies()
+    for path in ("/login", "/nothing"):
+        page.goto(path)
+        wrong += [f"{path}: {each}" for each in violations(page)]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(

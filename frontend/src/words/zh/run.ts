@@ -85,4 +85,12 @@ export default {
   Size: "大小",
   Logged: "记录于",
   Caption: "说明",
+
+  // What can be done, in the command palette
+  "Edit name, tags and notes": "编辑名称、标签和备注",
+  "Resume this run": "恢复此运行",
+  "Pause this run": "暂停此运行",
+  "Save a checkpoint": "保存检查点",
+  "Stop this run": "停止此运行",
+  Tags: "标签",
 };

@@ -1,0 +1,126 @@
+"""What each page has: the keyboard alone, the palette, languages, a session that ends, a clock that is wrong."""
+
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from tests.support.wait import until
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+
+FOCUSED = """() => {
+  const at = document.activeElement, box = at.getBoundingClientRect(), style = getComputedStyle(at);
+  const ringed = [at, at.parentElement].some((each) => getComputedStyle(each).outlineStyle !== "none");
+  return { name: at.getAttribute("aria-label") || at.labels?.[0]?.textContent || at.textContent.trim(),
+    tag: at.tagName, seen: ringed && box.bottom > 0 && box.top < innerHeight };
+}"""
+
+
+def tab_to(page: Page, name: re.Pattern[str], tag: str, most: int = 80) -> None:
+    """Tab until an element of that name has the focus; each stop on the way must be seen to have it."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        at = page.evaluate(FOCUSED)
+        if at["tag"] not in ("BODY", "IFRAME"):
+            assert at["seen"], f"the focus on {at} cannot be seen"
+        if at["tag"] == tag and name.search(at["name"]):
+            return
+    pytest.fail(f"{name.pattern} is not reached within {most} presses of Tab")
+
+
+def choose(page: Page, typed: str, found: str) -> None:
+    """From the command palette, by the keyboard."""
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Go to, or do")
+    page.keyboard.type(typed)
+    expect(palette.get_by_role("option", selected=True)).to_contain_text(found)
+    page.keyboard.press("Enter")
+    expect(palette).to_be_hidden()
+
+
+def test_the_keyboard_alone_leads_from_the_login_to_a_lowered_learning_rate(window, training, operator):
+    page = window().open("/")
+    expect(page.get_by_label("Username")).to_be_focused()
+    page.keyboard.type("ada")
+    page.keyboard.press("Tab")
+    page.keyboard.type("x")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Experiments", exact=True)).to_be_visible()
+    choose(page, "otter", "bold-otter")
+    expect(page.get_by_role("heading", name="bold-otter")).to_be_visible()
+    choose(page, "control", "Open Control")
+    field = page.get_by_role("textbox", name="lr")
+    expect(field).to_be_visible()
+    tab_to(page, re.compile("^lr$"), "INPUT")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("0.002")
+    page.keyboard.press("Enter")
+    until(lambda: training.tunables.get(name="lr").value == 0.002, 20)
+    # What can be done to the run is in the palette, and the list of keys says how to get there.
+    choose(page, "pause", "Pause this run")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_contain_text("Go to any page")
+    page.keyboard.press("Escape")
+
+
+def test_a_person_is_spoken_to_in_their_language_and_told_times_in_their_zone(window, training, operator):
+    page = window(locale="zh-CN", timezone_id="Asia/Shanghai").log_in(operator).open("/settings")
+    expect(page.get_by_role("heading", name="设置", level=1)).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "zh-Hans"
+    expect(page.get_by_label("时区")).to_contain_text("Asia/Shanghai")
+    page.goto("/")
+    started = page.get_by_role("cell", name=re.compile("前$|刚刚")).locator("time").first
+    expect(started).to_have_attribute("title", re.compile("GMT\\+8"))
+    choose_in_chinese = page.get_by_role("button", name="前往或执行")
+    choose_in_chinese.click()
+    page.keyboard.type("english")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Experiments", exact=True)).to_be_visible()
+    page.goto("/settings")
+    page.get_by_label("Time zone").select_option("America/New_York")
+    page.goto("/")
+    started = page.get_by_role("cell", name=re.compile("ago$|now")).locator("time").first
+    expect(started).to_have_attribute("title", re.compile("GMT-[45]|E[SD]T"))
+
+
+def test_a_session_that_ends_loses_nothing_that_was_typed(window, training, operator):
+    window.allowed += ["status of 401", "status of 403", "WebSocket"]
+    seen = window().log_in(operator)
+    page = seen.open("/submit")
+    page.get_by_label("Command").fill("python mine.py")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    Session.objects.all().delete()
+    page.get_by_role("button", name="Submit").click()
+    dialog = page.get_by_role("dialog", name="Your session has ended")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="I have logged in").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Log in first")
+    seen.log_in(operator)  # as in another tab
+    dialog.get_by_role("button", name="I have logged in").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_label("Command")).to_have_value("python mine.py")
+    page.get_by_role("button", name="Submit").click()
+    expect(page).to_have_url(re.compile(r"/runs/[a-z0-9]+$"))
+
+
+def test_a_clock_that_is_a_day_wrong_tells_the_server_s_times(window, training, operator):
+    seen = window().log_in(operator)
+    page = seen.context.new_page()
+    page.clock.install(time=datetime.now() + timedelta(days=1))
+    page.goto("/")
+    expect(page.get_by_text("This computer's clock is")).to_have_count(0)
+    expect(page.get_by_title(re.compile("This computer's clock is (1 d|23 h|24 h).* off"))).to_be_visible()
+    created = training.experiment.created_at
+    assert timezone.now() - created < timedelta(minutes=10)
+    expect(page.get_by_role("row").filter(has_text=training.experiment.name).locator("time")).to_have_text(
+        re.compile(r"^(now|\d+ (s|min) ago)$")
+    )
