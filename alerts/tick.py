@@ -8,11 +8,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from monitoring.live.publish import publish_change
+from training.notices import tell
 
 from .conditions import BadParameters, Span
 from .found import Look, Subject
 from .look import look
 from .models import Alert, Rule
+from .notices import KIND
 from .sending.queue import enqueue
 
 logger = logging.getLogger(__name__)
@@ -135,6 +137,7 @@ def announce(alerts: list[Alert]) -> None:
     if not alerts:
         return
     publish_change("alerts", "alert", {"changed": len(alerts)})
+    tell(KIND)
     by_run: dict[str, int] = defaultdict(int)
     for alert in alerts:
         if alert.run is not None:

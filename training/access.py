@@ -10,7 +10,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404
 
-from .models import ROLE_RANK, Experiment, Membership, Project, Role
+from .models import ROLE_RANK, Experiment, Membership, Project, Role, Run
+from .states import LIVE
 
 M = TypeVar("M", bound=Model)
 
@@ -46,6 +47,11 @@ def visible(queryset: QuerySet[M], user: Any) -> QuerySet[M]:
     # A subquery, not a join: a join would double rows for filters that join the members again.
     lookup = f"{path}__in" if path else "pk__in"
     return queryset.filter(**{lookup: Membership.objects.filter(user=user).values("project")})
+
+
+def live_codes(user: Any) -> frozenset[str]:
+    """The codes of the live runs that the user may see: what may be said of who is on a device."""
+    return frozenset(visible(Run.objects.filter(state__in=LIVE), user).values_list("code", flat=True))
 
 
 def project_of(thing: Model) -> Project:

@@ -1,5 +1,7 @@
 """Nodes and their devices."""
 
+from typing import Any
+
 import django_filters
 from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema
@@ -14,6 +16,7 @@ from monitoring.models import Device, Node
 from .pages import KeySetPages
 from .permissions import SiteAdmin
 from .strict import Nothing
+from .whose import seen_by
 
 # Who holds a device is known a layer up; the relation's name is all that is needed of it here.
 NODES = Node.objects.prefetch_related(
@@ -27,20 +30,34 @@ NODES = Node.objects.prefetch_related(
 
 
 class DeviceSerializer(serializers.ModelSerializer):
-    busy_with = serializers.SerializerMethodField(help_text="The code of the run that holds it, or null.")
+    busy = serializers.SerializerMethodField(help_text="Whether a run holds it.")
+    busy_with = serializers.SerializerMethodField(
+        help_text="The code of the run that holds it; null for none, or where you have no role in its project."
+    )
     latest = serializers.DictField()
-    processes = serializers.ListField(child=serializers.DictField())
+    processes = serializers.SerializerMethodField(
+        help_text="[{pid, memory_used_bytes, run}]; run is null for a process of no run of yours."
+    )
 
     class Meta:
         model = Device
         fields = [
             "kind", "index", "name", "uuid", "memory_total_bytes", "healthy", "health_reason", "latest",
-            "processes", "busy_with",
+            "processes", "busy", "busy_with",
         ]  # fmt: skip
+
+    def get_busy(self, device: Device) -> bool:
+        return getattr(device, "lease", None) is not None
 
     def get_busy_with(self, device: Device) -> str | None:
         lease = getattr(device, "lease", None)
-        return lease.attempt.job.run.code if lease else None
+        return self.told(lease.attempt.job.run.code) if lease else None
+
+    def get_processes(self, device: Device) -> list[dict[str, Any]]:
+        return [process | {"run": self.told(process.get("run"))} for process in device.processes]
+
+    def told(self, code: str | None) -> str | None:
+        return code if code in seen_by(self.context.get("request")) else None
 
 
 class NodeSerializer(serializers.ModelSerializer):
@@ -104,7 +121,7 @@ class Drain(APIView):
     def post(self, request, name: str):
         Nothing(data=request.data).is_valid(raise_exception=True)
         set_drained(found(name), self.drained)
-        return Response(NodeSerializer(found(name)).data)
+        return Response(NodeSerializer(found(name), context={"request": request}).data)
 
 
 class Undrain(Drain):

@@ -89,6 +89,7 @@ API = {
     "queue": {"GET": LISTED},
     "nodes": {"GET": LOGIN},
     "nodes/<str:name>": {"GET": LOGIN},
+    "nodes/<str:name>/history": {"GET": LOGIN},
     "nodes/<str:name>/drain": {"POST": SITE_ADMIN},
     "nodes/<str:name>/undrain": {"POST": SITE_ADMIN},
     "alerts": {"GET": LISTED},
