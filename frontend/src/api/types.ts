@@ -125,6 +125,7 @@ export type Token = made.Token & Partial<Pick<made.NewTokenAnswer, "token">>;
 
 /** As typed arrays (columns.ts), which know NaN. */
 export type Buckets = Narrow<Omit<made.Buckets, "aged">, { columns: Columns; non_finite: NonFinite[] }>;
+export type NodeHistory = made.HistoryAnswer;
 export type SeriesRequest = Required<made.Read>;
 
 export type Importance = made.Importance;

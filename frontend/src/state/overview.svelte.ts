@@ -1,6 +1,6 @@
 /** The first page: what runs, what needs a person, and small lines of what is running. */
 import * as api from "../api";
-import type { Experiment, Overview, Run } from "../api/types";
+import type { Experiment, Job, Node, Overview, Run } from "../api/types";
 import { SeriesBoard } from "../charts/board";
 import { subscribe } from "../live/live.svelte";
 import { Resource } from "./resource.svelte";
@@ -10,6 +10,8 @@ const LINES = 12; // running runs that get a small line
 export class OverviewState {
   readonly overview = new Resource<Overview>((signal) => api.overview(signal));
   readonly experiments = new Resource<Experiment[]>((signal) => api.experiments({}, signal));
+  readonly nodes = new Resource<Node[]>((signal) => api.nodes(signal));
+  readonly waiting = new Resource<Job[]>(async (signal) => (await api.queue(signal)).waiting);
   /** Run code -> step and values of its main metric. */
   lines = $state.raw<Record<string, { key: string; values: number[]; last: number; step: number | null }>>({});
   private boards = new Map<string, { board: SeriesBoard; stop: () => void }>();
@@ -20,7 +22,7 @@ export class OverviewState {
     const changed = { frame: () => this.soon(), refresh: () => void this.load() };
     this.stops = ["queue", "fleet"].map((topic) => subscribe(topic, changed));
     // What nobody tells of (a run that fell silent, a disk that fills) is seen within a minute.
-    const slow = window.setInterval(() => !document.hidden && void this.overview.load().then(() => this.follow()), 30_000);
+    const slow = window.setInterval(() => !document.hidden && void this.overview.load().then(() => (this.below(), this.follow())), 30_000);
     this.stops.push(() => window.clearInterval(slow));
     void this.load();
   }
@@ -30,16 +32,23 @@ export class OverviewState {
     for (const { stop } of this.boards.values()) stop();
     this.boards.clear();
     window.clearTimeout(this.timer);
-    this.overview.stop();
-    this.experiments.stop();
+    for (const each of [this.overview, this.experiments, this.nodes, this.waiting]) each.stop();
   }
 
   async load(): Promise<void> {
     // Both before the small lines: an experiment's goal says which metric they draw.
     await Promise.all([this.overview.load(), this.experiments.load()]);
+    this.below();
     this.follow();
     const topics = new Set(this.experiments.data?.map((each) => `experiment:${each.id}`));
     this.topics(topics);
+  }
+
+  /** What stands further down is asked for once the head of the page is there, and only where there is some. */
+  private below(): void {
+    const { devices, queued } = this.overview.data ?? {};
+    if (devices?.total) void this.nodes.load();
+    if (queued || this.waiting.data?.length) void this.waiting.load();
   }
 
   soon(): void {

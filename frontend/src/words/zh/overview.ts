@@ -43,4 +43,11 @@ export default {
   "Running now": "正在运行",
   "{key} over the run": "运行过程中的 {key}",
   "step {n}": "第 {n} 步",
+  "and {n} more": "另有 {n} 个",
+  "in use": "使用中",
+  "a run of another project": "其他项目的运行",
+  "{share} used": "已用 {share}",
+  "GPUs": "GPU",
+  "Waiting for a place": "等待资源",
+  "All {n}": "全部 {n} 个",
 };
