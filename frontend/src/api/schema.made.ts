@@ -337,8 +337,11 @@ export interface Device {
   healthy: boolean;
   health_reason: string;
   latest: Record<string, unknown>;
+  /** [{pid, memory_used_bytes, run}]; run is null for a process of no run of yours. */
   processes: Record<string, unknown>[];
-  /** The code of the run that holds it, or null. */
+  /** Whether a run holds it. */
+  busy: boolean;
+  /** The code of the run that holds it; null for none, or where you have no role in its project. */
   busy_with: string | null;
 }
 
@@ -436,6 +439,14 @@ export interface Histogram {
 export interface HistogramsAnswer {
   total: number;
   histograms: Histogram[];
+}
+
+export interface HistoryAnswer {
+  since: string;
+  until: string;
+  attempts: PastAttempt[];
+  faults: PastFault[];
+  sums: NodeSums;
 }
 
 export interface Hits {
@@ -761,6 +772,13 @@ export interface NodeCount {
 
 export type NodeState = "online" | "silent" | "lost";
 
+export interface NodeSums {
+  device_seconds: number;
+  energy_joules: number | null;
+  cost: number | null;
+  currency: string;
+}
+
 export interface NonFinite {
   step: number;
   x: number;
@@ -798,6 +816,33 @@ export interface Overview {
   devices: DeviceCount;
   store: StoreSize;
   controller: ControllerDay;
+}
+
+export interface PastAttempt {
+  /** Null where you have no role in its project. */
+  run: string | null;
+  run_name: string;
+  experiment: number | null;
+  devices: string[];
+  started_at: string;
+  ended_at: string | null;
+  outcome: string;
+  device_seconds: number | null;
+  energy_joules: number | null;
+  cost: number | null;
+}
+
+export interface PastFault {
+  at: string;
+  until: string | null;
+  device: string;
+  kind: "xid" | "ecc" | "throttle";
+  text: string;
+  count: number;
+  /** Codes of your runs on the device then. */
+  runs: string[];
+  /** How many runs of projects you have no role in. */
+  others: number;
 }
 
 export interface PatchedChannel {
