@@ -15,7 +15,7 @@ from monitoring.plain import text
 
 from .arbiter import Claim, arbitrate
 from .base import AnyPolicy, looks_at_one_run
-from .forecasts import Forecast, forecast
+from .forecasts import LEAST_POINTS, Forecast, forecast
 from .guards import Limits, Refusal, Rule, already_said, check, waits_for_a_word
 from .learning.book import Book, Shown
 from .learning.choose import Chosen, choose
@@ -129,12 +129,15 @@ def no_action(observation: Observation, proposal: Proposal) -> Forecast | None:
     """
     if all(leaves_training(change.verb, change.value) for change in proposal.changes):
         return None
-    since = last_changed(observation, proposal)
+    changed, began = last_changed(observation), last_changed(observation, proposal.plan)
 
     def of(metric: str) -> Forecast | None:
         window = observation.windows.get(metric)
         if window is None:
             return None
+        # The steps of a search may be ten points apart, too few for a trend each: what is said of the next one then
+        # rests on all that came since the search began. That bends, so the newest stage is asked where it suffices.
+        since = changed if len(window.after(changed)) >= LEAST_POINTS else began
         horizon, direction = proposal.judge_after_steps, observation.direction_of(metric)
         return forecast(metric, window.after(since), horizon, direction, proposal.broken)
 
@@ -143,16 +146,12 @@ def no_action(observation: Observation, proposal: Proposal) -> Forecast | None:
     return fixed if fixed is None or not guarded else replace(fixed, unharmed=tuple(guarded))
 
 
-def last_changed(observation: Observation, proposal: Proposal) -> int:
-    """The last step at which the run was changed, -1 for never.
-
-    The steps of a search are ten points apart, too few for a trend each: what is said of the next one rests on all
-    that came since the search began.
-    """
+def last_changed(observation: Observation, plan: str = "") -> int:
+    """The last step at which the run was changed, -1 for never. plan: a search whose own steps do not count."""
     earlier = [p for p in observation.past if p.state in ACTED_STATES and not p.leaves_training]
     tunables = list(observation.tunables.values())
-    if proposal.plan:
-        earlier = [past for past in earlier if past.plan != proposal.plan or past.verb == "rollback"]
+    if plan:
+        earlier = [past for past in earlier if past.plan != plan or past.verb == "rollback"]
         # What the search set itself is no news; what a person set is.
         tunables = [each for each in tunables if each.person_seconds_ago is not None]
     changed = [past.at_step for past in earlier]

@@ -18,11 +18,11 @@ A complete training script:
         for step, (image, label) in loop.batches(max_steps=1000):
             loop.backward(torch.nn.functional.cross_entropy(model(image), label))
 
-That logs loss, lr, grad_norm, samples a second, where the time of a step goes, and memory and gradient noise
-where they can be measured; declares lr, weight_decay, gradient_clip, batch_size, accumulation, loader_workers,
-prefetch and trust_ratio as controls; saves checkpoints, resumes from them and rolls back to them; pauses and stops on
-request; skips steps whose loss or gradient is not finite and goes back when they do not end. With nobody steering,
-the weights come out bit for bit as without it.
+That logs loss, lr, grad_norm, samples a second, where the time of a step goes, how the weights move, and memory and
+gradient noise where they can be measured; declares lr, weight_decay, gradient_clip, batch_size, accumulation,
+loader_workers, prefetch and trust_ratio as controls; saves checkpoints, resumes from them and rolls back to them;
+pauses and stops on request; skips steps whose loss or gradient is not finite and goes back when they do not end. With
+nobody steering, the weights come out bit for bit as without it.
 
 To survive running out of GPU memory in the forward pass too, put both passes in a guard:
 

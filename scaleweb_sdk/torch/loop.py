@@ -19,6 +19,7 @@ from .controls import Controls
 from .feed import Feed
 from .keeper import Keeper
 from .memory import MemorySignal, meter_for
+from .motion import Motion
 from .noise import GradientNoise
 from .norms import total_norm, trained
 from .rates import Rates
@@ -63,6 +64,7 @@ class Loop:
         self.controls = controls
         self.keeper = keeper
         self.noise = noise
+        self.motion = Motion(optimizer, run.rank)
         self.trust = trust
         self.memory = MemorySignal(meter_for(model))
         self.masks = masks
@@ -232,6 +234,7 @@ class Loop:
         if good:
             figures |= self.noise.figures(self._sizes, norm, seconds, 1.0 if scale is None else scale)
             figures |= self._memory_figures()
+            figures |= self.motion.figures(self.step)
         if scale is not None:
             figures["loss_scale"] = scale
         self.run.log(figures, step=self.step)
@@ -370,6 +373,7 @@ class Loop:
         self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
         self.non_finite.forget()
         self.non_finite.hope()
+        self.motion.forget()
 
     def restore(self, path: Path) -> None:
         """Go back to a checkpoint of this training, as a new branch. Raises BrokenCheckpoint."""
@@ -388,6 +392,7 @@ class Loop:
         self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
         self.non_finite.forget()
         self.noise.forget()
+        self.motion.forget()
         self.clear_step()
         self.run.branched(self.step, "rollback")
 

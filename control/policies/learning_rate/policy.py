@@ -17,9 +17,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from control.estimators.motion import COSINE, RATIO
 from control.proposals import Change, Expected, Observation, Proposal, TunableView, Window
 
-from .reading import Reading, pace_metric, read, still_setting_out
+from .reading import RATE_IN_FORCE, Reading, pace_metric, read, still_setting_out
 from .search import Search
 from .tries import Tries, last_change
 from .values import bounded, percent
@@ -28,6 +29,7 @@ from .values import bounded, percent
 class LearningRate:
     name = "learning_rate"
     summary = "Tries a higher learning rate while the loss falls slowly, a lower one when it rises or stalls."
+    reads = (RATIO, COSINE, RATE_IN_FORCE)
     defaults: Mapping[str, Any] = {
         "enabled": True,
         "metric": "",

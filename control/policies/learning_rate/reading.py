@@ -9,6 +9,8 @@ from control.estimators.pace import pace
 from control.estimators.trend import Trend, robust_sigma, robust_trend
 from control.proposals import Floats, Observation, Window
 
+RATE_IN_FORCE = "lr"
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -72,3 +74,15 @@ def still_setting_out(observation: Observation, metric: str, search_steps: int) 
     window = observation.windows[metric]
     young = 0 < len(window) <= search_steps and int(window.steps[0]) <= 5 * window.stride
     return young and pace(window, None, "min") is not None
+
+
+def schedule_rises(observation: Observation, after_step: int) -> bool:
+    """Whether the script's own schedule is raising the rate at present, as in a warm-up.
+
+    Seen in the rate in force that the run logs; what a change of the control did to it lies before `after_step`.
+    """
+    rates = observation.windows.get(RATE_IN_FORCE)
+    if rates is None:
+        return False
+    values = rates.after(after_step).last(20).values
+    return len(values) > 1 and float(values[-1]) > 1.02 * float(values[0])

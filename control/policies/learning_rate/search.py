@@ -2,10 +2,12 @@
 
 import math
 
+from control.estimators.motion import EVERY, Motion, motion
 from control.estimators.pace import STAGE, Pace, pace
 from control.proposals import Change, Expected, Observation, PastDecision, Proposal, TunableView, Window
 
-from .reading import pace_metric, read
+from .climb import LARGE, climb, words
+from .reading import pace_metric, read, schedule_rises
 from .tries import ANSWERED, last_change
 from .values import bounded, came, number, percent
 
@@ -27,6 +29,7 @@ class Search:
         self.metric = pace_metric(observation, str(self.parameters["metric"]))
         touched = [p for p in observation.past if p.sets(rate.name) or not p.tunable]
         self.is_open = any(past.is_open for past in touched)
+        self.has_motion = motion(observation.windows, -1) is not None
         self.tries = [
             p
             for p in touched
@@ -38,42 +41,74 @@ class Search:
 
     def step(self) -> Proposal | None:
         """The next step of the search, None where there is none to make."""
-        if not self.metric:
+        if not self.metric or self.is_open:
             return None
         window = self.observation.windows[self.metric]
-        if self.is_open:
-            return None
         changed = last_change(self.observation, self.rate)
         # An agent's gradients jump from one game to the next, whatever its rate.
-        of_loss = self.metric != self.observation.goal.metric or self.observation.goal.direction == "min"
-        gradient = self.observation.windows.get(str(self.parameters["gradient_metric"])) if of_loss else None
+        gradient = self.observation.windows.get(str(self.parameters["gradient_metric"]))
+        gradient = gradient if self._of_loss else None
         seen = pace(window, gradient, self.observation.direction_of(self.metric), changed)
-        if seen is None:
+        moving = motion(self.observation.windows, changed)
+        if seen is not None:
+            late = seen.points > int(self.parameters["search_steps"])
+            if late and not (self._has_raised() and seen.fall < seen.expected):
+                return None  # a sweep that was begun is carried on where looks are far apart
+            if seen.has_risen:
+                return self._start_again(window, seen, "is further off than where it began")
+            stuck = seen.flat and (not self.has_motion or (moving is not None and moving.ratio > LARGE))
+            if stuck and seen.points >= 15 * STAGE and self._raise_was_idle():
+                return self._start_again(window, seen, "has not moved, and higher rates did not help")
+            if seen.wild and not self._has_raised():
+                calmed = self._times_calmed()
+                down = self._down(window, seen, changed) if calmed < 3 else None
+                if down is not None or not calmed:
+                    return down
+        if schedule_rises(self.observation, changed):
+            return None  # what is low on purpose becomes higher by itself
+        if self.has_motion:
+            return None if moving is None else self._climb(window, seen, moving)
+        return None if seen is None else self._sweep(window, seen, len(window.after(changed)))
+
+    def _climb(self, window: Window, seen: Pace | None, moving: Motion) -> Proposal | None:
+        """Up by what the weights' walk says, where it is measured; the verdict takes back what did harm."""
+        # A climb that was begun is carried on where looks are far apart.
+        most = int(self.parameters["search_steps"]) * (3 if self._has_raised() else 1)
+        young = int(window.steps[0]) <= 5 * window.stride and self.observation.step <= most
+        if not young or (seen is not None and seen.above_best > max(0.3, 3 * seen.error)):
             return None
-        late = seen.points > int(self.parameters["search_steps"])
-        if late and not (self._has_raised() and seen.fall < seen.expected):
-            return None  # a sweep that was begun is carried on where looks are far apart
-        fresh = len(window.after(changed))
-        if seen.has_risen:
-            return self._start_again(window, seen, "is further off than where it began")
-        if seen.flat and seen.points >= 15 * STAGE and self._raise_was_idle():
-            return self._start_again(window, seen, "has not moved, and higher rates did not help")
-        if seen.wild and not self._has_raised():
-            calmed = self._times_calmed()
-            down = self._down(window, seen, changed) if calmed < 3 else None
-            if down is not None or not calmed:
-                return down
-        if seen.is_slow and fresh >= STAGE and seen.above_best < max(0.1, 3 * seen.error):
-            # Where looks are far apart, more is seen before the next one, and the verdict may rest on more.
-            return self._up(
-                window,
-                seen,
-                2 * STAGE if seen.fall >= seen.expected else min(6 * STAGE, max(STAGE, fresh // 2)),
-            )
-        return None
+        value = float(self.rate.value) * climb(
+            moving, self._last_factor(), float(self.parameters["factor"]), not self._of_loss
+        )
+        # Where a rate did harm before, the one well below it is as far as this goes.
+        value = bounded(min([value, *(0.6 * too_high(past) for past in self.tries)]), self.rate)
+        if value < 1.3 * float(self.rate.value):
+            return None
+        effect = -0.1 if seen is None else -min(0.9, max(0.01, seen.recent))
+        return self._proposal(window, seen, value, words(moving), effect, 2 * EVERY, moving=moving)
+
+    @property
+    def _of_loss(self) -> bool:
+        """Whether the pace is that of a loss, and not of an agent's reward."""
+        return self.metric != self.observation.goal.metric or self.observation.goal.direction == "min"
+
+    def _sweep(self, window: Window, seen: Pace, fresh: int) -> Proposal | None:
+        """Up by the loss alone, where nothing is known of the weights."""
+        if not seen.is_slow or fresh < STAGE or seen.above_best >= max(0.1, 3 * seen.error):
+            return None
+        # Where looks are far apart, more is seen before the next one, and the verdict may rest on more.
+        points = 2 * STAGE if seen.fall >= seen.expected else min(6 * STAGE, max(STAGE, fresh // 2))
+        return self._up(window, seen, points * window.stride)
 
     def _has_raised(self) -> bool:
         return any(past.new_value > past.old_value for past in self.tries if past.policy == self.policy)
+
+    def _last_factor(self) -> float:
+        """By what the last change of the rate raised it, 1 where that was no kept step of this search."""
+        last = self.tries[-1] if self.tries else None
+        if last is None or last.policy != self.policy or last.plan != self.PLAN or last.state == "undone":
+            return 1.0
+        return max(1.0, float(last.new_value) / float(last.old_value))
 
     def _raise_was_idle(self) -> bool:
         """Whether raises of this search helped nothing, until one did a little harm.
@@ -96,7 +131,7 @@ class Search:
             for past in self.tries
         )
 
-    def _up(self, window: Window, seen: Pace, points: int) -> Proposal | None:
+    def _up(self, window: Window, seen: Pace, steps: int) -> Proposal | None:
         value = bounded(float(self.rate.value) * float(self.parameters["factor"]), self.rate)
         if value <= float(self.rate.value) or any(too_high(past) <= 1.1 * value for past in self.tries):
             return None
@@ -105,7 +140,7 @@ class Search:
             f"{self.metric} has come {came(seen.fall)} in {seen.points} points, where a good rate brings "
             f"{percent(seen.expected)} or more"
         )
-        return self._proposal(window, seen, value, why, -min(0.9, max(0.01, speed)), points)
+        return self._proposal(window, seen, value, why, -min(0.9, max(0.01, speed)), steps)
 
     def _down(self, window: Window, seen: Pace, changed: int) -> Proposal | None:
         if seen.is_slow and seen.fall < 0.1:
@@ -126,7 +161,7 @@ class Search:
             return self._start_again(window, seen, f"{what}, and the first steps overshot")
         lower = bounded(0.15 * float(self.rate.value), self.rate)
         return self._proposal(
-            window, seen, lower, f"{self.metric} {what} after an overshoot", -0.1, 3 * STAGE
+            window, seen, lower, f"{self.metric} {what} after an overshoot", -0.1, 3 * STAGE * window.stride
         )
 
     def _start_again(self, window: Window, seen: Pace, why: str) -> Proposal | None:
@@ -140,17 +175,19 @@ class Search:
         )
         # No more than a decade at once, the guards' largest step by default, also where raises came before.
         value = bounded(max(0.1 * began, 0.1 * value), self.rate)
-        return self._proposal(window, seen, value, f"{self.metric} {why}", -0.1, 2 * STAGE, restart=True)
+        steps = 2 * STAGE * window.stride
+        return self._proposal(window, seen, value, f"{self.metric} {why}", -0.1, steps, restart=True)
 
     def _proposal(
         self,
         window: Window,
-        seen: Pace,
+        seen: Pace | None,
         value: float,
         why: str,
         effect: float,
-        points: int,
+        steps: int,
         restart: bool = False,
+        moving: Motion | None = None,
     ) -> Proposal | None:
         old = float(self.rate.value)
         if value == old:
@@ -167,19 +204,28 @@ class Search:
             policy=self.policy,
             changes=tuple(changes),
             reason=f"{why}; {verb} {self.rate.name} to {value:.4g} from {old:.4g}{back}.",
-            evidence={
-                "window": [int(window.steps[0]), int(window.steps[-1])],
-                "fall": round(seen.fall, 5),
-                "expected_fall": round(seen.expected, 5),
-                "recent": round(seen.recent, 5),
-                "error": round(seen.error, 5),
-                "overshot": seen.wild,
-            },
+            evidence={"window": [int(window.steps[0]), int(window.steps[-1])], **figures(seen, moving)},
             expected=Expected(effect=effect, low=max(-0.95, 3 * effect), high=0.05),
             metric=self.metric,
-            judge_after_steps=points * window.stride,
+            judge_after_steps=steps,
             plan=self.PLAN,
         )
+
+
+def figures(seen: Pace | None, moving: Motion | None) -> dict[str, float | bool]:
+    """What a step of the search rests on, as its decision keeps it."""
+    found: dict[str, float | bool] = {}
+    if moving is not None:
+        found |= {"move": round(moving.ratio, 5), "cosine": round(moving.cosine, 4), "cosines": moving.count}
+    if seen is not None:
+        found |= {
+            "fall": round(seen.fall, 5),
+            "expected_fall": round(seen.expected, 5),
+            "recent": round(seen.recent, 5),
+            "error": round(seen.error, 5),
+            "overshot": seen.wild,
+        }
+    return found
 
 
 def too_high(past: PastDecision) -> float:

@@ -1,0 +1,97 @@
+"""A start is raised where the weights walk straight on, and left alone where they do not."""
+
+import numpy as np
+import pytest
+
+from control.decide import no_action
+from control.estimators.motion import COSINE, RATIO, Motion, motion
+from control.policies.learning_rate import LearningRate
+from control.policies.learning_rate.climb import climb
+from control.proposals import Goal
+from tests.control.make import a_past, a_rate, a_window, noisy, seen
+
+POLICY = LearningRate()
+FALLS = noisy(2.3 * np.exp(-np.arange(400) / 200), 0.02)
+FLAT = noisy(2.3 * np.ones(400), 0.02)
+
+
+def moves(cosines, ratios):
+    """The windows of a run that is looked at every ten steps: a move has a length from step 10 on, an angle from 20."""
+    return {COSINE: a_window(cosines, 20, 10), RATIO: a_window(ratios, 10, 10)}
+
+
+def walked(loss, cosine, ratio, **fields):
+    looks = len(loss) // 10
+    windows = moves(np.full(looks - 2, cosine), np.full(looks - 1, ratio)) | fields.pop("windows", {})
+    return POLICY.propose(seen(loss, policy=POLICY, windows=windows, **fields))
+
+
+@pytest.mark.parametrize(
+    ("cosine", "ratio", "count", "looks", "last", "agent", "factor"),
+    [
+        (0.99, 0.005, 1, 1, 1, False, 10),  # regression, a hundredth of the best rate
+        (0.84, 0.011, 3, 3, 1, False, 3),  # digits, a hundredth, momentum
+        (0.90, 0.035, 4, 4, 1, False, 3),  # GPT, a tenth
+        (0.58, 0.48, 4, 4, 1, False, 1),  # digits, well started
+        (0.50, 0.15, 4, 4, 1, False, 1),  # GPT, well started
+        (0.73, 0.017, 4, 4, 1, False, 1),  # regression, well started
+        (0.88, 0.036, 2, 2, 1, True, 1),  # pole on a cart, well started
+        (0.85, 0.013, 4, 4, 1, True, 3),  # pole on a cart, a tenth
+        (0.78, 6.0, 1, 1, 1, False, 1),  # GPT, ten times too high
+        (0.85, 0.05, 6, 30, 1, False, 1),  # a long valley, found late
+        (0.74, 0.06, 2, 4, 10, False, 3),  # a climb that goes on
+        (0.40, 0.012, 2, 6, 3, False, 2),  # a climb that has come to a turn
+        (0.40, 0.012, 2, 6, 2, False, 1),  # and has made its last half step
+    ],
+)  # fmt: skip
+def test_how_far_a_start_is_raised(cosine, ratio, count, looks, last, agent, factor):
+    assert climb(Motion(cosine, ratio, count, looks), last, 3.0, agent) == factor
+
+
+def test_only_moves_that_began_at_the_present_rate_are_looked_at():
+    windows = moves([0.9, 0.9, 0.9, 0.1, 0.2], np.full(6, 0.02))
+    assert motion(windows, -1).count == 5
+    assert motion(windows, 30) == Motion(pytest.approx(0.15), pytest.approx(0.02), 2, 5)
+    assert motion(windows, 45) is None
+
+
+def test_a_run_whose_weights_turn_is_left_alone_however_slowly_its_loss_falls():
+    assert walked(FLAT[:200], 0.4, 0.1) == []
+
+
+def test_a_run_that_walks_straight_is_raised_within_thirty_points_however_well_its_loss_falls():
+    (proposal,) = walked(FALLS[:31], 0.95, 0.02)
+    assert (proposal.changes[0].value, proposal.plan) == (pytest.approx(0.3), "search")
+    assert "in the" not in proposal.reason
+    assert "at a cosine of 0.95" in proposal.reason
+
+
+def test_an_agent_need_not_have_finished_a_game():
+    goal = Goal("reward", "max")
+    (proposal,) = walked(FLAT[:31], 0.9, 0.002, goal=goal, windows={"reward": a_window([20.0] * 7, 4, 4)})
+    assert proposal.changes[0].value == pytest.approx(1.0)
+
+
+def test_the_climb_stays_well_below_a_rate_that_did_harm():
+    worse = a_past(
+        state="undone", verdict="worse", evidence={"plan": "search"}, decided_step=30, applied_step=30, new_value=0.3,
+    )  # fmt: skip
+    (proposal,) = walked(FALLS[:80], 0.95, 0.02, past=(worse,), rate=a_rate(0.1, changed_step=50))
+    assert proposal.changes[0].value == pytest.approx(0.18)
+
+
+def test_a_warm_up_is_waited_for():
+    warming = {"lr": a_window(np.linspace(0.001, 0.1, 60))}
+    assert walked(FALLS[:60], 0.95, 0.02, windows=warming) == []
+    assert walked(FALLS[:60], 0.95, 0.02, windows={"lr": a_window(np.full(60, 0.1))}) != []
+
+
+def test_a_stage_is_held_against_the_one_before_it_and_not_against_the_first_steep_fall():
+    steep = np.concatenate([2.3 * np.exp(-np.arange(30) / 15), np.full(30, 0.3)])
+    begun = a_past(
+        evidence={"plan": "search"}, decided_step=29, applied_step=29, new_value=0.1, old_value=0.03
+    )
+    run = seen(noisy(steep, 0.02), policy=POLICY, past=(begun,), windows=moves([0.95] * 4, [0.02] * 5))
+    (proposal,) = POLICY.propose(run)
+    fixed = no_action(run, proposal)
+    assert float(fixed.mean[-1]) == pytest.approx(0.3, rel=0.1)
