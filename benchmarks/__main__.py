@@ -21,7 +21,8 @@ MODULES: dict[str, list[str]] = {
     "sdk_log": [], "step_overhead": [], "unwatched": [], "ingest": ["--database", "sqlite"], "chart_read": [],
     "storage": [], "run_list": [], "run_table": [], "live": [],
     "fan_out": [], "storm": [], "control_latency": ["--rest"],
-    "controller_tick": [], "placement_tick": [], "placement": [], "pixel": [], "first_paint": [], "start": [],
+    "controller_tick": [], "placement_tick": [], "placement": [], "pixel": [], "first_paint": [], "board": [],
+    "start": [],
 }  # fmt: skip
 SECONDS = 900
 

@@ -53,7 +53,9 @@ export function options(parts: Parts): uPlot.Options {
     gap: 6,
     space: 34,
     ...(unit.startsWith("bytes") && parts.scale === "linear" ? { incrs: BYTES } : {}),
-    values: (_: uPlot, ticks: (number | null)[]) => told(which, ticks, tickLabels(ticks, unit)),
+    ...(parts.scale === "linear" ? {} : { grid: { ...axis.grid, filter: (_: uPlot, ticks: number[]) => grid(ticks, parts.ranges()[which - 1]) } }),
+    // A bent axis has ticks beyond its ends too: what lies there is not told.
+    values: (_: uPlot, ticks: (number | null)[]) => told(which, ticks, tickLabels(ticks.map((tick) => (inside(tick, parts.ranges()[which - 1]) ? tick : null)), unit)),
   });
   const along = horizontal(parts.x);
   const upright = (which: 0 | 1): uPlot.Scale => ({
@@ -93,6 +95,16 @@ export function options(parts: Parts): uPlot.Options {
     series: [{}, unseen("y"), ...(parts.second ? [unseen("second")] : [])],
     hooks: parts.hooks,
   };
+}
+
+const inside = (tick: number | null, [low, high]: [number, number]): boolean => tick !== null && tick >= low - (high - low) * 1e-9 && tick <= high + (high - low) * 1e-9;
+
+/** Lines at powers of ten alone, unless there are too few of them to read by. */
+function grid(ticks: number[], range: [number, number]): (number | null)[] {
+  const power = (tick: number) => tick === 0 || Math.abs(Math.log10(Math.abs(tick)) - Math.round(Math.log10(Math.abs(tick)))) < 1e-6;
+  const seen = ticks.filter((tick) => inside(tick, range));
+  const few = seen.filter(power).length < 2;
+  return ticks.map((tick) => (inside(tick, range) && (few || power(tick)) ? tick : null));
 }
 
 function horizontal(x: XAxis): { incrs?: number[]; labels: (ticks: number[]) => string[] } {

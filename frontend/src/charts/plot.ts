@@ -18,6 +18,7 @@ export interface Setting {
   height: number;
   syncKey: string;
   range: Range | null; // null: everything there is
+  whole: (extent: Range) => Range; // everything there is to zoom in, from what these lines hold
 }
 
 /** What its owner hears of. */
@@ -65,8 +66,9 @@ export class Plot {
       this.destroy();
       return null;
     }
-    this.all = extent[0] === extent[1] ? [extent[0] - 1, extent[1] + 1] : extent;
-    this.range = setting.range ?? this.all;
+    const shown: Range = extent[0] === extent[1] ? [extent[0] - 1, extent[1] + 1] : extent;
+    this.all = setting.whole(shown);
+    this.range = setting.range ?? shown;
     this.threshold = look.scale === "symlog" ? symlogThreshold(this.lines) : 1;
     const sides = [false, true].map((second) => this.lines.filter((line) => !!line.second === second));
     const found = sides.map((side) => extentY(side, this.range, look.scale, look.robust));

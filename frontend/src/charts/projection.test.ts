@@ -8,9 +8,9 @@ test.each([
 ] as const)("on a %s axis over %j, %d lies at %d", (scale, ends, value, share) =>
   expect(shareOf(scale, [ends[0], ends[1]], 1)(value)).toBeCloseTo(share));
 
-test("symlog bends at a power of ten below its values, and at most eight decades down", () => {
+test("symlog bends at a power of ten below its values, and at most five decades down", () => {
   const line = (mean: number[]) => ({ columns: columnsOf({ x: mean.map((_, i) => i), mean }) }) as unknown as ShownLine;
   expect(symlogThreshold([line([-300, 0, 0.02, NaN, 7])])).toBeCloseTo(0.01);
-  expect(symlogThreshold([line([1e-30, 1])])).toBeCloseTo(1e-8);
+  expect(symlogThreshold([line([1e-30, 1])])).toBeCloseTo(1e-5, 9);
   expect(symlogThreshold([line([0, 0])])).toBe(1);
 });

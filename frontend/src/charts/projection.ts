@@ -10,7 +10,7 @@ export function shareOf(scale: Scale, [low, high]: [number, number], threshold: 
   return (value) => (bend(value) - start) / length;
 }
 
-/** Where symlog is to bend: a power of ten that holds the smallest hundredth of the values, so that it seldom changes. */
+/** Where symlog is to bend: a power of ten that holds the smallest twentieth of the values, so that it seldom changes. */
 export function symlogThreshold(lines: ShownLine[]): number {
   const sizes: number[] = [];
   let largest = 0;
@@ -24,7 +24,7 @@ export function symlogThreshold(lines: ShownLine[]): number {
   }
   if (!sizes.length) return 1;
   const sorted = Float64Array.from(sizes).sort();
-  const small = sorted[Math.floor(sorted.length * 0.01)];
-  // More than eight decades of empty axis about zero would leave no room for the values themselves.
-  return 10 ** Math.floor(Math.log10(Math.max(small, largest * 1e-8)));
+  const small = sorted[Math.floor(sorted.length * 0.05)];
+  // More than five decades of empty axis about zero would leave no room for the values themselves.
+  return 10 ** Math.floor(Math.log10(Math.max(small, largest * 1e-5)));
 }

@@ -39,6 +39,8 @@ export class View implements Kept {
   x = $state<XAxis>(USUAL.x);
   linked = $state(USUAL.linked);
   band = $state(USUAL.band);
+  /** Whoever keeps this elsewhere too hears of each change. */
+  heard: () => void = () => undefined;
 
   constructor(private name: string) {
     Object.assign(this, readLook(readStored<unknown>(`view.${name}`, {})));
@@ -47,6 +49,7 @@ export class View implements Kept {
   change(changes: Partial<Kept>): void {
     Object.assign(this, changes);
     writeStored(`view.${this.name}`, this.kept());
+    this.heard();
   }
 
   kept(): Kept {

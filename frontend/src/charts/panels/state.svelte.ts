@@ -22,6 +22,7 @@ export class PanelsState {
     // How charts are looked at was kept without panels before: that stays in force until it is changed here.
     this.kept = readPanels(stored ?? { look: view.kept() });
     if (stored) view.change(this.kept.look);
+    view.heard = () => this.keep();
   }
 
   get layout(): PanelsJson {
@@ -36,8 +37,9 @@ export class PanelsState {
   /** Take over what a saved view kept; anything at all may come. */
   apply(stored: unknown): void {
     const next = readPanels(stored);
+    this.past = []; // what led to another arrangement is not undone in this one
+    this.put(next, false);
     this.view.change(next.look);
-    this.put(next);
   }
 
   /** Hear of every change, to keep it elsewhere too. */
@@ -91,6 +93,10 @@ export class PanelsState {
     if (next === this.kept) return;
     if (undoable) this.past = [...this.past.slice(-MOST_UNDONE + 1), this.kept];
     this.kept = next;
+    this.keep();
+  }
+
+  private keep(): void {
     writeStored(`panels.${this.name}`, this.json());
     for (const heard of this.heard) heard();
   }

@@ -1,0 +1,61 @@
+import { beforeEach, expect, it, vi } from "vitest";
+
+let at = 0;
+let frames: (() => void)[] = [];
+const frame = () => frames.splice(0).forEach((work) => work());
+const taking = (milliseconds: number, name: string, into: string[]) => () => {
+  at += milliseconds;
+  into.push(name);
+};
+
+async function fresh() {
+  vi.resetModules();
+  return import("./frame");
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  at = 1000;
+  frames = [];
+  vi.stubGlobal("requestAnimationFrame", (work: () => void) => frames.push(work));
+  vi.spyOn(performance, "now").mockImplementation(() => at);
+});
+
+it("runs each piece once a frame, and what does not fit in the next ones, in turn", async () => {
+  const { onNextFrame } = await fresh();
+  const ran: string[] = [];
+  const works = ["a", "b", "c"].map((name) => taking(6, name, ran));
+  works.forEach((work) => onNextFrame(work));
+  works.forEach((work) => onNextFrame(work));
+  frame();
+  expect(ran).toEqual(["a", "b"]);
+  onNextFrame(works[0]);
+  frame();
+  expect(ran).toEqual(["a", "b", "c", "a"]);
+});
+
+it("rests twice as long as drawing for live points took, but not what a person asked for", async () => {
+  const { onNextFrame, whenRested } = await fresh();
+  const ran: string[] = [];
+  const live = taking(5, "live", ran);
+  whenRested(live);
+  frame();
+  whenRested(live);
+  onNextFrame(taking(1, "zoom", ran));
+  frame();
+  expect(ran).toEqual(["live", "zoom"]);
+  at += 10;
+  vi.advanceTimersByTime(10);
+  frame();
+  expect(ran).toEqual(["live", "zoom", "live"]);
+});
+
+it("forgets what was called off", async () => {
+  const { cancelFrame, whenRested } = await fresh();
+  const ran: string[] = [];
+  const work = taking(1, "gone", ran);
+  whenRested(work);
+  cancelFrame(work);
+  frame();
+  expect(ran).toEqual([]);
+});
