@@ -227,6 +227,21 @@ def stop(policy: str, group: Group, member: Member, why: str, evidence: Mapping[
     )
 
 
+# What a rule that only stops runs begins with: a person enables it, and says that it may act by itself.
+STOPS_WHERE_ALLOWED: Mapping[str, Any] = {"enabled": False, "may_stop": False}
+
+
+def of_each(group: Group, look: Callable[[Member], Proposal | None], from_step: int = 0) -> list[Proposal]:
+    """What a rule that looks at one running member after the other says of those at `from_step` or further.
+
+    Nothing where the experiment has no goal to compare them by.
+    """
+    if not group.goal.metric:
+        return []
+    found = (look(member) for member in group.running if member.step >= from_step)
+    return [proposal for proposal in found if proposal is not None]
+
+
 def window_of(member: Member) -> list[int]:
     steps = member.curve.steps
     return [int(steps[0]), int(steps[-1])] if len(steps) else [0, member.step]

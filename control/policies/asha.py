@@ -9,7 +9,7 @@ waits at its rung to be promoted; here it trains on and is stopped when enough o
 from collections.abc import Mapping
 from typing import Any
 
-from control.groups import Group, Member, figure, stop
+from control.groups import STOPS_WHERE_ALLOWED, Group, Member, figure, of_each, stop
 from control.proposals import Proposal
 
 
@@ -17,22 +17,15 @@ class Asha:
     name = "asha"
     summary = "Stops a run that is not among the best third of those that came as far (successive halving)."
     defaults: Mapping[str, Any] = {
-        "enabled": False,
-        "may_stop": False,
+        **STOPS_WHERE_ALLOWED,
         "first_steps": 100,
         "reduction": 3.0,
     }
 
     def propose_group(self, group: Group) -> list[Proposal]:
-        if not group.goal.metric:
-            return []
         first = int(group.parameters["first_steps"])
         factor = max(1.5, float(group.parameters["reduction"]))
-        return [
-            proposal
-            for member in group.running
-            if (proposal := self._look(group, member, first, factor)) is not None
-        ]
+        return of_each(group, lambda member: self._look(group, member, first, factor))
 
     def _look(self, group: Group, member: Member, first: int, factor: float) -> Proposal | None:
         for rung in reversed(rungs(first, factor, member.step)):

@@ -14,14 +14,22 @@ Malladi et al. 2022, arXiv 2205.10287 (square root for Adam); You et al. 2017 an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from control.estimators.memory import TOTAL, USED, failed_before, headroom
 from control.estimators.noise_scale import NoiseScale, gain, noise_scale, rate_factor
-from control.proposals import SPEED_ROLES, Change, Expected, Observation, Proposal, TunableView
+from control.proposals import (
+    SPEED_ROLES,
+    Alternative,
+    Change,
+    Expected,
+    Observation,
+    Proposal,
+    TunableView,
+)
 
 SQUARE, VARIANCE = "_grad_square", "_grad_variance"
 THROUGHPUT = "_samples_per_second"
@@ -118,16 +126,24 @@ class BatchSize:
                 metric, Expected(effect=-0.05, low=-0.5, high=0.0), trial=False,
             )  # fmt: skip
         expected = Expected(effect=0.3, low=0.0, high=1.0)
-        return self._proposal(
-            observation,
-            seen,
-            noise,
-            changes,
-            f"{why}; kept if samples come faster",
-            THROUGHPUT,
-            expected,
-            (metric,),
+        kept = "kept if samples come faster"
+        doubled = self._proposal(
+            observation, seen, noise, changes, f"{why}; {kept}", THROUGHPUT, expected, (metric,)
         )
+        four = Change("set", seen.size.name, 4 * seen.size.value)
+        far = noise.low >= 2 * float(least) * seen.samples and self._fits(observation, seen.size, four.value)
+        if not far or self._was_tried(observation, four):
+            return doubled
+        # Where the noise is further off still, twice the step: on offer, for beliefs to choose.
+        changes = (four, *self._rate(seen, noise, 4 * seen.samples))
+        other = self._proposal(
+            observation, seen, noise, changes, f"{why}, four times as many hardly more; {kept}", THROUGHPUT,
+            Expected(effect=0.5, low=0.0, high=3.0), (metric,),
+        )  # fmt: skip
+        if len(changes) != len(doubled.changes):
+            return doubled  # the rate is at its bound
+        size = Alternative(other.changes, other.reason, other.expected, other.judge_after_steps)
+        return replace(doubled, alternatives=(size,))
 
     def _shrink(
         self, observation: Observation, seen: "Batch", noise: NoiseScale, metric: str

@@ -11,12 +11,21 @@ arXiv 2101.12127, 3.3; how many workers: a queue keeps up once its servers' rate
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from control.proposals import ACTED_STATES, SPEED_ROLES, Change, Expected, Observation, Proposal, TunableView
+from control.proposals import (
+    ACTED_STATES,
+    SPEED_ROLES,
+    Alternative,
+    Change,
+    Expected,
+    Observation,
+    Proposal,
+    TunableView,
+)
 
 WAIT = "_data_wait_seconds"
 STEP = "_step_seconds"
@@ -50,7 +59,14 @@ class Input:
             return []
         wanted = self._workers(observation, workers, seen)
         if wanted is not None:
-            return [self._trial(observation, workers, wanted, seen, seen.gain(workers.value, wanted))]
+            trial = self._trial(observation, workers, wanted, seen, seen.gain(workers.value, wanted))
+            fewer = (int(workers.value) + wanted) // 2
+            if fewer in (int(workers.value), wanted) or self._was_tried(observation, workers, fewer):
+                return [trial]
+            # Each worker holds a copy of the data set: half of the way may do.
+            half = self._trial(observation, workers, fewer, seen, seen.gain(workers.value, fewer))
+            other = Alternative(half.changes, half.reason, half.expected, half.judge_after_steps)
+            return [replace(trial, alternatives=(other,))]
         further = self._ahead(observation, workers, ahead, seen)
         if further is not None and ahead is not None:
             return [self._trial(observation, ahead, further, seen, 0.5 * seen.share)]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from control.estimators.median import median
-from control.groups import Group, Member, figure, stop
+from control.groups import STOPS_WHERE_ALLOWED, Group, Member, figure, of_each, stop
 from control.proposals import Proposal
 
 
@@ -21,18 +21,14 @@ class MedianStopping:
     name = "median_stopping"
     summary = "Stops a run whose best is worse than the median of the others' averages at the same step."
     defaults: Mapping[str, Any] = {
-        "enabled": False,
-        "may_stop": False,
+        **STOPS_WHERE_ALLOWED,
         "grace_steps": 200,
         "least_runs": 5,
     }
 
     def propose_group(self, group: Group) -> list[Proposal]:
-        if not group.goal.metric:
-            return []
         grace, least = int(group.parameters["grace_steps"]), int(group.parameters["least_runs"])
-        found = (self._look(group, member, least) for member in group.running if member.step >= grace)
-        return [proposal for proposal in found if proposal is not None]
+        return of_each(group, lambda member: self._look(group, member, least), grace)
 
     def _look(self, group: Group, member: Member, least: int) -> Proposal | None:
         step = member.step

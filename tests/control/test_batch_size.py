@@ -53,6 +53,22 @@ def test_the_batch_grows_while_the_noise_is_far_above_it(fields, wanted):
 
 
 @pytest.mark.parametrize(
+    ("fields", "offered"),
+    [
+        ({"noise": 1000.0}, [128]),
+        ({"noise": 350.0}, []),  # far above the batch, and not far above twice of it
+        ({"noise": 1000.0, "batch": {"high": 100}}, []),
+    ],
+)
+def test_four_times_the_batch_is_on_offer_where_the_noise_is_far_above_that_too(fields, offered):
+    (proposal,) = POLICY.propose(run(**fields))
+    assert [other.changes[0].value for other in proposal.alternatives] == offered
+    for other in proposal.alternatives:
+        assert [change.tunable for change in other.changes] == ["batch_size", "lr"]
+        assert 0.1 < proposal.changes[1].value < other.changes[1].value <= 0.4
+
+
+@pytest.mark.parametrize(
     ("family", "low", "high"), [("sgd", 1.8, 2.0), ("adam", 1.41, 1.42), ("", 1.41, 1.42)]
 )
 def test_the_rate_follows_in_the_same_decision(family, low, high):

@@ -55,6 +55,16 @@ def test_workers_follow_the_measured_times(wait_ms, workers, cores, wanted):
     assert all(name == "loader_workers" for name, _ in found)
 
 
+@pytest.mark.parametrize(("past", "offered"), [((), [5]), ((5,), []), ((8,), [])])
+def test_half_of_the_workers_is_on_offer_where_it_was_not_tried(past, offered):
+    tried = tuple(
+        a_past(policy="input", tunable="loader_workers", new_value=value, verdict="same", applied_step=30)
+        for value in past
+    )
+    found = POLICY.propose(run(35.0, workers=2, cores=8, points=200, past=tried))
+    assert [other.changes[0].value for each in found for other in each.alternatives] == offered
+
+
 def test_waits_in_bursts_are_met_by_preparing_further_ahead():
     bursts = np.where(np.arange(120) % 8 == 7, 40.0, 0.1)
     assert asked(run(0, workers=4, cores=4, wait=bursts)) == [("prefetch", 4)]
