@@ -63,10 +63,11 @@ def test_every_address_says_what_it_does_takes_gives_and_how_it_refuses(viewer):
 
 
 def test_the_pages_ask_nothing_that_is_not_documented(viewer):
-    """What front end code asks for, by the addresses in `frontend/src/api/index.ts`."""
-    asked = (settings.BASE_DIR / "frontend" / "src" / "api" / "index.ts").read_text()
+    """What front end code asks for, by the addresses in `frontend/src/api/`."""
+    folder = settings.BASE_DIR / "frontend" / "src" / "api"
+    asked = "".join((folder / name).read_text() for name in ("index.ts", "alerts.ts"))
     calls = re.findall(
-        r"""\b(?:ask|list|post|patch)(?:<[^(]*>)?\((?:\w+ \? )?(?:path)?["`]([^"`]+)["`]""", asked
+        r"""\b(?:ask|list|post|patch|page)(?:<[^(]*>)?\((?:\w+ \? )?(?:path)?["`]([^"`]+)["`]""", asked
     )
     assert len(calls) > 30
     schema = yaml.safe_load(viewer.get("/api/schema/").content)

@@ -56,10 +56,7 @@ export const bulk = (body: t.BulkRequest, signal?: Signal) => ask<t.BulkAnswer>(
 /** The first few runs that match, for a menu. */
 export const findRuns = async (query: Query, signal?: Signal) => (await ask<t.Page<t.Run>>("runs", { query: { limit: 20, ...query }, signal })).results;
 /** Every run that the query finds, with `code` and these columns alone ("config:lr", "metric:loss", fields). */
-export function runRows(query: Query, columns: string[], signal?: AbortSignal): Promise<t.Run[]> {
-  const chosen = columns.map((column) => `column=${encodeURIComponent(column)}`).join("&");
-  return list<t.Run>(`${address("runs", { limit: 1000, ...query })}&${chosen}`, {}, signal, 10_000);
-}
+export const runRows = (query: Query, columns: string[], signal?: AbortSignal): Promise<t.Run[]> => list<t.Run>("runs", { ...query, column: columns }, signal, 10_000);
 export const run = (code: string, signal?: Signal) => ask<t.Run>(path`runs/${code}`, { signal });
 export const createRun = (body: Partial<t.Run>) => post<t.Run & { token: string }>("runs", body);
 export const changeRun = (code: string, body: Partial<t.Run>) => patch<t.Run>(path`runs/${code}`, body);
