@@ -221,6 +221,8 @@ DEVICE_RATES = env.rates("SCALEWEB_DEVICE_RATES")
 CURRENCY = env.text("SCALEWEB_CURRENCY", "EUR")[:10]
 BELIEF_HALF_LIFE_DAYS = env.number("SCALEWEB_BELIEF_HALF_LIFE_DAYS", 180, 0, 36_500)  # 0: they do not age
 CPU_SLOTS = int(env.number("SCALEWEB_CPU_SLOTS", 0, 0, 1024))  # 0: one slot a core
+# Where the other nodes of a training reach this one.
+NODE_ADDRESS = env.text("SCALEWEB_NODE_ADDRESS")
 # Whether a node's worker that ends in order takes what it runs along, to be queued again.
 STOP_JOBS = env.flag("SCALEWEB_STOP_JOBS")
 MEDIA_DIR = HOME / "media"

@@ -72,7 +72,9 @@ def submit(options: argparse.Namespace) -> None:
         "argv": argv, "cwd": str(Path(options.cwd or os.getcwd()).absolute()), "name": options.name,
         "project": options.project, "experiment_name": options.experiment or Path.cwd().name or "default",
         "device_kind": "gpu" if options.gpu else "cpu", "min_devices": low, "max_devices": high,
-        "priority": options.priority, "max_retries": options.retries, "tags": options.tag,
+        "launcher": "torchrun" if options.torchrun or options.nodes > 1 else "", "keep": options.keep,
+        "max_nodes": options.nodes if options.nodes > 1 else "", "priority": options.priority,
+        "max_retries": options.retries, "tags": options.tag,
         "env": dict(pair(item) for item in options.env),
     }  # fmt: skip
     site = Site()
@@ -182,6 +184,13 @@ def set_value(options: argparse.Namespace) -> None:
 
 def rollback(options: argparse.Namespace) -> None:
     command(options, {"verb": "rollback", "value": None if options.step is None else {"step": options.step}})
+
+
+def rescale(options: argparse.Namespace) -> None:
+    if options.devices is None and not options.elsewhere:
+        raise Wrong("to what? a number of devices, or --elsewhere for another node")
+    value = {} if options.devices is None else {"devices": options.devices}
+    command(options, {"verb": "rescale", "value": value | ({"elsewhere": True} if options.elsewhere else {})})
 
 
 def plain_verb(options: argparse.Namespace) -> None:
@@ -326,6 +335,14 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--name", default="", help="the run's name")
     one.add_argument("--devices", default="1", help="how many, or a range such as 1-4")
     one.add_argument("--gpu", action="store_true", help="GPUs instead of CPU slots")
+    one.add_argument(
+        "--torchrun", action="store_true", help="run the command once a device, as ranks of one training"
+    )
+    one.add_argument("--nodes", type=int, default=1, help="how many nodes its ranks may span (1)")
+    one.add_argument(
+        "--keep", choices=["batch", "rate-rule"], default="",
+        help="when the number of ranks changes: the effective batch (default), or each rank's and the rate's rule",
+    )  # fmt: skip
     one.add_argument("--priority", type=int, default=0)
     one.add_argument(
         "--retries", type=int, default=0, help="how often to try again, from the last checkpoint"
@@ -359,6 +376,9 @@ def parser() -> argparse.ArgumentParser:
         add_command(verb, plain_verb, help)
     one = add_command("rollback", rollback, "go back to a checkpoint, the newest by default")
     one.add_argument("step", nargs="?", type=int)
+    one = add_command("rescale", rescale, "let it go on from a checkpoint with another number of devices")
+    one.add_argument("devices", nargs="?", type=int)
+    one.add_argument("--elsewhere", action="store_true", help="on another node, where there is one")
     for verb, help in (
         ("prune", "hold the least weights at zero, as in amount=0.5"),
         ("quantise", "export a copy with weights of 8 bits"),

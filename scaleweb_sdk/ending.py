@@ -57,7 +57,7 @@ def watch(run: "Run") -> None:
 
 
 def on_sigterm(number: int, _: Any) -> None:
-    asked = [run for run in live if not run.finished and not run.should_stop]
+    asked = [run for run in live if not (run.finished or run.should_stop or run.desk.stop_wish)]
     if not asked:
         # The second one ends the process, as without us.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,11 +1,12 @@
 """Orders from the server, applied exactly once, in order, at a step boundary, each with an answer."""
 
+import contextlib
 import logging
 import queue
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .agenda import Agenda
 from .plain import plain
@@ -20,6 +21,13 @@ logger = logging.getLogger("scaleweb")
 
 class Refused(Exception):
     """An order that this process cannot follow; the message goes back to whoever asked."""
+
+
+class Agreed(Protocol):
+    """All ranks of a training, at one boundary."""
+
+    def refusal(self, message: str) -> str:
+        """Each rank says what it refuses for, "" for nothing: the first refusal of any of them, "" for none."""
 
 
 class Desk:
@@ -42,6 +50,10 @@ class Desk:
         self.restore: Callable[[dict[str, Any]], Any] | None = None
         self.take_over: Callable[[dict[str, Any]], Any] | None = None
         self.stop_reason = ""
+        self.leaving = False  # asked to stop in order to go on elsewhere, or with other devices
+        # Set where several ranks serve orders together: then only `serve_agreed` does.
+        self.agreed: Agreed | None = None
+        self.stop_wish = ""  # why this rank alone was asked to stop, by a signal
         # Not an Event: a signal's handler that sets one can find its lock held by the thread it interrupted.
         self._arrived: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._verbs: dict[str, Callable[[Order], tuple[Any, Any]]] = {
@@ -89,29 +101,32 @@ class Desk:
 
     def serve(self, step: int) -> None:
         """Apply what is due and all that has arrived; while paused, stay here for more."""
+        if self.agreed is not None:
+            return  # it serves what it exchanged
+        while True:
+            self.serve_now(step, self.inbox)
+            if not self.paused or self.should_stop:
+                return
+            self.wait()
+
+    def serve_now(self, step: int, inbox: deque[Order]) -> None:
+        """What is due at this boundary, then what is in `inbox`."""
         while (entry := self.agenda.take(step)) is not None:
             self._apply_due(entry.orders, step)
         self.served_step = max(self.served_step, step)
-        while True:
-            while self.inbox:
-                orders = self._next()
-                if not orders:
-                    break  # the rest of a group is still on its way
-                self._take(orders, step)
-            if not self.paused or self.should_stop:
-                return
-            try:
-                self._arrived.get(timeout=0.5)
-            except queue.Empty:
-                continue
+        while inbox:
+            orders = self._next(inbox)
+            if not orders:
+                break  # the rest of a group is still on its way
+            self._take(orders, step)
 
-    def _next(self) -> list[Order]:
+    def _next(self, inbox: deque[Order]) -> list[Order]:
         """The next order, or the next group; empty while a group is not whole."""
-        first = self.inbox[0]
+        first = inbox[0]
         count = first.group_of if first.group and first.group_of > 1 else 1
-        if len(self.inbox) < count:
+        if len(inbox) < count:
             return []
-        return [self.inbox.popleft() for _ in range(count)]
+        return [inbox.popleft() for _ in range(count)]
 
     def _take(self, orders: list[Order], step: int) -> None:
         first = orders[0]
@@ -141,9 +156,24 @@ class Desk:
         else:
             self._apply(orders, step)
 
-    def stop(self, reason: str) -> None:
-        """Ask the script to leave its loop, as a signal does."""
-        if not self.should_stop:
+    def wait(self) -> None:
+        """For the next order, half a second at most."""
+        with contextlib.suppress(queue.Empty):
+            self._arrived.get(timeout=0.5)
+
+    def leave(self, reason: str) -> None:
+        """Ask the script to leave its loop, to go on in another process: to the site the run does not stop."""
+        self.should_stop = self.leaving = True
+        self.stop_reason = reason
+        self._arrived.put(None)
+
+    def stop(self, reason: str, by_all: bool = False) -> None:
+        """Ask the script to leave its loop, as a signal does. by_all: all ranks do so at this boundary."""
+        if self.agreed is not None and not by_all:
+            # One rank that left alone would leave the others waiting for it in the next exchange of gradients.
+            self.stop_wish = self.stop_wish or reason
+            self._arrived.put(None)
+        elif not self.should_stop:
             self.should_stop = True
             self.stop_reason = reason
             self._arrived.put(None)
@@ -156,6 +186,7 @@ class Desk:
         late = orders[0].at_step is not None and orders[0].at_step < step
         message = f"came after step {orders[0].at_step}, so it was applied at the next one" if late else ""
         done: list[tuple[Order, Any, Any]] = []
+        why = ""
         for order in orders:
             if order.verb == "set" and order.at_step is None:
                 self.agenda.drop_again(order.tunable)
@@ -164,12 +195,17 @@ class Desk:
                 done.append((order, *self._obey(order)))
             except Exception as error:  # noqa: BLE001  a user's handler must not end the training
                 why = plain(error) or type(error).__name__
-                logger.warning("scaleweb: %s was refused: %s", order.verb, why)
                 if len(orders) > 1:
                     why = f"refused as a whole: {order.tunable or order.verb}: {why}"
-                self._put_back(done)
-                self._answer_all(orders, step, False, why)
-                return
+                break
+        if self.agreed is not None:
+            others = self.agreed.refusal(why)
+            why = why or others
+        if why:
+            logger.warning("scaleweb: %s was refused: %s", orders[0].verb, why)
+            self._put_back([each for each in done if each[0].verb == "set"])
+            self._answer_all(orders, step, False, why)
+            return
         for order, old, new in done:
             self._answer(order, step, True, message, old, new)
 
@@ -251,7 +287,7 @@ class Desk:
         return None, None
 
     def _stop(self, order: Order) -> tuple[Any, Any]:
-        self.stop(order.reason or f"asked by {order.asked_by}")
+        self.stop(order.reason or f"asked by {order.asked_by}", by_all=True)
         return None, None
 
     def _checkpoint(self, order: Order) -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,18 @@ def describe() -> dict[str, Any]:
     if revision:
         facts["git"] = revision
     return facts
+
+
+def device_of(local_rank: int | None, environ: Mapping[str, str] = os.environ) -> str:
+    """The device that a rank computes on by convention: the visible GPU of its local rank, as its launcher named it."""
+    seen = environ.get("CUDA_VISIBLE_DEVICES")
+    names = [name.strip() for name in (seen or "").split(",") if name.strip()]
+    if seen is None:
+        return ""
+    if not names:
+        return "cpu"
+    place = local_rank or 0
+    return names[place] if place < len(names) else names[0] if len(names) == 1 else ""
 
 
 def git_revision(folder: Path) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import msgspec
 
-from . import ending, points
+from . import ending, leaving, points
 from .capture import Capture
 from .config import Config
 from .gathering import CROWDED, Gathering, Nowhere
@@ -114,6 +114,11 @@ class Run(MediaCalls):
         """True once somebody asked the run to stop: leave the loop, save what you need, return."""
         return self.desk.should_stop
 
+    @property
+    def rescaling(self) -> bool:
+        """True where the stop that was asked for is a move to other devices: skip what belongs to a training's end."""
+        return self.desk.leaving
+
     # -- steering -----------------------------------------------------------------------------------
 
     def tunable(
@@ -181,8 +186,12 @@ class Run(MediaCalls):
             self.event(EventKind.VERB, msgspec.to_builtins(spec))
 
     def on_checkpoint(self, save: Callable[[], Any]) -> Callable[[], Any]:
-        """Offer checkpoints: `save()` is called at a boundary and should end in `checkpointed(...)`."""
+        """Offer checkpoints: `save()` is called at a boundary and should end in `checkpointed(...)`.
+
+        In a job that may have other devices, the run can be rescaled from then on.
+        """
         self.desk.save = save
+        leaving.offer(self, save)
         return save
 
     def on_rollback(self, restore: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
@@ -253,16 +262,21 @@ class Run(MediaCalls):
         elif self.desk.resumed_step < 0:
             # A loop of the user's own does not tell whether its state was saved before or after that boundary's orders.
             self.desk.resumed(from_step - 1)
-        self.event(
-            EventKind.BRANCH, {"index": self.branch, "from_step": from_step, "reason": reason}, from_step
-        )
+        if self.rank == 0:  # what the ranks of one training do together, the first one tells
+            self.event(
+                EventKind.BRANCH, {"index": self.branch, "from_step": from_step, "reason": reason}, from_step
+            )
 
     def reflex(self, name: str, reason: str, **figures: Any) -> None:
         """Report what the process did by itself, such as skipping a step with a NaN loss."""
+        if self.rank and self.desk.agreed is not None:
+            return  # the ranks that act together do it alike, and the first one tells
         self.event(EventKind.REFLEX, {"name": name, "reason": plain(reason), **plain(figures)})
 
     def note(self, message: str) -> None:
         """A remark on the run's record."""
+        if self.rank and self.desk.agreed is not None:
+            return
         self.event(EventKind.NOTE, {"message": plain(message)})
 
     def event(self, kind: str, data: dict[str, Any], step: int | None = None) -> None:
@@ -369,6 +383,8 @@ class Run(MediaCalls):
         data = {name: getattr(spec, name) for name in spec.__struct_fields__}
         if changed_by:
             data["changed_by"] = changed_by
+        if self.rank and self.desk.agreed is not None:
+            return
         self.event(EventKind.TUNABLE, plain(data))
 
     def _measure_file(self, data: dict[str, Any], at: int) -> None:

@@ -9,12 +9,11 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from . import ending, process
+from . import ending, process, ranks
 from .link import Link
 from .plain import mapping, plain
 from .points import shown
 from .protocol import KNOWS, Welcome
-from .ranks import rank_and_world
 from .rest import Declined, Unreachable, request
 from .run import Run, muted
 from .settings import credentials
@@ -47,7 +46,7 @@ def init(
     mode = mode or os.environ.get("SCALEWEB_MODE", "")
     if mode and mode not in MODES:
         raise ValueError(f"mode={mode!r}; expected online, offline or disabled")
-    rank, world_size = rank_and_world()
+    rank, world_size, local_rank = ranks.place()
     code = os.environ.get("SCALEWEB_RUN", "")
     if mode == "disabled":
         return muted(code, rank, world_size)
@@ -76,6 +75,8 @@ def init(
         key: plain(value) for key, value in (("project", project), ("name", name), ("tags", tags)) if value
     }
     described = plain(process.describe() | {"world_size": world_size, "knows": list(KNOWS)})
+    if world_size > 1:
+        described |= {"local_rank": local_rank, "device": process.device_of(local_rank)}
     attempt = number_in("SCALEWEB_ATTEMPT")
     about = {"source": f"run:{code}" if code else "", "session": session, "role": "process", "rank": rank}
     about |= {"world_size": world_size, "process": described, "attempt": attempt}

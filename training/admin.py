@@ -25,8 +25,10 @@ from .models import (
     Experiment,
     Job,
     Media,
+    Member,
     Membership,
     Project,
+    Rank,
     Run,
     RunEvent,
     TokenKind,
@@ -305,7 +307,8 @@ class JobAdmin(admin.ModelAdmin):
     list_select_related = ["run", "submitted_by"]
     # The environment may hold a secret that its owner gave the training: it is not shown here.
     fields = [
-        "code", "run", "argv", "cwd", "device_kind", "min_devices", "max_devices", "priority", "max_retries",
+        "code", "run", "argv", "cwd", "device_kind", "min_devices", "max_devices", "launcher", "max_nodes", "keep",
+        "wanted_devices", "priority", "max_retries",
         "retries_used", "state", "waiting_reason", "submitted_by", "submitted_at", "ended_at",
     ]  # fmt: skip
     readonly_fields = [name for name in fields if name not in {"priority", "max_retries"}]
@@ -340,6 +343,21 @@ class JobAdmin(admin.ModelAdmin):
                 self.message_user(request, f"{job.code}: {error}", messages.ERROR)
             else:
                 self.message_user(request, f"{job.code}: {done}.")
+
+
+@admin.register(Member)
+class MemberAdmin(ReadOnly):
+    list_display = ["attempt", "node", "node_rank", "state", "exit_code", "lease_expires_at"]
+    list_select_related = ["attempt__job", "node"]
+    ordering = ["-id"]
+
+
+@admin.register(Rank)
+class RankAdmin(ReadOnly):
+    list_display = ["run", "rank", "world_size", "process", "connected_at"]
+    list_select_related = ["run"]
+    search_fields = ["=run__code"]
+    ordering = ["-id"]
 
 
 @admin.register(Attempt)

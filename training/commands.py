@@ -29,8 +29,7 @@ OPEN = (S.PENDING, S.SENT)
 # In one of these states a command had no effect and shows no intent that still stands.
 VOID = (S.REJECTED, S.EXPIRED, S.SUPERSEDED)
 # These change the run as a whole: whatever a person asked of it meanwhile stands against them.
-FOR_THE_WHOLE_RUN = {Verb.STOP, Verb.ADOPT}
-LATER = {Verb.RESCALE}
+FOR_THE_WHOLE_RUN = {Verb.STOP, Verb.ADOPT, Verb.RESCALE}
 LONGEST_EXPIRY_SECONDS = 30 * 24 * 3600
 
 
@@ -59,10 +58,8 @@ def issue(
     Raises CommandRefused.
     """
     if verb not in Verb.values:
-        known = ", ".join(item for item in Verb.values if item not in LATER)
+        known = ", ".join(Verb.values)
         raise CommandRefused("verb", f"verb={verb!r:.80} is unknown; expected one of {known}")
-    if verb in LATER:
-        raise CommandRefused("verb", f"{verb} is not available in this version")
     now = timezone.now()
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=run.pk)
@@ -146,7 +143,8 @@ def check_arguments(run: Run, verb: str, name: str, value: Any) -> tuple[str, An
     if verb == Verb.ADOPT:
         return "", find_to_adopt(run, value)
     if verb in offers.OFFERED:
-        return "", check_offer(run, verb, value)
+        checked = check_offer(run, verb, value)
+        return "", check_rescale(run, checked) if verb == Verb.RESCALE else checked
     if verb == Verb.STOP and isinstance(value, dict) and isinstance(value.get("why"), str):
         return "", {"why": text(value["why"], 10_000)}
     if value is not None:
@@ -167,6 +165,23 @@ def check_offer(run: Run, verb: str, value: Any) -> dict[str, Any]:
         raise CommandRefused("verb", str(error)) from None
     except BadValue as error:
         raise CommandRefused("value", str(error)) from None
+
+
+def check_rescale(run: Run, value: dict[str, Any]) -> dict[str, Any]:
+    """Raises CommandRefused where the run's job could not be given other devices, or has these."""
+    job = getattr(run, "job", None)
+    attempt = None if job is None else job.attempts.filter(ended_at=None).first()
+    if attempt is None:
+        raise CommandRefused(
+            "state", "the run has no live attempt of a job; only those can have other devices"
+        )
+    if run.commands.filter(verb=Verb.RESCALE, state__in=OPEN).exists():
+        raise CommandRefused(
+            "verb", "it is being rescaled already; wait for that, it takes effect at a step boundary"
+        )
+    if value["devices"] == attempt.devices.count() and not value["elsewhere"]:
+        raise CommandRefused("value", f"it has {value['devices']} devices already, and was not asked to move")
+    return value
 
 
 def check_set(run: Run, name: str, value: Any) -> tuple[str, Any]:

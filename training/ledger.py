@@ -6,6 +6,7 @@ ended ones: counted once more as a whole when their last readings are in, then s
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,7 +60,7 @@ def tick(now: datetime | None = None, limit_seconds: float = LIMIT_SECONDS) -> i
 def open_new() -> None:
     """Make a row for each attempt that has none; one that lives after all is counted on."""
     Usage.objects.filter(settled=True, attempt__ended_at=None).update(settled=False)
-    new = Attempt.objects.filter(usage=None).select_related("node").prefetch_related("devices")
+    new = Attempt.objects.filter(usage=None).select_related("node").prefetch_related("devices__node")
     Usage.objects.bulk_create(
         (opened(attempt) for attempt in new.iterator(chunk_size=500)), ignore_conflicts=True
     )
@@ -72,7 +73,11 @@ def opened(attempt: Attempt) -> Usage:
     return Usage(
         attempt=attempt,
         node=attempt.node.name,
-        devices=[{"device": f"{d.kind}{d.index}", "name": d.name} for d in devices],
+        devices=[
+            {"device": f"{d.kind}{d.index}", "name": d.name}
+            | ({"node": d.node.name} if d.node_id != attempt.node_id else {})
+            for d in devices
+        ],
         rate_per_hour=sum(known) if len(known) == len(rates) and rates else None,
         currency=settings.CURRENCY,
         counted_until=attempt.created_at,
@@ -135,14 +140,16 @@ def tells_power(usage: Usage) -> bool:
 
 def energy(usage: Usage, start: datetime, end: datetime) -> Drawn:
     """What its GPUs drew by their readings in the store."""
-    keys = [f"{item['device']}/power_watts" for item in usage.devices if item["device"].startswith("gpu")]
-    if not keys:
-        return Drawn()
+    keys: dict[str, list[str]] = defaultdict(list)
+    for item in usage.devices:
+        if item["device"].startswith("gpu"):
+            keys[item.get("node", usage.node)].append(f"{item['device']}/power_watts")
     since, until = start.timestamp(), end.timestamp()
     low, high = int(since - GAP_SECONDS), int(until + GAP_SECONDS) + 1
     parts: Iterable[Drawn] = (
         drawn(column.times, column.values, since, until)
-        for column in series.raw(f"node:{usage.node}", keys, start=max(0, low), end=high)
+        for node, wanted in keys.items()
+        for column in series.raw(f"node:{node}", wanted, start=max(0, low), end=high)
     )
     return sum(parts, Drawn())
 

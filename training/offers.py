@@ -10,7 +10,11 @@ from .models import Run
 from .models.command import Verb
 from .values import BadValue, check_spec, check_value, shown
 
-OFFERED = (Verb.PRUNE, Verb.QUANTISE, Verb.COMPILE)
+OFFERED = (Verb.PRUNE, Verb.QUANTISE, Verb.COMPILE, Verb.RESCALE)
+MAKES = {
+    Verb.RESCALE: "save checkpoints in its script (run.on_checkpoint, or the torch helper), and submit it as a job "
+    "whose greatest number of devices is above its least",
+}
 MAX_PARAMETERS = 50
 
 
@@ -37,9 +41,8 @@ def check_value_of(run: Run, verb: str, value: Any) -> dict[str, Any]:
     offer = next((offer for offer in run.offers if offer.get("verb") == verb), None)
     if offer is None:
         offered = ", ".join(str(offer.get("verb")) for offer in run.offers) or "none of its kind"
-        raise NotOffered(
-            f"this run offers no {verb} (it offers {offered}): call loop.offer_algorithms in its script"
-        )
+        what = MAKES.get(Verb(verb), "call loop.offer_algorithms in its script")
+        raise NotOffered(f"this run offers no {verb} (it offers {offered}): {what}")
     return fill_from(verb, offer.get("parameters", []), value)
 
 

@@ -44,11 +44,13 @@ import torch
 
 from scaleweb_sdk.run import Run
 
+from . import rescaling
+from .agreement import agreement_of
 from .algorithm.masks import Masks
 from .checkpoints import BrokenCheckpoint, CheckpointFolder
 from .controls import Controls
 from .feed import feed_for
-from .keeper import Keeper
+from .keeper import Keeper, core_of
 from .loop import Loop
 from .memory import device_of
 from .noise import GradientNoise
@@ -121,13 +123,21 @@ def attach(
     scaler = scaler if scaler is not None and scaler.is_enabled() else None
     trust = TrustRatio(optimizer)
     noise = GradientNoise(model, optimizer, run.rank, feed is not None)
-    masks = Masks(model, optimizer)
+    core = core_of(model)
+    masks = Masks(core, optimizer)
+    agreement = agreement_of(run)
     keeper = Keeper(
-        run, model, optimizer, rates, feed,
+        run, core, optimizer, rates, feed,
         {"masks": masks} | ({"scaler": scaler} if scaler else {}), extra or {}, {"trust_ratio": trust}, folder,
+        agreement,
     )  # fmt: skip
     wanted = os.environ.get("SCALEWEB_RESUME")
     found = keeper.find_resumable(Path(wanted)) if wanted else None
+    if agreement is not None and wanted:
+        # All go on from what the first one could read; a rank that cannot ends here, and says which file.
+        chosen = agreement.from_first(None if found is None else found[1])
+        if chosen is None or found is None or found[1] != chosen:
+            found = None if chosen is None else (keeper.read(chosen), chosen)
     saved: dict[str, Any] = {} if found is None else found[0]["settings"]
     controls = Controls(
         run, optimizer, rates, feed, Precision(device_of(model), precision, scaler), trust,
@@ -140,5 +150,6 @@ def attach(
     )  # fmt: skip
     if found is not None:
         loop.resume(*found)
+        rescaling.adapt(loop, found[0])
     loop.declare_orders()
     return loop

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaleweb_sdk.orders import Refused
 
+from .agreement import together
 from .checkpoints import BrokenCheckpoint, sha256_of
 from .keeper import Keeper
 
@@ -30,13 +31,20 @@ def take_over(loop: "Loop", wanted: dict[str, Any]) -> None:
     All or nothing. Raises Refused or BrokenCheckpoint, having changed nothing.
     """
     path = Path(str(wanted["path"]))
-    check_file(path, wanted)
-    state = loop.keeper.read(path, without=KEPT)
+
+    def read() -> dict[str, Any]:
+        check_file(path, wanted)
+        state = loop.keeper.read(path, without=KEPT)
+        check_memory(loop.keeper, state, path)
+        return state
+
+    # Of several ranks all must be able to, before the first one does.
+    state = together(loop.agreement, read)
     graft(loop.keeper, state, path)
     loop.went_on_with(state)
     loop.run.branched(loop.step, "adopt")
     # At once: a process that resumes from an older checkpoint would have lost what was taken over.
-    loop.checkpoint(f"took over step {wanted['step']} of run {wanted['run']}")
+    loop.save(f"took over step {wanted['step']} of run {wanted['run']}")
 
 
 def check_file(path: Path, wanted: dict[str, Any]) -> None:
@@ -55,6 +63,11 @@ def check_file(path: Path, wanted: dict[str, Any]) -> None:
         raise Refused(
             f"{path}: is not the file that was registered: its SHA-256 is {found[:12]}…, expected {expected[:12]}…"
         )
+
+
+def check_memory(keeper: Keeper, state: dict[str, Any], path: Path) -> None:
+    """Raises BrokenCheckpoint where the optimiser's memory is of another kind."""
+    memory_under(keeper.parts["optimizer"].state_dict(), state["parts"]["optimizer"], path)
 
 
 def graft(keeper: Keeper, state: dict[str, Any], path: Path) -> None:

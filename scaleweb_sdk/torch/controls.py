@@ -100,6 +100,13 @@ class Controls:
         self._put[name](value)
         self._handles[name].value = value
 
+    def change_within(self, name: str, value: Any) -> None:
+        """The same, with bounds that are widened where the value lies outside of them."""
+        spec = self._handles[name].spec
+        if spec.low is not None and spec.high is not None:
+            spec.low, spec.high = min(spec.low, value), max(spec.high, value)
+        self.change(name, value)
+
     @property
     def total_was_set(self) -> bool:
         """Whether somebody moved the end of the training from where the script put it."""

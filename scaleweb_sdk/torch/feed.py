@@ -46,8 +46,11 @@ class Feed(Protocol):
 
     def state(self) -> dict[str, Any]: ...
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go to a saved place. Leaves the random generators changed: restore them afterwards."""
+    def restore(self, state: dict[str, Any], consumed: int | None = None) -> None:
+        """Go to a saved place. Leaves the random generators changed: restore them afterwards.
+
+        consumed: another place in the same epoch, in what the state counts.
+        """
 
 
 def feed_for(loader: Any) -> Feed:
@@ -204,9 +207,15 @@ class LoaderFeed:
             "consumed": self._consumed if self._order is not None else 0,
             "started": self._order is not None,
             "random_at_start": self._random_at_start,
+            "replicas": self.replicas,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    @property
+    def replicas(self) -> int:
+        """Ranks that the sampler deals each epoch's order out to; 0 for one that knows of none."""
+        return int(getattr(self.loader.sampler, "num_replicas", 0) or 0)
+
+    def restore(self, state: dict[str, Any], consumed: int | None = None) -> None:
         if state.get("kind") != "loader":
             raise ValueError("the checkpoint was saved with another kind of loader")
         self._inner = self._iterator = self._order = None
@@ -226,7 +235,7 @@ class LoaderFeed:
         torch.empty((), dtype=torch.int64).random_(generator=self.loader.generator)
         sampler = self.loader.batch_sampler if self._by_batch else self.loader.sampler
         order: Iterator[Any] = iter(sampler)  # type: ignore[arg-type]
-        self._consumed = state["consumed"]
+        self._consumed = state["consumed"] if consumed is None else consumed
         deque(islice(order, self._consumed), maxlen=0)
         self._order = order
         self._random_at_start = state["random_at_start"]
@@ -305,7 +314,7 @@ class PlainFeed:
             "random_at_start": self._random_at_start,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any], consumed: int | None = None) -> None:
         """The batches that were used are read again and dropped: there is no other way to their place."""
         if state.get("kind") != "plain":
             raise ValueError("the checkpoint was saved with another kind of loader")
@@ -314,7 +323,7 @@ class PlainFeed:
         if not state["started"]:
             return
         randomness.restore(state["random_at_start"], self.generators())
-        for _ in range(state["consumed"]):
+        for _ in range(state["consumed"] if consumed is None else consumed):
             self.next()
 
     def generators(self) -> list[torch.Generator]:

@@ -11,6 +11,7 @@ import torch
 from scaleweb_sdk.run import Run
 
 from . import randomness
+from .agreement import Agreement
 from .checkpoints import BrokenCheckpoint, CheckpointFolder, Saved, load
 from .feed import Feed
 from .rates import Rates
@@ -34,9 +35,11 @@ class Keeper:
         extra: dict[str, Any],
         optional: dict[str, Any],
         folder: CheckpointFolder | None,
+        agreement: Agreement | None = None,
     ) -> None:
         self.run = run
         self.folder = folder
+        self.agreement = agreement
         self.rates = rates
         self.feed = feed
         self.parts: dict[str, Any] = {"model": model, "optimizer": optimizer}
@@ -58,14 +61,44 @@ class Keeper:
         reason: str,
         pinned: bool,
         ending: dict[str, int] | None = None,
+        noise_scale: float | None = None,
+        together: bool = True,
     ) -> Saved | None:
         """Write and report a checkpoint; None, with a note on the run, when the disk does not take it.
 
-        level: the running mean of the loss, NaN while there is none. ending: see Controls.ending.
+        level: the running mean of the loss, NaN while there is none. ending: see Controls.ending. Of several ranks
+        the first one writes, and all know what came of it. together: they all call this at the same step, and
+        the place and random state of each goes in; False for a rank that saves on its own.
         """
-        if self.folder is None or self.run.rank != 0:
+        if self.folder is None:
             return None
-        state = {
+        own = {
+            "random": randomness.capture(self._generators),
+            "feed": None if self.feed is None else self.feed.state(),
+        }
+        if self.agreement is None or not together:
+            state = self._state(step, metrics, level, ending, noise_scale, [own])
+            return self._write(state, step, metrics, level, reason, pinned) if self.run.rank == 0 else None
+        ranks = self.agreement.gather(own)
+        saved = None
+        if self.run.rank == 0:
+            state = self._state(step, metrics, level, ending, noise_scale, ranks)
+            saved = self._write(state, step, metrics, level, reason, pinned)
+        saved, there = self.agreement.from_first((saved, [each.path for each in self.saved]))
+        if self.run.rank and saved is not None:
+            self.saved = [s for s in self.saved if s.path in there and s.path != saved.path] + [saved]
+        return saved
+
+    def _state(
+        self,
+        step: int,
+        metrics: dict[str, float],
+        level: float,
+        ending: dict[str, int] | None,
+        noise_scale: float | None,
+        ranks: list[dict[str, Any]],
+    ) -> dict[str, Any]:
+        return {
             "step": step,
             "run": self.run.code,
             "branch": self.run.branch,
@@ -76,11 +109,24 @@ class Keeper:
             "metrics": metrics,
             "level": level,
             "compiled": self.compiled,
-            "random": randomness.capture(self._generators),
-            "feed": None if self.feed is None else self.feed.state(),
+            "noise_scale": noise_scale,
+            **ranks[0],
+            "world_size": self.run.world_size,
+            "ranks": ranks,
             "saved_at": time.time(),
             "parts": {name: part.state_dict() for name, part in (self.parts | self._optional).items()},
         }
+
+    def _write(
+        self,
+        state: dict[str, Any],
+        step: int,
+        metrics: dict[str, float],
+        level: float,
+        reason: str,
+        pinned: bool,
+    ) -> Saved | None:
+        assert self.folder is not None
         try:
             saved = self.folder.save(state, step, self.run.branch, pinned)
             self._levels[saved.path] = level
@@ -115,7 +161,7 @@ class Keeper:
         if missing:
             raise BrokenCheckpoint(f"{path}: holds no state of {', '.join(missing)}, which this training has")
         have = self.parts["model"].state_dict()
-        saved = parts["model"]
+        saved = parts["model"] = without_wrapper(parts["model"], have)
         odd = [name for name in have if name not in saved] + [name for name in saved if name not in have]
         odd += [
             f"{name} {tuple(saved[name].shape)} for {tuple(value.shape)}"
@@ -140,13 +186,44 @@ class Keeper:
             self.rates.restored(float(state["settings"]["lr"]))
 
     def put_back_stream(self, state: dict[str, Any]) -> None:
-        """The place in the data and every random generator, for a resumption that continues bit by bit."""
-        if self.feed is not None and state["feed"] is not None:
+        """The place in the data and every random generator, for a resumption that continues bit by bit.
+
+        With another number of ranks the rest of the epoch is dealt out anew.
+        """
+        world, rank = int(state.get("world_size") or 1), self.run.rank
+        ranks = state.get("ranks") or [{"random": state["random"], "feed": state["feed"]}]
+        same = world == self.run.world_size and len(ranks) == world
+        mine = ranks[rank % len(ranks)]
+        if self.feed is not None and mine["feed"] is not None:
             try:
-                self.feed.restore(state["feed"])
+                self.feed.restore(mine["feed"], None if same else self._place_in(mine["feed"], world, ranks))
             except ValueError as error:
                 self.run.note(f"the data starts a new epoch: {error}")
-        randomness.restore(state["random"], self._generators)
+        if rank < len(ranks):
+            randomness.restore(mine["random"], self._generators)
+        else:
+            randomness.restore_apart(mine["random"], rank, self._generators)
+
+    def _place_in(self, feed: dict[str, Any], world: int, ranks: list[dict[str, Any]]) -> int | None:
+        """How much of its share of the epoch this rank passes over, so that all ranks together pass over what is done.
+
+        A sampler that deals one order out to ranks in turn (torch's DistributedSampler) goes on without a gap.
+        """
+        if not feed.get("replicas") or not getattr(self.feed, "replicas", 0):
+            if self.run.rank == 0:
+                self.run.note(
+                    "the sampler does not deal one order out to the ranks, as DistributedSampler does: each goes on "
+                    "in an order of its own, and samples of this epoch may come again"
+                )
+            return None
+        states = [each["feed"] for each in ranks]
+        done = sum(each["consumed"] for each in states) * world // len(states)
+        again = done % self.run.world_size
+        if again and self.run.rank == 0:
+            self.run.note(
+                f"{again} samples of this epoch come again: {self.run.world_size} ranks share the rest"
+            )
+        return int(done // self.run.world_size)
 
     def find_resumable(self, wanted: Path) -> tuple[dict[str, Any], Path] | None:
         """The checkpoint asked for or, where it is broken, the newest older one beside it that is not."""
@@ -166,3 +243,16 @@ class Keeper:
     def _refuse(self, message: str) -> None:
         print(f"scaleweb: {message}", file=sys.stderr, flush=True)
         self.run.reflex("resume_refused", message)
+
+
+def core_of(model: torch.nn.Module) -> torch.nn.Module:
+    """The model itself where it is wrapped for several ranks: its checkpoints fit with and without the wrapper."""
+    return model.module if isinstance(model, torch.nn.parallel.DistributedDataParallel) else model
+
+
+def without_wrapper(saved: dict[str, Any], have: dict[str, Any]) -> dict[str, Any]:
+    """A model's state as one that is not wrapped takes it; checkpoints of earlier versions hold the wrapper's names."""
+    prefix = "module."
+    if not saved or saved.keys() == have.keys() or not all(name.startswith(prefix) for name in saved):
+        return saved
+    return {name.removeprefix(prefix): value for name, value in saved.items()}

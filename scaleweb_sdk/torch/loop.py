@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from scaleweb_sdk import leaving
 from scaleweb_sdk.orders import Refused
 from scaleweb_sdk.run import Run
 from scaleweb_sdk.tunables import Tunable
 
 from . import adoption
+from .agreement import together
 from .algorithm.masks import Masks
 from .controls import Controls
 from .feed import Feed
@@ -63,6 +65,7 @@ class Loop:
         self.feed = feed
         self.controls = controls
         self.keeper = keeper
+        self.agreement = keeper.agreement
         self.noise = noise
         self.motion = Motion(optimizer, run.rank)
         self.trust = trust
@@ -85,7 +88,7 @@ class Loop:
         self.batches_in_step = 0
         self._sizes: list[int] = []  # samples in them
         self._memory_batch = None if feed is None else feed.batch_size
-        self._waited = self._computed = 0.0
+        self._waited = self._computed = self._apart = 0.0
         self._began = self._handed_over = time.perf_counter()
 
     # -- driving ---------------------------------------------------------------------------------
@@ -115,7 +118,7 @@ class Loop:
         self._driving = True
         try:
             if self._last_checkpoint < 0:
-                self.checkpoint("start", pinned=True)
+                self.save("start", pinned=True)
             self.controls.declare_total(max_steps, max_epochs)
             while True:
                 if not self.batches_in_step:
@@ -145,8 +148,10 @@ class Loop:
                 self._sizes.append(samples)
                 self.batches_in_step += 1
                 yield self.step + 1, batch
+            if self.agreement is not None:
+                self.agreement.end()
             if self.step > self._last_checkpoint:
-                self.checkpoint("stop" if self.run.should_stop else "end")
+                self.save("stop" if self.run.should_stop else "end")
         finally:
             self._driving = False
 
@@ -176,9 +181,12 @@ class Loop:
         loss or gradient that is not finite, and when memory ran out (the samples then come again).
         """
         self.batches_in_step = max(1, self.batches_in_step)
+        self._apart += time.perf_counter() - self._handed_over
         value = float(loss.detach())
         self._losses.append(value)
-        if math.isfinite(value):
+        # Of several ranks each takes part in the exchange of gradients: the others wait for it. What is not finite
+        # on one is not finite on all of them then.
+        if math.isfinite(value) or self.agreement is not None:
             parts = self.controls.accumulate
             share = loss if parts == 1 else loss / parts
             try:
@@ -199,12 +207,14 @@ class Loop:
     def _finish_step(self, metrics: dict[str, float]) -> bool:
         loss = math.fsum(self._losses) / len(self._losses) if _finite(self._losses) else math.nan
         scale = None if self.scaler is None else float(self.scaler.get_scale())
-        if self.scaler is not None and math.isfinite(loss):
+        if self.scaler is not None and (math.isfinite(loss) or self.agreement is not None):
             self.scaler.unscale_(self.optimizer)
-        norm = self._clipped_norm() if math.isfinite(loss) else math.nan
+        ranks = self.agreement is not None
+        norm = self._clipped_norm() if math.isfinite(loss) or ranks else math.nan
         rate = self.rates.now
-        good = math.isfinite(loss) and math.isfinite(norm)
-        if self.scaler is not None and math.isfinite(loss):
+        # Of several ranks all must answer alike: by the gradient, which is the same on each.
+        good = math.isfinite(norm) and (ranks or math.isfinite(loss))
+        if self.scaler is not None and (math.isfinite(loss) or ranks):
             # It makes no step itself where a gradient is not finite, and lowers its scale then.
             self.trust.before()
             self.scaler.step(self.optimizer)
@@ -237,7 +247,14 @@ class Loop:
             figures |= self.motion.figures(self.step)
         if scale is not None:
             figures["loss_scale"] = scale
-        self.run.log(figures, step=self.step)
+        if ranks:
+            figures[f"_apart_seconds/rank{self.run.rank}"] = self._waited + self._apart
+        if self.run.rank == 0:
+            self.run.log(figures, step=self.step)
+        else:
+            # The run's figures are the first rank's; of the others it has their pace.
+            own = {name: each for name, each in figures.items() if name.endswith(f"/rank{self.run.rank}")}
+            self.run.log(own, step=self.step)
         self._last_metrics = {"loss": shown, "grad_norm": norm}
         if math.isfinite(shown):
             # One batch's loss scatters: which checkpoint is the best is asked of its running mean.
@@ -281,7 +298,7 @@ class Loop:
         self._losses = []
         self.batches_in_step = 0
         self._sizes = []
-        self._waited = self._computed = 0.0
+        self._waited = self._computed = self._apart = 0.0
         self._began = self._handed_over = time.perf_counter()
 
     def forward(self) -> AbstractContextManager[Any]:
@@ -312,16 +329,27 @@ class Loop:
         due = bool(self._wanted) or (self.checkpoint_every and self.step % self.checkpoint_every == 0)
         # A state in which the loss is not finite is not worth going back to.
         if due and self.step > self._last_checkpoint and not self.non_finite.streak:
-            self.checkpoint(self._wanted or "periodic")
+            self.save(self._wanted or "periodic")
         if self.non_finite.due:
             self.non_finite.roll_back()
+        if self.agreement is not None:
+            self.agreement.boundary(self.step)
         self.run.step(step=self.step)
 
     def checkpoint(self, reason: str = "asked for by the script", pinned: bool = False) -> Path | None:
-        """Save the state now, between two steps; its path, or None without a folder or when saving failed."""
+        """Save the state now, between two steps; its path, or None without a folder or when saving failed.
+
+        Of several ranks the first one writes its own state: the places in the data and the random states of the
+        others are in those that the loop saves itself.
+        """
+        return self.save(reason, pinned, together=False)
+
+    def save(self, reason: str, pinned: bool = False, together: bool = True) -> Path | None:
+        """The same by all ranks at the same step, with the state of each; the loop's own way."""
         saved = self.keeper.save(
-            self.step, self._last_metrics, self._level, reason, pinned, self.controls.ending
-        )
+            self.step, self._last_metrics, self._level, reason, pinned, self.controls.ending, self.noise.scale,
+            together,
+        )  # fmt: skip
         self._last_checkpoint, self._wanted = self.step, ""
         return None if saved is None else saved.path
 
@@ -334,6 +362,7 @@ class Loop:
         self.run.on_adopt(lambda wanted: adoption.take_over(self, wanted))
         if self.keeper.folder is not None:
             self.run.on_checkpoint(self._ordered_checkpoint)
+            leaving.offer(self.run, self._save_to_leave)
             self.run.on_rollback(self._ordered_roll_back)
 
     def offer_algorithms(
@@ -360,8 +389,14 @@ class Loop:
 
     def _ordered_checkpoint(self, *_: Any) -> None:
         # Somebody asked for this one: the keep rule does not touch it.
-        if self.checkpoint("asked for", pinned=True) is None:
+        if self.save("asked for", pinned=True) is None:
             raise Refused("the checkpoint could not be written; the run's events say why")
+
+    def _save_to_leave(self) -> None:
+        if self.save("before going on with other devices") is None:
+            raise Refused(
+                "the checkpoint could not be written; the run's events say why, and it goes on as it is"
+            )
 
     def _ordered_roll_back(self, checkpoint: dict[str, Any]) -> None:
         self.restore(Path(str(checkpoint["path"])))
@@ -376,8 +411,8 @@ class Loop:
         self.motion.forget()
 
     def restore(self, path: Path) -> None:
-        """Go back to a checkpoint of this training, as a new branch. Raises BrokenCheckpoint."""
-        state = self.keeper.read(path)
+        """Go back to a checkpoint of this training, as a new branch. Raises BrokenCheckpoint, or Refused by a rank."""
+        state = together(self.agreement, lambda: self.keeper.read(path))
         pruned = len(self.masks.pruned)
         self.keeper.put_back(state, path)
         if pruned and not self.masks.pruned:
@@ -435,6 +470,9 @@ class Loop:
         if link is not None and link.token:
             link.connected.wait(5.0)
         self.run.branch = max(self.run.branch, saved)
+        if self.agreement is not None:
+            # One of them may have heard of the branch that the first one makes just now.
+            self.run.branch = self.agreement.from_first(self.run.branch)
 
 
 def _finite(values: list[float]) -> bool:

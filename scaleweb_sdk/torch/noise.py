@@ -53,6 +53,11 @@ class GradientNoise:
         self._measuring = False
         self._caught.clear()
 
+    @property
+    def scale(self) -> float | None:
+        """The noise scale in samples as measured so far; None while it cannot be told."""
+        return self._variance / self._square if self._square > 0 and self._variance > 0 else None
+
     def listening(self, is_first: bool, micro_batches: int) -> AbstractContextManager[None]:
         """Around the backward pass of a micro-batch. is_first: of its step."""
         if is_first:
@@ -87,12 +92,12 @@ class GradientNoise:
         self._caught.append(norms)
 
     def figures(
-        self, sizes: Sequence[int], norm: float, step_seconds: float, scale: float = 1.0
+        self, sizes: Sequence[int], norm: float, step_seconds: float, loss_scale: float = 1.0
     ) -> dict[str, float]:
         """What to log of a step that went well; empty where it was not measured.
 
         sizes: samples in each micro-batch. norm: length of the step's whole gradient, before clipping.
-        scale: what a gradient scaler multiplied the losses by.
+        loss_scale: what a gradient scaler multiplied the losses by.
         """
         self.allowance_seconds = min(self.allowance_seconds + COST_SHARE * step_seconds, MOST_SAVED_SECONDS)
         if not self._measuring:
@@ -105,7 +110,7 @@ class GradientNoise:
             return {}
         began = time.perf_counter()
         # Each loss was divided by the number of micro-batches, so that their sum is the mean.
-        small = mean_square(caught) * (parts / scale) ** 2
+        small = mean_square(caught) * (parts / loss_scale) ** 2
         if not math.isfinite(small):
             return {}
         batch = sizes[0]
@@ -115,8 +120,8 @@ class GradientNoise:
             self.allowance_seconds -= self._spent + time.perf_counter() - began
         self._is_warm = True
         figures = {"_grad_square": square, "_grad_variance": variance}
-        if self._square > 0 and self._variance > 0:
-            figures["_grad_noise_scale"] = self._variance / self._square
+        if (scale := self.scale) is not None:
+            figures["_grad_noise_scale"] = scale
         return figures
 
     def _average(self, square: float, variance: float) -> None:

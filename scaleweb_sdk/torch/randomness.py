@@ -44,3 +44,15 @@ def restore(state: State, generators: Sequence[torch.Generator] = ()) -> None:
 
         name, keys, position, has_gauss, cached = state["numpy"]
         numpy.random.set_state((name, numpy.array(keys, dtype=numpy.uint32), position, has_gauss, cached))
+
+
+def restore_apart(state: State, rank: int, generators: Sequence[torch.Generator] = ()) -> None:
+    """Put the generators of a rank that the checkpoint does not know to states of its own, the same each time."""
+    restore(state, generators)
+    seed = int(torch.randint(2**62, ())) + rank
+    torch.manual_seed(seed)
+    random.seed(seed)
+    if "numpy" in state:
+        import numpy
+
+        numpy.random.seed(seed % 2**32)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from scaleweb_sdk.orders import Refused
+
 from .checkpoints import BrokenCheckpoint
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class NonFinite:
                 continue
             try:
                 loop.restore(saved.path)
-            except BrokenCheckpoint as error:
+            except (BrokenCheckpoint, Refused) as error:
                 loop.run.note(str(error))
                 continue
             self._fruitless.append(saved.step)
@@ -91,7 +93,8 @@ def shrink(loop: "Loop", error: BaseException) -> None:
     cannot be smaller."""
     feed = loop.feed
     size = None if feed is None else feed.batch_size
-    if feed is None or size is None or size < 2:
+    # Of several ranks one cannot shrink alone: the others wait for it in the exchange of gradients.
+    if feed is None or size is None or size < 2 or loop.agreement is not None:
         raise error
     # The smallest prime factor, 2 for an even size: the effective batch stays exactly what it was.
     factor = next((f for f in range(2, math.isqrt(size) + 1) if size % f == 0), size)

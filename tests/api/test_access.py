@@ -57,6 +57,7 @@ API = {
     "runs/<slug:code>/schedules": {"GET": VIEWER, "POST": OPERATOR},
     "schedules/<int:pk>/cancel": {"POST": OPERATOR},
     "commands": {"POST": LOGIN},  # each run by its own project's role: test_steering.py
+    "runs/<slug:code>/ranks": {"GET": VIEWER},
     "runs/<slug:code>/checkpoints": {"GET": VIEWER},
     "runs/<slug:code>/events": {"GET": VIEWER},
     "runs/<slug:code>/marks": {"GET": VIEWER},

@@ -20,6 +20,8 @@ from training.models import (
     Command,
     DeviceLease,
     Job,
+    Member,
+    Rank,
     Run,
     RunEvent,
     TokenKind,
@@ -48,6 +50,8 @@ def rows(run, job, node, viewer):
                             decided_step=1, judge_at_step=2)  # fmt: skip
     attempt = Attempt.objects.create(job=job, number=1, node=node, lease_expires_at=timezone.now())
     DeviceLease.objects.create(device=Device.objects.first(), attempt=attempt)
+    Member.objects.create(attempt=attempt, node=node, node_rank=1, lease_expires_at=timezone.now())
+    Rank.objects.create(run=run, rank=1, world_size=2, connected_at=timezone.now())
     Usage.objects.create(attempt=attempt, node=node.name, counted_until=timezone.now())
     ControllerSettings.objects.create(experiment=run.experiment)
     TickLease.objects.create(name="tick", until=timezone.now())

@@ -131,6 +131,15 @@ def test_a_hole_reads_as_zeros_and_what_is_behind_it_stays(tmp_path):
     assert path.stat().st_blocks * 512 <= 2**19 + 8192
 
 
+TORCHRUN = [
+    "E1126 09:40:51.963000 2957 torch/…/api.py:1002] failed (exitcode: -9) local_rank: 1 (pid: 2970) of binary: python",
+    "Traceback (most recent call last):",
+    "  raise ChildFailedError(",
+    "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: ",
+    "Root Cause (first observed failure):",
+]
+
+
 @pytest.mark.parametrize(
     ("stderr", "stdout", "expected"),
     [
@@ -140,8 +149,18 @@ def test_a_hole_reads_as_zeros_and_what_is_behind_it_stays(tmp_path):
         (["just words", "the last"], [], "the last"),
         ([], ["loading", "ERROR: no data in /data", "bye"], "ERROR: no data in /data"),
         ([], ["loading", "done"], ""),
+        (
+            ["Traceback (most recent call last):", "  x", "ValueError: bad", *TORCHRUN],
+            [], "ValueError: bad",
+        ),
+        (
+            ["Traceback (most recent call last):", "  x", "ValueError: bad", "Traceback (most recent call last):",
+             "  y", "RuntimeError: Connection closed by peer", *TORCHRUN],
+            [], "ValueError: bad",
+        ),
+        (TORCHRUN, [], "the process of local rank 1 was killed by SIGKILL"),
     ],
-)
+)  # fmt: skip
 def test_the_line_that_says_why_it_failed_is_found(stderr, stdout, expected):
     last = LastLines()
     last.add(

@@ -7,7 +7,7 @@ from time import process_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.jobs.placement import HELD_AFTER_SECONDS, Free, Waiting, place
+from training.jobs.placement import HELD_AFTER_SECONDS, Free, Waiting, place, placed_again
 
 
 def cpus(node, count, start=0):
@@ -169,3 +169,44 @@ def test_no_device_twice_no_gang_split_nothing_forgotten(wanted, devices):
         }
         patient = any(job.waited_seconds >= HELD_AFTER_SECONDS for job in waits)
         assert len(unused) <= int(patient)
+
+
+def test_a_gang_that_may_span_nodes_takes_one_where_one_will_do_and_else_as_few_as_hold_most():
+    def placed(least, most, *counts):
+        free = [device for node, count in enumerate(counts, start=1) for device in cpus(node, count)]
+        found = place([Waiting(1, 1, "cpu", least, most, max_nodes=2)], free).assigned
+        return [(a.node, *a.others, len(a.devices)) for a in found]
+
+    assert placed(4, 4, 2, 2) == [(1, 2, 4)]
+    assert placed(4, 4, 2, 5) == [(2, 4)]
+    assert placed(2, 8, 3, 4) == [(2, 1, 7)]
+    assert placed(2, 5, 3, 4) == [(2, 1, 5)]
+    assert placed(7, 9, 2, 2, 4) == [], "three nodes would be needed"
+
+
+def test_a_gang_that_no_two_nodes_can_take_says_so():
+    capacity = {(1, "cpu"): 4, (2, "cpu"): 2, (3, "cpu"): 2}
+    placement = place([Waiting(1, 1, "cpu", 9, 9, max_nodes=2)], cpus(1, 4), capacity=capacity)
+    assert placement.waiting == {
+        1: "waits for 9 CPU slots on up to 2 nodes: the largest open nodes have 6 together"
+    }
+    placement = place([Waiting(1, 1, "cpu", 6, 6, max_nodes=2)], cpus(1, 4), capacity=capacity)
+    assert placement.waiting == {
+        1: "waits for 6 CPU slots on up to 2 nodes: at most 4 free on one of them, others run"
+    }
+
+
+def test_a_job_that_left_for_other_devices_gets_those_or_as_many_as_it_had():
+    job = Waiting(1, 1, "cpu", 1, 8)
+
+    def count(free, wanted, had, leave=()):
+        found = placed_again(job, free, wanted, had, leave)
+        return None if found is None else (found.node, len(found.devices))
+
+    assert count(cpus(1, 8), 4, 2) == (1, 4)
+    assert count(cpus(1, 3), 4, 2) == (1, 2), "no room for four: as before"
+    assert count(cpus(1, 1), 4, 2) == (1, 1), "a device of its own has failed meanwhile"
+    assert count([], 4, 2) is None
+    assert count(cpus(1, 8) + cpus(2, 2), 2, 2, leave=[1]) == (2, 2)
+    assert count(cpus(1, 8) + cpus(2, 1), 2, 2, leave=[1]) == (2, 1), "fewer, but elsewhere"
+    assert count(cpus(1, 8), 2, 2, leave=[1]) == (1, 2), "there is no other node"

@@ -14,6 +14,7 @@ from monitoring.models import Device
 from training import access
 from training.jobs import submit
 from training.models import Attempt, DeviceLease, Job, JobState, Role, Usage
+from training.models.job import Keep, Launcher
 from training.states import IllegalMove
 
 from .experiments import VisibleProject
@@ -21,7 +22,10 @@ from .permissions import ProjectRole, ProjectScoped
 from .run_serializers import InExperiment, TagList, VisibleExperiment
 
 JOBS = Job.objects.select_related("run__experiment__project", "submitted_by").prefetch_related(
-    Prefetch("attempts", Attempt.objects.select_related("node", "usage").prefetch_related("devices__node"))
+    Prefetch(
+        "attempts",
+        Attempt.objects.select_related("node", "usage").prefetch_related("devices__node", "members__node"),
+    )
 )
 MAX_QUEUE = 500
 
@@ -39,18 +43,27 @@ class UsageSerializer(serializers.ModelSerializer):
 
 class AttemptSerializer(serializers.ModelSerializer):
     node = serializers.CharField(source="node.name")
+    nodes = serializers.SerializerMethodField(help_text="All of them, the first one first.")
     devices = serializers.SerializerMethodField()
     usage = UsageSerializer(default=None, allow_null=True, help_text="null before it was first counted.")
 
     class Meta:
         model = Attempt
         fields = [
-            "number", "node", "devices", "state", "outcome", "exit_code", "signal", "first_error_line",
+            "number", "node", "nodes", "devices", "state", "outcome", "exit_code", "signal", "first_error_line",
             "created_at", "started_at", "ended_at", "usage",
         ]  # fmt: skip
 
     def get_devices(self, attempt: Attempt) -> list[str]:
-        return [f"{device.kind}{device.index}" for device in attempt.devices.all()]
+        return [
+            f"{device.kind}{device.index}"
+            if device.node_id == attempt.node_id
+            else f"{device.node.name}/{device.kind}{device.index}"
+            for device in attempt.devices.all()
+        ]
+
+    def get_nodes(self, attempt: Attempt) -> list[str]:
+        return [attempt.node.name, *(member.node.name for member in attempt.members.all())]
 
 
 class JobSerializer(serializers.ModelSerializer):
@@ -68,7 +81,8 @@ class JobSerializer(serializers.ModelSerializer):
         model = Job
         fields = [
             "code", "run", "run_name", "run_state", "experiment", "project", "argv", "device_kind",
-            "min_devices", "max_devices", "priority", "max_retries", "retries_used", "state",
+            "min_devices", "max_devices", "launcher", "max_nodes", "keep", "wanted_devices", "priority",
+            "max_retries", "retries_used", "state",
             "waiting_reason", "submitted_by", "submitted_at", "ended_at", "usage", "attempts",
         ]  # fmt: skip
 
@@ -93,6 +107,15 @@ class NewJobSerializer(InExperiment):
     device_kind = serializers.ChoiceField(choices=Device.Kind.choices, required=False)
     min_devices = Whole(min_value=1, max_value=1024, required=False)
     max_devices = Whole(min_value=1, max_value=1024, required=False)
+    launcher = serializers.ChoiceField(
+        choices=Launcher.choices, required=False,
+        help_text="torchrun: the command runs once for each device, as the ranks of one training.",
+    )  # fmt: skip
+    max_nodes = Whole(min_value=1, max_value=1024, required=False)
+    keep = serializers.ChoiceField(
+        choices=Keep.choices, required=False,
+        help_text="What stays as it is when the number of ranks changes: the effective batch, or what each rank does.",
+    )  # fmt: skip
     priority = Whole(min_value=-1000, max_value=1000, required=False)
     max_retries = Whole(min_value=0, max_value=100, required=False)
     config = JsonMap(required=False)

@@ -7,19 +7,21 @@ cannot take the same step twice. `end` is the only place where a job's and its r
 import logging
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from monitoring.live.publish import publish_change, wake_run
-from monitoring.models import Node
+from monitoring.models import Device, Node
 from training import commands
-from training.models import Attempt, DeviceLease, Job, JobState, Run, RunEvent
+from training.models import Attempt, DeviceLease, Job, JobState, Member, Run, RunEvent
 from training.states import ENDED, MOVES, RunState, move
 
-from .placement import Assignment
-from .submit import announce, hurry
+from .placement import Assignment, Free, Waiting, placed_again
+from .submit import announce, hurry, tell
 
 logger = logging.getLogger(__name__)
 Outcome = Attempt.Outcome
@@ -54,11 +56,20 @@ def begin(assignment: Assignment) -> Attempt | None:
             DeviceLease(device_id=device, attempt=attempt) for device in assignment.devices
         )
         attempt.devices.set(assignment.devices)
+        members = [
+            Member(attempt=attempt, node_id=node, node_rank=rank, lease_expires_at=lease_end())
+            for rank, node in enumerate(assignment.others, start=1)
+        ]
+        Member.objects.bulk_create(members)
         job.state, job.waiting_reason = JobState.ACTIVE, ""
         job.save(update_fields=["state", "waiting_reason"])
-        bring(job.run, RunState.STARTING, f"attempt {attempt.number} on {attempt.node.name}")
+        names = [attempt.node.name, *(member.node.name for member in members)]
+        where = f"attempt {attempt.number} on {', '.join(names)}"
+        bring(job.run, RunState.STARTING, f"{where} with {len(assignment.devices)} devices")
         announce(job)
-        publish_change(f"node:{attempt.node.name}", "job", {"code": job.code})
+        for name in names:
+            publish_change(f"node:{name}", "job", {"code": job.code})
+        transaction.on_commit(lambda: tell(attempt.pk, attempt.node.name))
         # An older attempt that is still connected is refused now, not at the next poll.
         wake_run(job.run.code)
     return attempt
@@ -96,12 +107,15 @@ def end(
     first_error_line: str = "",
     again: bool | None = None,
     only_expired: bool = False,
+    expired_member: int | None = None,
+    leaving: dict[str, Any] | None = None,
 ) -> bool:
     """End an attempt, free its devices, and decide what becomes of its job and run. False if it was over.
 
     again: True queues the job again whatever its retries (the site was shut down), False never does (the
     command cannot be started at all), None does while retries are left and the attempt failed or was lost.
-    only_expired: end it only if its lease has run out by now; the reaper's way.
+    only_expired, expired_member: end it only if its lease, or that of this further node, has run out by now; the
+    reaper's way. leaving: what the process wrote as it left to be started on other devices, which it then is at once.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -110,9 +124,19 @@ def end(
         )
         if attempt is None or (only_expired and attempt.lease_expires_at > now):
             return False
+        if (
+            expired_member is not None
+            and not attempt.members.filter(pk=expired_member, lease_expires_at__lte=now)
+            .exclude(state=Attempt.State.ENDED)
+            .exists()
+        ):
+            return False
         job = Job.objects.select_for_update().select_related("run").get(pk=attempt.job_id)
         run = job.run
-        if attempt.state == Attempt.State.STOPPING and again is None:
+        if leaving is not None and attempt.state != Attempt.State.STOPPING:
+            reason = words_of(leaving) + ("" if outcome == Outcome.FINISHED else f"; it ended so: {reason}")
+            outcome, again = Outcome.RESCALED, True
+        elif attempt.state == Attempt.State.STOPPING and again is None:
             # Whoever was asked to stop and is gone has stopped, however it went, unless it was done just then.
             again = False
             done = outcome == Outcome.FINISHED and last_word_of(attempt) == Outcome.FINISHED
@@ -128,6 +152,8 @@ def end(
         attempt.save()
         attempt.leases.all().delete()
         retry = outcome in {Outcome.FAILED, Outcome.LOST} and job.retries_used < job.max_retries
+        if again is None and outcome == Outcome.LOST and goes_on_with_fewer(job, attempt):
+            again, reason = True, f"{reason}; it goes on with the devices that are left"
         RunEvent.objects.create(
             run=run, kind="attempt", new=outcome, reason=reason[:10_000],
             data={"attempt": attempt.number, "node": attempt.node.name, "exit_code": exit_code, "signal": signal,
@@ -137,18 +163,74 @@ def end(
             job.state = JobState.QUEUED
             job.retries_used += 0 if again else 1
             tries = "" if again else f"; retry {job.retries_used} of {job.max_retries}"
-            bring(run, RUN_STATE[outcome], reason)
+            if outcome == Outcome.RESCALED:
+                assert leaving is not None
+                tries = f": {reason}"
+                job.wanted_devices = wanted_of(job, leaving)
+            else:
+                bring(run, RUN_STATE[outcome], reason)
             bring(run, RunState.QUEUED, f"attempt {attempt.number} {outcome}{tries}")
         else:
             job.state, job.ended_at = JOB_STATE[outcome], now
             bring(run, RUN_STATE[outcome], reason)
             commands.expire_open(run, f"the run ended ({RUN_STATE[outcome]}) before it was applied")
-        job.save(update_fields=["state", "ended_at", "retries_used"])
+        job.save(update_fields=["state", "ended_at", "retries_used", "wanted_devices"])
         announce(job)
-        publish_change(f"node:{attempt.node.name}", "job", {"code": job.code})
+        for name in [attempt.node.name, *attempt.members.values_list("node__name", flat=True)]:
+            publish_change(f"node:{name}", "job", {"code": job.code})
+        if outcome == Outcome.RESCALED:
+            begin_again(job, attempt, bool((leaving or {}).get("elsewhere")))
         transaction.on_commit(hurry)
     logger.info("attempt %s of job %s: %s (%s)", attempt.number, job.code, outcome, reason)
     return True
+
+
+def words_of(leaving: dict[str, Any]) -> str:
+    what = "to be moved to another node" if leaving.get("elsewhere") else "to have other devices"
+    return f"it left at the checkpoint of step {leaving.get('step')} {what} ({leaving.get('devices')})"
+
+
+def wanted_of(job: Job, leaving: dict[str, Any]) -> int:
+    """How many devices the process left for; what a file of its node says is held to what the job may have."""
+    told = leaving.get("devices")
+    wanted = told if isinstance(told, int) and not isinstance(told, bool) else job.min_devices
+    return min(max(wanted, job.min_devices), job.max_devices)
+
+
+def begin_again(job: Job, attempt: Attempt, elsewhere: bool) -> None:
+    """Place a job that left for other devices at once: what it gave back is not anybody else's before it was asked.
+
+    Where not even its least is there any more, because its node is drained or a device has failed, it waits.
+    """
+    waiting = Waiting(job.pk, 0, job.device_kind, job.min_devices, job.max_devices, max_nodes=job.max_nodes)
+    nodes = {attempt.node_id, *attempt.members.values_list("node_id", flat=True)} if elsewhere else set()
+    had = min(max(attempt.devices.count(), job.min_devices), job.max_devices)
+    found = placed_again(waiting, free_devices(), job.wanted_devices or had, had, nodes)
+    try:
+        if found is not None:
+            begin(found)
+    except IntegrityError:  # a tick gave one of them away meanwhile: it waits in the queue
+        logger.info("job %s waits for devices: another job was faster", job.code)
+
+
+def usable_devices() -> QuerySet[Device]:
+    return Device.objects.filter(
+        removed=False, healthy=True, node__state=Node.State.ONLINE, node__drained=False
+    )
+
+
+def free_devices() -> list[Free]:
+    columns = usable_devices().filter(lease=None).values_list("pk", "node_id", "kind", "index")
+    return [Free(pk, node, kind, index) for pk, node, kind, index in columns]
+
+
+def goes_on_with_fewer(job: Job, attempt: Attempt) -> bool:
+    """Whether a lost attempt of an elastic job is the node's fault alone: it had come on since it began.
+
+    One that saved nothing would be lost again and again without an end.
+    """
+    saved = job.run.checkpoints.filter(created_at__gte=attempt.started_at or attempt.created_at)
+    return job.max_devices > job.min_devices and saved.exclude(step=0).exists()
 
 
 def last_word(run: Run, attempt: Attempt) -> str | None:
@@ -170,6 +252,8 @@ def take_back(attempt: Attempt) -> bool:
         with transaction.atomic():
             job = Job.objects.select_for_update().select_related("run").get(pk=attempt.job_id)
             newest = job.attempts.order_by("-number").first()
+            if attempt.members.exists():
+                return False  # its other nodes have ended their part
             if newest != attempt or attempt.outcome != Outcome.LOST or job.state != JobState.FAILED:
                 return False
             DeviceLease.objects.bulk_create(
@@ -201,4 +285,24 @@ def bring(run: Run, state: RunState, reason: str) -> None:
 def node_attempts(node: Node) -> list[Attempt]:
     """The attempts a node's worker has to look after."""
     found = Attempt.objects.filter(node=node, ended_at=None)
-    return list(found.select_related("job__run__experiment__project", "node").prefetch_related("devices"))
+    related = found.select_related("job__run__experiment__project", "node")
+    return list(related.prefetch_related("devices", "members"))
+
+
+def node_members(node: Node) -> list[Member]:
+    """The attempts of other nodes that this node has a part in."""
+    found = Member.objects.filter(node=node, attempt__ended_at=None).exclude(state=Attempt.State.ENDED)
+    related = found.select_related("attempt__job__run__experiment__project", "attempt__node", "node")
+    return list(related.prefetch_related("attempt__devices", "attempt__members"))
+
+
+def claim_member(member: Member) -> bool:
+    """True for the one caller that starts this node's part."""
+    won = Member.objects.filter(pk=member.pk, state=Attempt.State.ASSIGNED).update(
+        state=Attempt.State.RUNNING, lease_expires_at=lease_end()
+    )
+    return bool(won)
+
+
+def renew_members(pks: Iterable[int]) -> None:
+    Member.objects.filter(pk__in=list(pks), attempt__ended_at=None).update(lease_expires_at=lease_end())

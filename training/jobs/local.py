@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 
-from training.models import Attempt
+from scaleweb_sdk.leaving import FILE as LEAVING
+from training.models import Attempt, Member
 
 from .output import unsent
 from .processes import Process, group_alive, read_json, write_json
@@ -84,9 +85,14 @@ class Local:
                 cls.sent.add(path)
         return found
 
-    def launch(self, attempt: Attempt, unless: Callable[[], bool] = lambda: False) -> None:
-        """Write the spec and start the supervisor, unless the worker is to end by then. Raises OSError."""
-        spec = build(attempt)
+    def launch(
+        self, attempt: Attempt, unless: Callable[[], bool] = lambda: False, member: Member | None = None
+    ) -> None:
+        """Write the spec and start the supervisor, unless the worker is to end by then.
+
+        Raises OSError, CannotResume.
+        """
+        spec = build(attempt, member)
         if not unless():
             write_json(self.folder / "spec.json", spec)
             self.supervise()
@@ -148,6 +154,16 @@ class Local:
     def exit(self) -> dict[str, Any]:
         return read_json(self.folder / "exit.json") or {}
 
+    def leaving(self) -> dict[str, Any] | None:
+        """What the process wrote as it left for other devices (scaleweb_sdk.leaving), None if it did not."""
+        return read_json(self.folder / LEAVING)
+
+    def left_seconds_ago(self) -> float | None:
+        try:
+            return time.time() - (self.folder / LEAVING).stat().st_mtime
+        except OSError:
+            return None
+
     def training(self) -> Process | None:
         return Process.told(read_json(self.folder / "state.json"))
 
@@ -171,11 +187,18 @@ class Local:
             self.terminate()
 
     def attempt(self) -> Attempt | None:
-        code, _, number = self.folder.name.rpartition("-")
+        code, _, place = self.folder.name.rpartition("-")
+        number = place.partition(".")[0]
         if not number.isdigit():
             return None
         found = Attempt.objects.select_related("node", "job__run")
         return found.filter(job__code=code, number=int(number)).first()
+
+    @property
+    def node_rank(self) -> int:
+        """0 for the folder of an attempt's first node."""
+        rank = self.folder.name.rpartition("-")[2].partition(".")[2]
+        return int(rank) if rank.isdigit() else 0
 
 
 children: list[subprocess.Popen[bytes]] = []

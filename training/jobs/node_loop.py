@@ -20,9 +20,10 @@ from monitoring.models import Node
 from training.models import Attempt
 from training.states import RunState
 
-from . import attempts
+from . import attempts, launch
 from .agent import AgentKeeper
 from .local import Local, Status
+from .parts import Parts
 from .spec import folder_of
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,12 @@ class NodeLoop:
     seen_at: float = float("-inf")
     handed_in_at: float = float("-inf")
     node: Node | None = None
+    parts: Parts = field(init=False)
     # One starter or looker at a time: the task's thread and the loop's must not see each other's halves.
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.parts = Parts(self.name, self.closing)
 
     def run(self) -> None:
         """Look, until closed. A database or disk that is away for a while costs a look, not the loop."""
@@ -85,7 +90,8 @@ class NodeLoop:
             alive = [attempt.pk for attempt in mine if self.lives(attempt)]
             attempts.renew(alive)
             self.stopping = {pk: stop for pk, stop in self.stopping.items() if pk in set(alive)}
-            self.end_strangers({attempt.pk for attempt in mine})
+            parts = self.parts.look(node)
+            self.end_strangers({(attempt.pk, 0) for attempt in mine} | parts)
             self.hand_in_late()
 
     def register(self) -> Node:
@@ -119,7 +125,15 @@ class NodeLoop:
 
     def launch(self, attempt: Attempt) -> None:
         try:
+            if attempt.members.all():
+                attempt.master_address = launch.own_address()
+                attempt.master_port = launch.free_port(attempt.master_address)
             Local(folder_of(attempt)).launch(attempt, unless=self.closing.is_set)
+            if attempt.master_port is not None:
+                # Last: the other nodes begin once they know it, and what it goes on from is known by then.
+                Attempt.objects.filter(pk=attempt.pk).update(
+                    master_address=attempt.master_address, master_port=attempt.master_port
+                )
         except DatabaseError as error:
             logger.warning("%s was not started, the database is away: %s", attempt, error)
         except Exception as error:  # noqa: BLE001  unseen in this thread, it would be queued again without end
@@ -155,12 +169,14 @@ class NodeLoop:
             )
             return False
         if status is Status.ENDED:
+            if awaits_the_others(attempt, local):
+                return True
             self.ended(attempt, local)
             return False
         if status is Status.GONE:
             word = attempts.last_word_of(attempt)
             reason = "its process and its supervisor are gone, and left no exit code"
-            attempts.end(attempt.pk, word or Outcome.LOST, reason)
+            attempts.end(attempt.pk, word or Outcome.LOST, reason, leaving=local.leaving())
             return False
         if status is Status.ORPHANED:
             local.supervise()
@@ -169,6 +185,9 @@ class NodeLoop:
             Attempt.objects.filter(pk=attempt.pk).update(pid=training.pid)
         if attempt.state == Attempt.State.STOPPING:
             self.press(attempt, local)
+        elif (left := local.left_seconds_ago()) is not None and left > settings.STOP_GRACE_SECONDS:
+            # It has saved and said that it leaves, and is still here: its script has more to do than it should.
+            local.terminate_then_kill(settings.STOP_GRACE_SECONDS)
         elif training is not None:
             self.count_as_running(attempt)
         return True
@@ -201,6 +220,7 @@ class NodeLoop:
             first_error_line=str(exit.get("first_error_line") or ""),
             # A command that does not exist will not exist at the next try.
             again=False if exit.get("never_started") else None,
+            leaving=local.leaving(),
         )
 
     def press(self, attempt: Attempt, local: Local) -> None:
@@ -215,17 +235,21 @@ class NodeLoop:
         elif stop.signalled is not None and now - stop.signalled >= settings.STOP_GRACE_SECONDS:
             local.kill()
 
-    def end_strangers(self, mine: set[int]) -> None:
-        """End processes of this node whose attempt was given up while they lived, or take the attempt back."""
+    def end_strangers(self, mine: set[tuple[int, int]]) -> None:
+        """End processes of this node whose attempt was given up while they lived, or take the attempt back.
+
+        mine: (attempt, node rank) of what this node looks after.
+        """
         for local in Local.all_living():
             attempt = local.attempt()
             if attempt is None:
                 logger.warning("%s belongs to no attempt any more: its process is ended", local.folder)
                 local.kill()
-            elif (
-                attempt.pk not in mine and attempt.node.name == self.name and not attempts.take_back(attempt)
-            ):
-                logger.warning("%s was given up (%s): its process is ended", attempt, attempt.outcome)
+            elif (attempt.pk, local.node_rank) in mine or node_of(attempt, local.node_rank) != self.name:
+                continue
+            elif local.node_rank or not attempts.take_back(attempt):
+                if attempt.outcome != Outcome.FINISHED or not local.node_rank:
+                    logger.warning("%s was given up (%s): its process is ended", attempt, attempt.outcome)
                 local.terminate_then_kill(settings.STOP_GRACE_SECONDS)
 
     def hand_in_late(self) -> None:
@@ -256,6 +280,7 @@ class NodeLoop:
             return
         with self.lock:
             mine = [attempt for attempt in attempts.node_attempts(self.node) if self.lives(attempt)]
+            self.parts.terminate(self.node)
             locals_ = {attempt.pk: Local(folder_of(attempt)) for attempt in mine}
             for local in locals_.values():
                 local.terminate()
@@ -280,3 +305,25 @@ class NodeLoop:
             attempt.pk, Outcome.STOPPED, "the site was shut down; it goes on at the next start",
             exit_code=code, signal=signal, again=attempt.state != Attempt.State.STOPPING,
         )  # fmt: skip
+
+
+def node_of(attempt: Attempt, node_rank: int) -> str:
+    """The name of the node that has this part of an attempt; "" when there is no such part."""
+    if node_rank == 0:
+        return attempt.node.name
+    names = attempt.members.filter(node_rank=node_rank).values_list("node__name", flat=True)
+    return next(iter(names), "")
+
+
+def awaits_the_others(attempt: Attempt, local: Local) -> bool:
+    """Whether what ended an attempt of several nodes is to be learned from another of them.
+
+    Where a node dies, the ranks on the others fail at once, by a connection that broke. For as long as a lease lasts
+    the other node may still say why, or be found to be gone: which is not the job's fault.
+    """
+    exit = local.exit()
+    if exit.get("exit_code") == 0 or attempt.state == Attempt.State.STOPPING or local.leaving() is not None:
+        return False
+    open_parts = [part for part in attempt.members.all() if part.state != Attempt.State.ENDED]
+    since = time.time() - float(exit.get("ended_at") or 0.0)
+    return bool(open_parts) and since < settings.LEASE_SECONDS + 2 * LOOK_EVERY_SECONDS

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from scaleweb_sdk.protocol import LogLine
 
+from .processes import signal_name
+
 MAX_READ_BYTES = 2**20
 # A stream is kept whole as long as it prints no more than this at once, and no more than that a second after it.
 KEPT_AT_ONCE_BYTES = 16 * 2**20
@@ -21,6 +23,8 @@ FALLOC_KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
 MAX_LINE_CHARACTERS = 10_000
 KEPT_LINES = 400
 SPEAKS_OF_FAILURE = re.compile(r"error|exception|fatal|panic|abort|no such file|not found|killed", re.I)
+TORCHRUN_SAYS = "torch.distributed.elastic."
+RANK_FAILED = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+)")
 TRACEBACK = "Traceback (most recent call last)"
 EXCEPTION_LINE = re.compile(r"^([\w.]+(Error|Exception|Interrupt|Exit|Warning)\b|[\w.]+: )")
 
@@ -147,14 +151,21 @@ class LastLines:
         A program that has nothing on stderr is taken at its word on stdout, if that speaks of an error.
         """
         lines = list(self.lines)
-        for place in range(len(lines) - 1, -1, -1):
-            if lines[place].startswith(TRACEBACK):
-                # The traceback's frames are indented; what follows them names the exception.
-                after = [line for line in lines[place + 1 :] if line and not line[0].isspace()]
-                named = next(filter(EXCEPTION_LINE.match, after), after[0] if after else "")
-                if named:
-                    return named[:2000]
+        torchrun = any(TORCHRUN_SAYS in line for line in lines)
+        places = [place for place, line in enumerate(lines) if line.startswith(TRACEBACK)]
+        # Of a gang the rank that failed first says why; the others fail because of it, and torchrun because of them.
+        for place in places if torchrun else places[::-1]:
+            # The traceback's frames are indented; what follows them names the exception.
+            after = [line for line in lines[place + 1 :] if line and not line[0].isspace()]
+            named = next(filter(EXCEPTION_LINE.match, after), after[0] if after else "")
+            if named and TORCHRUN_SAYS not in named:
+                return named[:2000]
+            if not torchrun:
                 break
+        if torchrun and (rank := next(filter(None, map(RANK_FAILED.search, lines)), None)) is not None:
+            code = int(rank[1])
+            how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+            return f"the process of local rank {rank[2]} {how}"
         said = [line.strip() for line in lines if line.strip()]
         found = next(filter(SPEAKS_OF_FAILURE.search, said), said[-1] if said else "")
         return (found or next(filter(SPEAKS_OF_FAILURE.search, self.said), "")).strip()[:2000]

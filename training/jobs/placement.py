@@ -1,20 +1,21 @@
 """Which waiting job gets which free devices: pure, so that a tick can be tested without a database.
 
-A gang is placed whole on one node or not at all. Order: priority, then the project that holds fewest
-devices, then age. A job that does not fit lets smaller ones behind it go ahead, but not for ever: after
+A gang is placed whole, on one node unless it may span several, or not at all. Order: priority, then the project that
+holds fewest devices, then age. A job that does not fit lets smaller ones behind it go ahead, but not for ever: after
 `HELD_AFTER_SECONDS` the first of its kind gets a node to itself, on which nothing behind it is placed any more.
 """
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 HELD_AFTER_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A queued job. It takes `min_devices` to `max_devices` of one kind, and waits for `waited_seconds` by now."""
+    """A queued job. It takes `min_devices` to `max_devices` of one kind on up to `max_nodes` nodes, and waits for
+    `waited_seconds` by now."""
 
     job: int
     project: int
@@ -23,6 +24,7 @@ class Waiting:
     max_devices: int = 1
     priority: int = 0
     waited_seconds: float = 0.0
+    max_nodes: int = 1
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,12 @@ class Free:
 
 @dataclass(frozen=True)
 class Assignment:
+    """node: the first one's; others: further nodes of the gang, in their order. devices: on all of them."""
+
     job: int
     node: int
     devices: tuple[int, ...]
+    others: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,20 @@ class Room:
             if len(devices) >= least and where != self.kept
         ]
 
+    def spread(self, job: Waiting) -> list[Place]:
+        """The nodes with most room that together take the job; none where they do not hold its least."""
+        able = sorted(
+            (where for where in self.free if where != self.kept), key=lambda w: (-len(self.free[w]), w)
+        )
+        chosen: list[Place] = []
+        found = 0
+        for where in able[: job.max_nodes]:
+            if found >= job.max_devices or not self.free[where]:
+                break
+            chosen.append(where)
+            found += len(self.free[where])
+        return chosen if found >= job.min_devices else []
+
     def take(self, where: Place, most: int) -> list[Free]:
         devices = self.free[where]
         self.free[where] = devices[most:]
@@ -109,9 +128,11 @@ def place(
     rooms: dict[str, Room] = defaultdict(Room)
     for device in sorted(free, key=lambda item: item.index):
         rooms[device.kind].free[device.node, device.kind].append(device)
-    largest: Counter[str] = Counter()
+    largest: dict[str, list[int]] = defaultdict(list)
     for (_, kind), count in capacity.items():
-        largest[kind] = max(largest[kind], count)
+        largest[kind].append(count)
+    for counts in largest.values():
+        counts.sort(reverse=True)
     placement = Placement()
     queues = by_project(jobs)
     while queues:
@@ -123,21 +144,52 @@ def place(
         if not queues[project]:
             del queues[project]
         room = rooms[job.kind]
-        fitting = room.fitting(job.min_devices)
-        if not fitting:
-            placement.waiting[job.job] = reason(job, room, largest[job.kind])
+        chosen = chosen_nodes(job, room)
+        if not chosen:
+            placement.waiting[job.job] = reason(job, room, sum(largest[job.kind][: job.max_nodes]))
             if room.kept is None and job.waited_seconds >= HELD_AFTER_SECONDS:
                 where = best_node(job, room, capacity)
                 if where is not None:
                     room.keep(where, job)
             continue
-        # A gang that can grow takes the node with most room; else the tightest fit leaves big gaps whole.
-        widest = job.max_devices > job.min_devices
-        _, where = min(fitting, key=lambda item: (-item[0] if widest else item[0], item[1]))
-        taken = room.take(where, job.max_devices)
-        placement.assigned.append(Assignment(job.job, where[0], tuple(item.device for item in taken)))
+        taken: list[Free] = []
+        for where in chosen:
+            taken += room.take(where, job.max_devices - len(taken))
+        first, *others = (node for node, _ in chosen)
+        devices = tuple(item.device for item in taken)
+        placement.assigned.append(Assignment(job.job, first, devices, tuple(others)))
         holding[job.project] += len(taken)
     return placement
+
+
+def chosen_nodes(job: Waiting, room: Room) -> list[Place]:
+    """Where the job starts now: one node where one will do, else as few as hold most of what it can use."""
+    fitting = room.fitting(job.min_devices)
+    if job.max_nodes > 1 and max(fitting, default=(0, None))[0] < job.max_devices:
+        return room.spread(job)
+    if not fitting:
+        return []
+    # A gang that can grow takes the node with most room; else the tightest fit leaves big gaps whole.
+    widest = job.max_devices > job.min_devices
+    return [min(fitting, key=lambda item: (-item[0] if widest else item[0], item[1]))[1]]
+
+
+def placed_again(
+    job: Waiting, free: Iterable[Free], wanted: int, had: int, leave: Iterable[int] = ()
+) -> Assignment | None:
+    """A gang for a job that has just given its devices back in order to have `wanted`: those, or as many as it had.
+
+    free: with those given back. leave: nodes to be left, if that can be. None where not even its least is there.
+    """
+    free, left = list(free), set(leave)
+    elsewhere = [device for device in free if device.node not in left]
+    tries = [(elsewhere, wanted, wanted), (elsewhere, job.min_devices, wanted)] if left else []
+    tries += [(free, wanted, wanted), (free, had, had), (free, job.min_devices, max(wanted, had))]
+    for devices, least, most in tries:
+        found = place([replace(job, min_devices=least, max_devices=most)], devices).assigned
+        if found:
+            return found[0]
+    return None
 
 
 def by_project(jobs: Iterable[Waiting]) -> dict[int, deque[Waiting]]:
@@ -155,11 +207,16 @@ def best_node(job: Waiting, room: Room, capacity: Mapping[Place, int]) -> Place 
 
 
 def reason(job: Waiting, room: Room, largest: int) -> str:
-    """Why a job waits, in words. largest: devices of the largest open node of its kind."""
+    """Why a job waits, in words. largest: devices of the largest open nodes of its kind, as many as it may span."""
     what = {"cpu": "CPU slot", "gpu": "GPU"}.get(job.kind, job.kind)
     wanted = f"{job.min_devices} {what}{'s' if job.min_devices > 1 else ''}"
     if largest == 0:
         return f"waits for {wanted}: no open node has a healthy {what}"
+    if job.max_nodes > 1:
+        few = f"waits for {wanted} on up to {job.max_nodes} nodes"
+        if largest < job.min_devices:
+            return f"{few}: the largest open nodes have {largest} together"
+        return f"{few}: at most {room.most} free on one of them, others run"
     if largest < job.min_devices:
         return f"waits for {wanted} on one node: the largest open node has {largest}"
     if room.kept is not None and len(room.free.get(room.kept, ())) >= job.min_devices:

@@ -10,32 +10,35 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from training.models import ApiToken, Attempt, Checkpoint, RunEvent, TokenKind
+from training.models import ApiToken, Attempt, Checkpoint, Member, RunEvent, TokenKind
+
+from . import launch
 
 # What must not reach a training process: a broker's address would let it run tasks on every node.
 SECRETS = re.compile(r"(SCALEWEB_|CELERY|DJANGO_|REDIS_|VALKEY_|PG[A-Z]+$|DATABASE_URL|_MP_FORK|FORKED_BY)")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 HASH_BLOCK_BYTES = 2**20
 
 
-def folder_of(attempt: Attempt) -> Path:
-    return Path(settings.ATTEMPT_DIR) / f"{attempt.job.code}-{attempt.number}"
+def folder_of(attempt: Attempt, member: Member | None = None) -> Path:
+    part = "" if member is None else f".{member.node_rank}"
+    return Path(settings.ATTEMPT_DIR) / f"{attempt.job.code}-{attempt.number}{part}"
 
 
-def build(attempt: Attempt) -> dict[str, Any]:
-    """The spec of a claimed attempt. Issues the run token of this attempt; those of older ones end here."""
+def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
+    """The spec of a claimed attempt, or of its part on a further node.
+
+    Issues the run token of this attempt; those of older ones end here. Raises CannotResume on a further node that
+    does not have the checkpoint which the first one goes on from.
+    """
     job, run = attempt.job, attempt.job.run
-    folder = folder_of(attempt)
+    folder = folder_of(attempt, member)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    ApiToken.objects.filter(run=run, revoked_at=None, name__startswith="attempt ").update(
-        revoked_at=timezone.now()
-    )
-    _, token = ApiToken.issue(TokenKind.RUN, run=run, name=f"attempt {attempt.number} of job {job.code}")
+    token = issued_token(attempt, member)
     (folder / "work").mkdir(exist_ok=True)
     checkpoints = Path(settings.CHECKPOINT_DIR) / run.code
     checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
     environment = cleaned(dict(os.environ))
-    environment |= devices_of(attempt)
+    environment |= launch.environment_of(attempt, member)
     environment |= job.env
     environment |= {
         "SCALEWEB_URL": settings.PUBLIC_URL,
@@ -46,15 +49,52 @@ def build(attempt: Attempt) -> dict[str, Any]:
         "SCALEWEB_CHECKPOINT_DIR": str(checkpoints),
         "SCALEWEB_CAPTURE": "0",
     }
-    checkpoint = newest_whole_checkpoint(attempt) if attempt.number > 1 else None
+    checkpoint = resumed_by_all(attempt, member) if member is not None else resumable(attempt)
     if checkpoint is not None:
-        Attempt.objects.filter(pk=attempt.pk).update(resumed_from=checkpoint)
         environment["SCALEWEB_RESUME"] = checkpoint.path
         environment["SCALEWEB_RESUME_STEP"] = str(checkpoint.step)
     return {
-        "run": run.code, "attempt": attempt.number, "url": settings.PUBLIC_URL, "token": token, "argv": job.argv,
-        "cwd": job.cwd or str(folder / "work"), "env": environment, "folder": str(folder),
+        "run": run.code, "attempt": attempt.number, "url": settings.PUBLIC_URL, "token": token,
+        "argv": launch.argv_of(attempt, member), "cwd": job.cwd or str(folder / "work"), "env": environment,
+        "folder": str(folder),
     }  # fmt: skip
+
+
+class CannotResume(Exception):
+    """A further node has not got what the attempt goes on from; the message says what would help."""
+
+
+def issued_token(attempt: Attempt, member: Member | None) -> str:
+    name = f"attempt {attempt.number} of job {attempt.job.code}"
+    if member is None:
+        ApiToken.objects.filter(run=attempt.job.run, revoked_at=None, name__startswith="attempt ").update(
+            revoked_at=timezone.now()
+        )
+    else:
+        name += f" on {member.node.name}"
+    _, token = ApiToken.issue(TokenKind.RUN, run=attempt.job.run, name=name[:100])
+    return token
+
+
+def resumable(attempt: Attempt) -> Checkpoint | None:
+    checkpoint = newest_whole_checkpoint(attempt) if attempt.number > 1 else None
+    if checkpoint is not None:
+        Attempt.objects.filter(pk=attempt.pk).update(resumed_from=checkpoint)
+    return checkpoint
+
+
+def resumed_by_all(attempt: Attempt, member: Member) -> Checkpoint | None:
+    """What the first node goes on from, where this one has it as well."""
+    checkpoint = attempt.resumed_from
+    if checkpoint is None:
+        return None
+    fault = fault_of(checkpoint)
+    if fault:
+        raise CannotResume(
+            f"{member.node.name} cannot go on from the checkpoint of step {checkpoint.step}: {fault}; the nodes of one "
+            "training need a folder of checkpoints that they share"
+        )
+    return checkpoint
 
 
 def cleaned(environment: dict[str, str]) -> dict[str, str]:
@@ -81,14 +121,6 @@ def sdk_folder() -> Path:
         temporary.symlink_to(target)
         os.replace(temporary, link)
     return folder
-
-
-def devices_of(attempt: Attempt) -> dict[str, str]:
-    """The devices the attempt may see. A CPU attempt gets as many threads as slots, and no GPU."""
-    devices = sorted(attempt.devices.all(), key=lambda device: device.index)
-    if attempt.job.device_kind == "gpu":
-        return {"CUDA_VISIBLE_DEVICES": ",".join(device.uuid or str(device.index) for device in devices)}
-    return {"CUDA_VISIBLE_DEVICES": ""} | dict.fromkeys(THREAD_VARIABLES, str(len(devices)))
 
 
 def newest_whole_checkpoint(attempt: Attempt) -> Checkpoint | None:

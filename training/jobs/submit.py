@@ -1,6 +1,7 @@
 """What people ask of jobs: submit, stop, queue again."""
 
 import contextlib
+import logging
 import re
 import shlex
 from pathlib import PurePath
@@ -16,8 +17,10 @@ from monitoring.models import Device
 from monitoring.plain import NotPlain, plain, text
 from training import commands
 from training.models import Attempt, Job, JobState, Run, RunEvent
+from training.models.job import Keep, Launcher
 from training.states import ENDED, IllegalMove, RunState, move
 
+logger = logging.getLogger(__name__)
 MAX_ARGUMENTS = 1000
 MAX_TEXT = 100_000
 # The site's own; a job that set them could speak for another run or reach the broker.
@@ -43,6 +46,9 @@ def submit(
     device_kind: str = "cpu",
     min_devices: int = 1,
     max_devices: int = 1,
+    launcher: str = Launcher.ONCE,
+    max_nodes: int = 1,
+    keep: str = Keep.BATCH,
     priority: int = 0,
     max_retries: int = 0,
     config: dict[str, Any] | None = None,
@@ -52,7 +58,8 @@ def submit(
     """Queue a command as a new run of an experiment. Raises JobRefused.
 
     cwd: an absolute folder on the node; empty for a folder of the attempt's own. min_devices..max_devices
-    of device_kind on one node.
+    of device_kind on one node, or on up to max_nodes where launcher is torchrun: then the command runs once for each
+    device, as the ranks of one training. keep: what stays as it is when their number changes (models.job.Keep).
     """
     check_argv(argv)
     check_env(env or {})
@@ -66,6 +73,7 @@ def submit(
         raise JobRefused(
             "max_devices", f"min_devices={min_devices} max_devices={max_devices}; expected 1 <= min <= max"
         )
+    check_launcher(launcher, max_nodes, max_devices, keep)
     try:
         config = plain(config or {}, "config")
     except NotPlain as error:
@@ -76,7 +84,8 @@ def submit(
         run.save()
         job = Job.objects.create(
             run=run, argv=argv, env=env or {}, cwd=cwd, device_kind=device_kind, min_devices=min_devices,
-            max_devices=max_devices, priority=priority, max_retries=max_retries, submitted_by=user,
+            max_devices=max_devices, launcher=launcher, max_nodes=max_nodes, keep=keep,
+            priority=priority, max_retries=max_retries, submitted_by=user,
         )  # fmt: skip
         who = user.get_username() if user else "system"
         RunEvent.objects.create(
@@ -90,6 +99,23 @@ def submit(
         publish_change(f"experiment:{experiment.pk}", "run", {"code": run.code, "state": run.state})
         transaction.on_commit(hurry)
     return job
+
+
+def check_launcher(launcher: str, max_nodes: int, max_devices: int, keep: str) -> None:
+    if launcher not in Launcher.values:
+        raise JobRefused("launcher", f"launcher={launcher!r:.40}; expected {' or '.join(Launcher.values)}")
+    if keep not in Keep.values:
+        raise JobRefused("keep", f"keep={keep!r:.40}; expected {' or '.join(Keep.values)}")
+    if not 1 <= max_nodes <= max_devices:
+        raise JobRefused(
+            "max_nodes",
+            f"max_nodes={max_nodes}; expected 1 to max_devices={max_devices}: each node has a device at least",
+        )
+    if max_nodes > 1 and launcher != Launcher.TORCHRUN:
+        raise JobRefused(
+            "max_nodes",
+            "a command that runs once cannot span nodes; set launcher to torchrun, or max_nodes to 1",
+        )
 
 
 def check_argv(argv: list[str]) -> None:
@@ -185,3 +211,11 @@ def hurry() -> None:
         current_app.send_task("training.place", expires=10, retry=False, ignore_result=True)
     except (OperationalError, DatabaseError, OSError):
         return
+
+
+def tell(attempt: int, node: str) -> None:
+    """Tell the node's worker to start an attempt at once; it would find it by itself within a second."""
+    try:
+        current_app.send_task("training.start", [attempt], queue=f"node.{node}", expires=30, retry=False)
+    except (OperationalError, OSError) as error:
+        logger.warning("the broker is away, attempt %s starts at its worker's next look: %s", attempt, error)

@@ -7,22 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from celery import current_app, shared_task
+from celery import shared_task
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, F, OuterRef, Subquery, Window
 from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from monitoring.live.publish import publish_change
-from monitoring.models import Device, Node
 from training import ledger
-from training.models import Attempt, DeviceLease, Job, JobState, Run
+from training.models import Attempt, DeviceLease, Job, JobState, Member, Run
 from training.states import LIVE, RunState, move
 
 from . import attempts, node_worker  # the worker's signals are connected by the import
-from .placement import Free, Placement, Waiting, place
+from .placement import Placement, Waiting, place
 
 logger = logging.getLogger(__name__)
 MAX_JOBS_A_TICK = 5000
@@ -40,7 +38,6 @@ def place_tick() -> int:
             continue  # another tick was faster; what is left waits for the next one
         if attempt is not None:
             begun += 1
-            tell(attempt)
     return begun
 
 
@@ -54,22 +51,18 @@ def planned() -> Placement:
     )
     now = timezone.now()
     waiting = [
-        Waiting(pk, project, kind, low, high, priority, (now - since).total_seconds())
-        for pk, project, kind, low, high, priority, since in jobs.order_by(
+        Waiting(pk, project, kind, low, wanted or high, priority, (now - since).total_seconds(), nodes)
+        for pk, project, kind, low, high, wanted, nodes, priority, since in jobs.order_by(
             "-priority", "place", "id"
-        ).values_list("pk", "project", "device_kind", "min_devices", "max_devices", "priority", "since")[
-            :MAX_JOBS_A_TICK
-        ]
-    ]
+        ).values_list(
+            "pk", "project", "device_kind", "min_devices", "max_devices", "wanted_devices", "max_nodes",
+            "priority", "since",
+        )[:MAX_JOBS_A_TICK]
+    ]  # fmt: skip
     if not waiting:
         return Placement()
-    usable = Device.objects.filter(
-        removed=False, healthy=True, node__state=Node.State.ONLINE, node__drained=False
-    )
-    free = [
-        Free(pk, node, kind, index)
-        for pk, node, kind, index in usable.filter(lease=None).values_list("pk", "node_id", "kind", "index")
-    ]
+    usable = attempts.usable_devices()
+    free = attempts.free_devices()
     held = dict(
         DeviceLease.objects.values_list("attempt__job__run__experiment__project_id")
         .annotate(Count("pk"))
@@ -107,16 +100,6 @@ def apply(placement: Placement) -> Placement:
 
 def parts(pks: list[int]) -> Iterator[list[int]]:
     return (pks[start : start + ROWS_A_STATEMENT] for start in range(0, len(pks), ROWS_A_STATEMENT))
-
-
-def tell(attempt: Attempt) -> None:
-    """Tell the node's worker at once; it would find the attempt by itself within a second."""
-    try:
-        current_app.send_task(
-            "training.start", [attempt.pk], queue=f"node.{attempt.node.name}", expires=30, retry=False
-        )
-    except (OperationalError, OSError) as error:
-        logger.warning("the broker is away, %s starts at its worker's next look: %s", attempt, error)
 
 
 @shared_task(name="training.start")
@@ -159,6 +142,14 @@ def reap_tick() -> int:
         ended += attempts.end(
             pk, Attempt.Outcome.LOST, f"nothing was heard from the worker of {node} for {settings.LEASE_SECONDS:g} s",
             only_expired=True,
+        )  # fmt: skip
+    for member in Member.objects.filter(attempt__ended_at=None, lease_expires_at__lt=now).exclude(
+        state=Attempt.State.ENDED
+    ):
+        ended += attempts.end(
+            member.attempt_id, Attempt.Outcome.LOST,
+            f"nothing was heard from the worker of {member.node.name} for {settings.LEASE_SECONDS:g} s",
+            expired_member=member.pk,
         )  # fmt: skip
     return ended + lose_silent_runs(now)
 

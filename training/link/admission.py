@@ -10,11 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from monitoring.live.publish import publish_change
-from monitoring.plain import NotPlain, plain
+from monitoring.plain import NotPlain, plain, text
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Hello
 from training import commands, states
-from training.models import ApiToken, Attempt, JobState, Run, RunEvent, TokenKind
+from training.models import ApiToken, Attempt, JobState, Rank, Run, RunEvent, TokenKind
 from training.states import ENDED, RunState
 
 from .refusal import Refused
@@ -22,6 +22,7 @@ from .refusal import Refused
 logger = logging.getLogger(__name__)
 SKEW_SECONDS = 60
 MAX_PROCESS_BYTES = 256 * 1024
+RANK_FACTS = ("hostname", "pid", "local_rank", "device")
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ def enter(identity: Identity, hello: Hello) -> Admission:
         if not run.branches:
             run.branches = [{"index": 0, "from_step": 0, "reason": "start", "at": timezone.now().isoformat()}]
             run.save(update_fields=["branches"])
+        if hello.role == "process":
+            note_rank(run, hello)
         if hello.role == "process" and hello.rank == 0:
             newcomer = run.process.get("session") != hello.session
             tell_of_process(run, hello)
@@ -188,6 +191,27 @@ def tell_of_process(run: Run, hello: Hello) -> None:
         run.process = told
         run.save(update_fields=["process"])
         publish_change(f"run:{run.code}", "run", {"code": run.code, "process": told})
+
+
+def note_rank(run: Run, hello: Hello) -> None:
+    """Where this rank is. Those of a larger world before this one are no more."""
+    if hello.rank == 0:
+        Rank.objects.filter(run=run, rank__gte=max(1, hello.world_size)).delete()
+    if hello.world_size < 2:
+        Rank.objects.filter(run=run).delete()
+        return
+    try:
+        told = plain(hello.process, "process")
+    except NotPlain as error:
+        raise Refused("bad_frame", f"hello: {error}", final=True) from None
+    kept = {name: told[name] for name in RANK_FACTS if isinstance(told.get(name), str | int)}
+    kept = {name: text(value, 255) if isinstance(value, str) else value for name, value in kept.items()}
+    Rank.objects.update_or_create(
+        run=run, rank=hello.rank,
+        defaults={
+            "world_size": hello.world_size, "attempt": hello.attempt, "process": kept, "connected_at": timezone.now(),
+        },
+    )  # fmt: skip
 
 
 def revive(run: Run, hello: Hello, attempt: Attempt | None, newcomer: bool) -> None:

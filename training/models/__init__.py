@@ -1,15 +1,16 @@
 """What the site knows of experiments, runs and jobs."""
 
 from .command import Command, CommandState, Schedule
-from .job import Attempt, DeviceLease, Job, JobState
+from .job import Attempt, DeviceLease, Job, JobState, Member
 from .media import Media, MediaKind
 from .project import ROLE_RANK, Experiment, Membership, Project, Role
+from .rank import Rank
 from .run import Checkpoint, Run, RunEvent, Tunable
 from .token import ApiToken, TokenKind
 from .usage import Usage
 
 __all__ = [
     "ROLE_RANK", "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment",
-    "Job", "JobState", "Media", "MediaKind", "Membership", "Project", "Role", "Run", "RunEvent", "Schedule",
-    "TokenKind", "Tunable", "Usage",
+    "Job", "JobState", "Media", "MediaKind", "Member", "Membership", "Project", "Rank", "Role", "Run", "RunEvent",
+    "Schedule", "TokenKind", "Tunable", "Usage",
 ]  # fmt: skip

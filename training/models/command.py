@@ -24,9 +24,8 @@ class Verb(models.TextChoices):
     ROLLBACK = "rollback"
     ADOPT = "adopt"  # go on from the checkpoint of another run of the same experiment
     ACTION = "action"
-    # Refused in words until its part is built: the wire and the table already carry it.
-    RESCALE = "rescale"
     # Taken by runs that offer them: training/offers.py.
+    RESCALE = "rescale"  # leave at a checkpoint, and go on with other devices
     PRUNE = "prune"
     QUANTISE = "quantise"
     COMPILE = "compile"
@@ -68,6 +67,7 @@ class Command(models.Model):
     verb = models.CharField(max_length=12, choices=Verb)
     # set: tunable name and value. rollback: value {"checkpoint": id, "step", "path"}. action: name in tunable.
     # stop: value {"why"} or none. adopt: value {"run", "checkpoint", "step", "path", "sha256", "host"}.
+    # rescale: value {"devices", "elsewhere"}.
     tunable = models.CharField(max_length=200, blank=True)
     value = models.JSONField(null=True, blank=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)

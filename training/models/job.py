@@ -17,6 +17,20 @@ class JobState(models.TextChoices):
     STOPPED = "stopped"
 
 
+class Launcher(models.TextChoices):
+    ONCE = "once"  # the command runs once and is given all devices
+    TORCHRUN = "torchrun"  # once for each device, as the ranks of one training
+
+
+class Keep(models.TextChoices):
+    """What stays as it is when the number of ranks changes."""
+
+    BATCH = "batch"  # samples of one optimiser step: the micro-batch or accumulation changes
+    RATE_RULE = (
+        "rate-rule"  # what each rank does: the batch changes, and the learning rate by the optimiser's rule
+    )
+
+
 class Job(models.Model):
     code = models.CharField(max_length=16, unique=True, default=new_code, editable=False)
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="job")
@@ -26,6 +40,11 @@ class Job(models.Model):
     device_kind = models.CharField(max_length=3, choices=Device.Kind, default="cpu")
     min_devices = models.PositiveIntegerField(default=1)
     max_devices = models.PositiveIntegerField(default=1)
+    launcher = models.CharField(max_length=8, choices=Launcher, default=Launcher.ONCE)
+    max_nodes = models.PositiveIntegerField(default=1)
+    keep = models.CharField(max_length=9, choices=Keep, default=Keep.BATCH)
+    # Asked for by rescale; None: as many as there are, between min and max.
+    wanted_devices = models.PositiveIntegerField(null=True, blank=True)
     priority = models.IntegerField(default=0)
     max_retries = models.PositiveIntegerField(default=0)
     retries_used = models.PositiveIntegerField(default=0)
@@ -58,6 +77,7 @@ class Attempt(models.Model):
         FAILED = "failed"
         STOPPED = "stopped"
         LOST = "lost"
+        RESCALED = "rescaled"  # left at a checkpoint, for other devices
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
     # Fencing number: 1, 2, 3… within the job. Whoever speaks for an older one is refused.
@@ -68,6 +88,9 @@ class Attempt(models.Model):
     lease_expires_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     pid = models.IntegerField(null=True, blank=True)
+    # Where the ranks of several nodes meet; told by the first node's worker, empty on one node.
+    master_address = models.CharField(max_length=255, blank=True)
+    master_port = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -93,3 +116,21 @@ class DeviceLease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.device} held by {self.attempt}"
+
+
+class Member(models.Model):
+    """A further node of an attempt. The attempt's own node is the first, with node rank 0."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="members")
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="memberships")
+    node_rank = models.PositiveIntegerField()  # 1, 2, 3…
+    state = models.CharField(max_length=8, choices=Attempt.State, default=Attempt.State.ASSIGNED)
+    lease_expires_at = models.DateTimeField(db_index=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["attempt", "node_rank"]
+        constraints = [models.UniqueConstraint(fields=["attempt", "node"], name="one_membership_per_node")]
+
+    def __str__(self) -> str:
+        return f"{self.attempt} on {self.node.name}"

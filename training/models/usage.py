@@ -14,7 +14,7 @@ class Usage(models.Model):
 
     attempt = models.OneToOneField(Attempt, on_delete=models.CASCADE, related_name="usage")
     node = models.CharField(max_length=100)
-    # [{"device": "gpu0", "name": "NVIDIA H100 80GB HBM3"}]
+    # [{"device": "gpu0", "name": "NVIDIA H100 80GB HBM3"}], with "node" where it is of a further node
     devices = models.JSONField(default=list)
     # Of all devices together, as it was when the attempt was first counted.
     rate_per_hour = models.FloatField(null=True, blank=True)

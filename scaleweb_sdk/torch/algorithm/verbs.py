@@ -6,13 +6,15 @@ All three take {"dry": true}: then the table is the answer and nothing is change
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from scaleweb_sdk.orders import Refused
 from scaleweb_sdk.protocol import EventKind, TunableSpec
+from scaleweb_sdk.torch.agreement import together
 from scaleweb_sdk.torch.checkpoints import BrokenCheckpoint
+from scaleweb_sdk.torch.keeper import core_of
 from scaleweb_sdk.tunables import declare
 
 from . import compiled, quantised
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from scaleweb_sdk.torch.loop import Loop
 
 Value = dict[str, Any]
+T = TypeVar("T")
 DRY = ("dry", False, "Measure and change nothing.")
 
 
@@ -61,7 +64,7 @@ class Algorithms:
             raise ValueError(f"direction={direction!r}; expected max or min")
         if not 0 <= bound < math.inf:
             raise ValueError(f"bound={bound!r}; expected a number of at least 0, in the unit of {metric}")
-        paths = {path for path, _ in loop.model.named_modules()}
+        paths = {path for path, _ in core_of(loop.model).named_modules()}
         unknown = [name for name in keep if name not in paths]
         if unknown:
             raise ValueError(f"keep={keep}: the model has no module {', '.join(unknown)}")
@@ -108,49 +111,65 @@ class Algorithms:
 
     # -- the three ----------------------------------------------------------------------------------
 
+    # Of several ranks each measures, for the script's evaluation may be a joint one; what refuses on one is refused on
+    # all of them, before anything has changed.
+
     def prune(self, value: Value) -> Any:
-        masks = self.loop.masks
-        self._alone(value)
-        before, after = self._copies()
-        chosen = choose(self.loop.model, value["amount"], value["structured"], self.keep, masks.pruned)
-        with torch.no_grad():
-            for name, parameter in after.named_parameters():
-                if name in chosen:
-                    parameter.masked_fill_(chosen[name], 0)
-        table = self._measure("prune", value, before, after)
+        masks, core = self.loop.masks, core_of(self.loop.model)
+
+        def prepare() -> tuple[dict[str, torch.Tensor], Table]:
+            before, after = self._copies()
+            chosen = choose(core, value["amount"], value["structured"], self.keep, masks.pruned)
+            with torch.no_grad():
+                for name, parameter in after.named_parameters():
+                    if name in chosen:
+                        parameter.masked_fill_(chosen[name], 0)
+            return chosen, self._measure("prune", value, before, after)
+
+        chosen, table = self._prepared(value, prepare)
         if value["dry"]:
             return self._record("prune", "measured", "", table)
-        self._check(table)
         # What a roll back of the pruning goes to: without it the steps since the last checkpoint would be lost.
-        saved = self.loop.checkpoint("before pruning", pinned=True)
+        saved = self.loop.save("before pruning", pinned=True)
         if saved is None and self.loop.keeper.folder is not None:
             raise Refused("no checkpoint to go back to could be written; the run's events say why")
-        masks.set(chosen)
+        masks.set(self._from_first(chosen))
         self.loop.checkpoint_soon("after pruning")
         return self._record("prune", "switched", "", table)
 
     def quantise(self, value: Value) -> Any:
-        quantised.check_library()
         folder = self.loop.keeper.folder
-        if folder is None and not value["dry"]:
-            raise Refused("there is no checkpoint folder to write to: attach(…, checkpoint_dir=…) names one")
-        before, after = self._copies()
-        before.eval()
-        after.eval()
-        quantised.quantise(after, value["scheme"])
-        table = self._measure("quantise", value, before, after)
+
+        def prepare() -> tuple[torch.nn.Module, Table]:
+            quantised.check_library()
+            if folder is None and not value["dry"]:
+                raise Refused(
+                    "there is no checkpoint folder to write to: attach(…, checkpoint_dir=…) names one"
+                )
+            before, after = self._copies()
+            before.eval()
+            after.eval()
+            quantised.quantise(after, value["scheme"])
+            return after, self._measure("quantise", value, before, after)
+
+        after, table = self._prepared(value, prepare)
         if value["dry"] or folder is None:
             return self._record("quantise", "measured", "", table)
-        self._check(table)
-        try:
-            saved = quantised.export(after, value["scheme"], folder, self.loop.step, self.loop.run.branch)
-        except (OSError, BrokenCheckpoint) as error:
-            raise Refused(f"the quantised weights could not be written: {error}") from error
-        export = {"path": str(saved.path), "size_bytes": saved.size_bytes, "sha256": saved.sha256}
-        return self._record("quantise", "exported", "", table, export)
+
+        def export() -> dict[str, Any]:
+            if self.loop.run.rank:
+                return {}
+            try:
+                saved = quantised.export(after, value["scheme"], folder, self.loop.step, self.loop.run.branch)
+            except (OSError, BrokenCheckpoint) as error:
+                raise Refused(f"the quantised weights could not be written: {error}") from error
+            return {"path": str(saved.path), "size_bytes": saved.size_bytes, "sha256": saved.sha256}
+
+        exported = self._from_first(together(self.loop.agreement, export))
+        return self._record("quantise", "exported", "", table, exported)
 
     def compile(self, value: Value) -> Any:
-        model, keeper = self.loop.model, self.loop.keeper
+        model, keeper = core_of(self.loop.model), self.loop.keeper
         if not value["on"]:
             if keeper.compiled is None:
                 raise Refused("the model was not compiled by an order; there is nothing to go back to")
@@ -158,17 +177,19 @@ class Algorithms:
                 compiled.switch_off(model)
                 keeper.compiled = None
             return self._record("compile", "measured" if value["dry"] else "switched", "back to eager")
-        if compiled.is_compiled(model):
-            raise Refused("the model is compiled already")
-        self._alone(value)
-        compiled.check_compiler(value["backend"])
-        before, after = self._copies()
-        with undisturbed():
-            compiled.trial(after, value, self.batch)
-        table = self._measure("compile", value, before, after, training=True)
+
+        def prepare() -> tuple[None, Table]:
+            if compiled.is_compiled(model):
+                raise Refused("the model is compiled already")
+            compiled.check_compiler(value["backend"])
+            before, after = self._copies()
+            with undisturbed():
+                compiled.trial(after, value, self.batch)
+            return None, self._measure("compile", value, before, after, training=True)
+
+        _, table = self._prepared(value, prepare)
         if value["dry"]:
             return self._record("compile", "measured", "", table)
-        self._check(table)
         how = {name: value[name] for name in ("mode", "backend")}
         compiled.switch_on(model, how)
         keeper.compiled = how
@@ -176,16 +197,24 @@ class Algorithms:
 
     # -- what they share ----------------------------------------------------------------------------
 
-    def _alone(self, value: Value) -> None:
-        ranks = self.loop.run.world_size
-        if ranks > 1 and not value["dry"]:
-            raise Refused(
-                f"this training has {ranks} processes, and each would have to be changed at the same step; "
-                'only {"dry": true} is possible'
-            )
+    def _prepared(self, value: Value, prepare: Callable[[], tuple[T, Table]]) -> tuple[T, Table]:
+        """What was made ready and its table, where it may be done on every rank."""
+
+        def checked() -> tuple[T, Table]:
+            made, table = prepare()
+            if not value["dry"]:
+                self._check(table)
+            return made, table
+
+        return together(self.loop.agreement, checked)
+
+    def _from_first(self, mine: T) -> T:
+        agreement = self.loop.agreement
+        return mine if agreement is None else agreement.from_first(mine)
 
     def _copies(self) -> tuple[torch.nn.Module, torch.nn.Module]:
-        return copy_of(self.loop.model), copy_of(self.loop.model)
+        core = core_of(self.loop.model)
+        return copy_of(core), copy_of(core)
 
     def _measure(
         self, verb: str, value: Value, before: torch.nn.Module, after: torch.nn.Module, training: bool = False
