@@ -115,12 +115,6 @@ def act(decision: Decision, since: int) -> bool:
 
 def approve(decision: Decision, user: Any) -> Decision:
     """A person lets an advised change go ahead. Raises TooLate."""
-    if decision.verb == "rescale":
-        # Proposals of control.rescale are for people to carry out, in every mode.
-        raise TooLate(
-            "a running job's devices cannot be changed yet; stop the job, and submit it again with "
-            f"{(decision.new_value or {}).get('devices')} devices"
-        )
     with transaction.atomic():
         if current(decision) == S.PROPOSED:
             check_current(decision)
@@ -177,10 +171,15 @@ def undo(decision: Decision, user: Any) -> Decision:
     if state not in {S.APPLIED, S.JUDGED}:
         raise TooLate(f"the decision is {state}; only a change in force can be taken back")
     changes = [c for c in decision.changes if c["verb"] == "set"]
-    if not changes and decision.verb != "compile":
+    if decision.verb == "rescale":
+        had = (decision.old_value or {}).get("devices")
+        moved = bool((decision.changes[0].get("value") or {}).get("elsewhere"))
+        back = [Change("rescale", value={"devices": had, "elsewhere": moved})]
+    elif not changes and decision.verb != "compile":
         what = "a roll back" if decision.verb == "rollback" else decision.verb
         raise TooLate(f"{what} cannot be taken back; roll back to a checkpoint from before it instead")
-    back = [Change("set", c["tunable"], c["old_value"]) for c in reversed(changes)]
+    else:
+        back = [Change("set", c["tunable"], c["old_value"]) for c in reversed(changes)]
     back = back or [Change("compile", value={"on": False})]
     name = user.get_username()
     fields: dict[str, Any] = {"decided_by": user}

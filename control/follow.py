@@ -160,6 +160,8 @@ def settle_stop(decision: Decision, watched: history.Watched, now: datetime, rep
 
 def judge(decision: Decision, watched: history.Watched, now: datetime, report: TickReport) -> None:
     """APPLIED -> JUDGED or UNDONE once its horizon is reached."""
+    if decision.verb == "rescale":
+        return  # by its pace, before and after: control.rescale_verdict
     if decision.verb == "stop":
         settle_stop(decision, watched, now, report)
         return

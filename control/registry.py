@@ -24,6 +24,7 @@ from .policies.learning_rate import LearningRate
 from .policies.median_stopping import MedianStopping
 from .policies.memory import Memory
 from .policies.population import Population
+from .policies.resources import Resources
 
 logger = logging.getLogger(__name__)
 GROUP = "scaleweb.policies"
@@ -38,6 +39,7 @@ BUILT_IN: dict[str, type] = {
     Asha.name: Asha,
     MedianStopping.name: MedianStopping,
     Population.name: Population,
+    Resources.name: Resources,
 }
 
 

@@ -2,30 +2,35 @@
 
     jobs, attempts, step times, nodes' readings -> control.resources.allocate -> decisions of the policy "resources"
 
-The job engine cannot change a running job's devices yet. So in every mode these decisions are for people: recorded in
-mode observe, proposed in advise and act, and an approval is refused in words (`control.actions.approve`).
+What becomes of an answer is the mode's: recorded, proposed, or, in mode act where the policy's `may_rescale` is set,
+sent as the command `rescale` by the same path as a person's. Once the job has trained on its new devices it is judged
+by its pace, and goes back where it was worse (`control.rescale_verdict`).
 """
 
 import logging
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from monitoring.models import Device, Node
 from monitoring.plain import plain
-from monitoring.storage import series
-from training.models import Attempt, Job, JobState
+from training.commands import VOID
+from training.models import Attempt, Job, JobState, Run
 from training.states import RunState
 
+from . import actions, measuring, rescale_verdict
+from .decide import COMMON
 from .describe import announce
+from .guards import Limits, Rule
 from .models import ControllerSettings, Decision, DecisionState, Mode
+from .policies.resources import Resources
+from .proposals import ACTED_STATES, SHADOW
 from .resources.allocate import allocate
 from .resources.cluster import Answer, Held, sizes
 from .resources.cluster import Job as Claim
@@ -41,8 +46,6 @@ VERB, TUNABLE = "rescale", "devices"
 # The same advice is not given again within this time.
 AGAIN_AFTER = timedelta(minutes=30)
 RESTART_SECONDS = 60.0
-STRETCHES = 16  # a step's time is the median over so many parts of an attempt
-LEAST_STRETCHES = 3
 MAX_JOBS = 500
 LIVE = (DecisionState.PROPOSED, DecisionState.SENT, DecisionState.APPLIED)
 
@@ -60,9 +63,10 @@ class Known:
 def tick(now: datetime | None = None) -> int:
     """Say for each watched running job whether it should have other devices. Returns how many decisions were made."""
     now = now or timezone.now()
-    watched = dict(ControllerSettings.objects.exclude(mode=Mode.OFF).values_list("experiment_id", "mode"))
+    watched = {each.experiment_id: each for each in ControllerSettings.objects.exclude(mode=Mode.OFF)}
     if not watched:
         return 0
+    judge_all(now, watched)
     places, kinds = cluster()
     known = [
         known_of(job)
@@ -77,13 +81,30 @@ def tick(now: datetime | None = None) -> int:
     for one in known:
         answer = answers[one.job.pk]
         if may_be_told(one, answer, claims[one.job.pk], now):
-            made += write(one, answer, watched[one.job.run.experiment_id], names, kinds, now)
+            settings = watched[one.job.run.experiment_id]
+            made += write(one, answer, settings, names, kinds, now)
     return made
+
+
+def judge_all(now: datetime, watched: Mapping[int, ControllerSettings]) -> None:
+    """Judge the changes that are in force, whoever approved them."""
+    open_ones = Decision.objects.filter(policy=POLICY, state=DecisionState.APPLIED, verb=VERB)
+    for decision in open_ones.select_related("run__job", "run__experiment"):
+        settings = watched.get(decision.run.experiment_id)
+        try:
+            rescale_verdict.judge(decision, settings, float(parameters(settings)["judge_after_seconds"]), now)
+        except Exception:
+            # One job's records must not keep all others from being judged.
+            logger.exception("decision %s cannot be judged", decision.pk)
+
+
+def parameters(settings: ControllerSettings | None) -> dict[str, Any]:
+    return {**COMMON, **Resources.defaults, **({} if settings is None else settings.policies.get(POLICY, {}))}
 
 
 def active_jobs():
     return Job.objects.select_related("run__experiment").prefetch_related(
-        "attempts__devices", "attempts__node", "run__tunables"
+        "attempts__devices__node", "attempts__node", "run__tunables"
     )
 
 
@@ -128,49 +149,44 @@ def known_of(job: Job) -> Known:
             live = attempt
         if not devices or attempt.started_at is None:
             continue
-        found = stretch(job.run.source, attempt)
+        found = measuring.stretch(job.run.source, attempt)
         if found is None:
             continue
         seconds, batch = found
         if batch >= len(devices):
-            measured[kind_of(devices[0])].append(Measured(len(devices), batch / len(devices), seconds))
+            nodes = len({device.node_id for device in devices})
+            measured[kind_of(devices[0])].append(Measured(len(devices), batch / len(devices), seconds, nodes))
     noise = number(job.run.summary.get("_grad_noise_scale"))
     usable = noise is not None and math.isfinite(noise) and noise > 0
     profile = Profile(dict(measured), base_batch=max(batch, 1.0), noise_scale=noise if usable else None)
     return Known(job, live, profile, batch)
 
 
-def stretch(source: str, attempt: Attempt) -> tuple[float, float] | None:
-    """(seconds of a step, samples in it) over an attempt, None where it was too short to say."""
-    assert attempt.started_at is not None
-    end = attempt.ended_at.timestamp() if attempt.ended_at else None
-    keys = ["_step_seconds", "_samples_per_second"]
-    means: dict[str, list[float]] = defaultdict(list)
-    for part in series.read(
-        source, keys, width=STRETCHES, x="time", start=attempt.started_at.timestamp(), end=end
-    ):
-        means[part.key] += [float(v) for v in part.columns["mean"] if math.isfinite(v) and v > 0]
-    if min(len(means[key]) for key in keys) < LEAST_STRETCHES:
-        return None
-    seconds, rate = (float(np.median(means[key])) for key in keys)
-    return seconds, round(rate * seconds)
-
-
 def claim_of(
-    one: Known, watched: Mapping[int, str], places: Iterable[Place], kinds: Mapping[str, str], now: datetime
+    one: Known,
+    watched: Mapping[int, ControllerSettings],
+    places: Iterable[Place],
+    kinds: Mapping[str, str],
+    now: datetime,
 ) -> Claim:
     job, attempt = one.job, one.attempt
     held = None
     if attempt is not None:
         devices = list(attempt.devices.all())
-        held = Held(kind_of(devices[0]), ((attempt.node_id, len(devices)),)) if devices else None
+        counted = Counter(device.node_id for device in devices)
+        held = Held(kind_of(devices[0]), tuple(sorted(counted.items()))) if devices else None
     here = {(place.node, place.kind) for place in places}
-    running = held is not None and job.run.state == RunState.RUNNING and (held.nodes[0][0], held.kind) in here
+    running = (
+        held is not None
+        and job.run.state == RunState.RUNNING
+        and all((node, held.kind) in here for node, _ in held.nodes)
+    )
     # Whoever is not watched, cannot change, was not measured yet, or is on a node that is being drained, keeps
     # what it has.
     fixed = held is not None and not (
         running
         and job.run.experiment_id in watched
+        and parameters(watched[job.run.experiment_id])["enabled"]
         and job.max_devices > job.min_devices
         and one.profile.known
     )
@@ -218,23 +234,36 @@ def may_be_told(one: Known, answer: Answer, claim: Claim, now: datetime) -> bool
 
 
 def write(
-    one: Known, answer: Answer, mode: str, names: Mapping[int, str], kinds: Mapping[str, str], now: datetime
-) -> bool:
-    """Store the decision; False where another tick was faster."""
+    one: Known, answer: Answer, settings: ControllerSettings, names: Mapping[int, str], kinds: Mapping[str, str],
+    now: datetime,
+) -> bool:  # fmt: skip
+    """Store the decision, and send it where it may be sent; False where another tick was faster."""
     assert one.attempt is not None
     run = one.job.run
     (node, _), *_ = answer.nodes
     devices = list(one.attempt.devices.all())
     old = {"devices": len(devices), "kind": kind_of(devices[0]), "node": one.attempt.node.name}
     new = {"devices": answer.devices, "kind": answer.kind, "node": names[node]}
+    # Where it goes is placement's to say; that it leaves its nodes is not.
+    stays = {held for held, _ in answer.nodes} & {device.node_id for device in devices}
+    value = {"devices": answer.devices, "elsewhere": not stays}
+    chosen = parameters(settings)
+    mode, blocked = settings.mode, ""
+    state = DecisionState.PROPOSED
+    if chosen["shadow"] or mode == Mode.OBSERVE:
+        state = DecisionState.RECORDED
+    elif mode == Mode.ACT and chosen["may_rescale"]:
+        blocked = stands_against(run, settings, now)
+        state = DecisionState.BLOCKED if blocked else DecisionState.SENT
     step = run.last_step or 0
     decision = Decision(
-        run=run, policy=POLICY, mode=mode, verb=VERB, tunable=TUNABLE, old_value=old, new_value=new,
-        state=DecisionState.RECORDED if mode == Mode.OBSERVE else DecisionState.PROPOSED,
-        changes=[{"verb": VERB, "tunable": TUNABLE, "value": new, "old_value": old}],
+        run=run, policy=POLICY, mode=SHADOW if chosen["shadow"] else mode, verb=VERB, tunable=TUNABLE,
+        old_value=old, new_value=new, state=state, blocked_by=blocked[:500],
+        changes=[{"verb": VERB, "tunable": "", "value": value, "old_value": old}],
         reason=answer.why, evidence=plain(evidence(one, answer)), expected=expected(one, answer, kinds),
         decided_step=step, judge_at_step=step, created_at=now,
     )  # fmt: skip
+    since = rescale_verdict.last_seq(run)
     try:
         with transaction.atomic():
             decision.save(force_insert=True)
@@ -242,11 +271,34 @@ def write(
         logger.info("another tick proposed devices for run %s first", run.code)
         return False
     announce(decision)
+    if state == DecisionState.SENT:
+        actions.act(decision, since)
     return True
 
 
+def stands_against(run: Run, settings: ControllerSettings, now: datetime) -> str:
+    """The guard that keeps a change of devices from being made by itself now, "" for none."""
+    limits = Limits.of(settings.guards)
+    made = Decision.objects.filter(run=run, state__in=ACTED_STATES).count()
+    if made >= limits.max_changes:
+        return f"{Rule.BUDGET}: the run's budget of {limits.max_changes} changes is spent"
+    hand = run.commands.filter(
+        by_person=True, created_at__gt=now - timedelta(seconds=limits.hands_off_seconds)
+    ).exclude(state__in=VOID)
+    newest = hand.order_by("-seq").first()
+    if newest is not None:
+        return f"{Rule.PERSON}: {newest.asked_by} asked for {newest.verb} less than {limits.hands_off_seconds:g} s ago"
+    if not any(offer.get("verb") == VERB for offer in run.offers):
+        return f"{Rule.VERB}: the run does not offer {VERB}: its script saves no checkpoints"
+    return ""
+
+
 def evidence(one: Known, answer: Answer) -> dict[str, Any]:
-    return {**answer.figures, "measured": evidence_of(one), "noise_scale": one.profile.noise_scale}
+    assert one.attempt is not None
+    return {
+        **answer.figures, "measured": evidence_of(one), "noise_scale": one.profile.noise_scale,
+        "attempt": one.attempt.number,
+    }  # fmt: skip
 
 
 def expected(one: Known, answer: Answer, kinds: Mapping[str, str]) -> dict[str, Any]:

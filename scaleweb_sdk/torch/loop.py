@@ -238,7 +238,7 @@ class Loop:
             "_data_wait_seconds": self._waited,
             "_compute_seconds": self._computed + now - self._handed_over,
         }
-        samples = sum(self._sizes)
+        samples = sum(self._sizes) * (1 if self.agreement is None else self.agreement.world_size)
         if samples and seconds > 0:
             figures["_samples_per_second"] = samples / seconds
         if good:

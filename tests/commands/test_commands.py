@@ -61,7 +61,7 @@ def test_a_command_is_numbered_within_its_run_and_wakes_the_process(
     ("verb", "fields", "field", "words"),
     [
         ("explode", {}, "verb", "expected one of set, pause"),
-        ("rescale", {}, "verb", "not available"),
+        ("rescale", {}, "verb", "save checkpoints in its script"),
         ("prune", {}, "verb", "offers no prune"),
         ("set", {"tunable": "momentum", "value": 1}, "tunable", "it declares lr"),
         ("set", {"tunable": "lr", "value": 7}, "value", "outside 1e-06..1"),

@@ -1,4 +1,4 @@
-"""From rows to advice: measured step times in, a decision of the policy "resources" out, and nothing done by itself."""
+"""From rows to devices: step times in, a decision of the policy "resources" out, sent and judged where it may be."""
 
 from datetime import timedelta
 
@@ -6,13 +6,14 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from control import rescale
-from control.actions import TooLate, approve
+from control import loop, rescale
+from control.actions import approve, undo
 from control.models import ControllerSettings, Decision
 from monitoring import nodes
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_project, a_user
+from training.commands import issue, record_outcome
 from training.jobs import attempts
 from training.jobs import submit as jobs
 from training.jobs.placement import Assignment
@@ -92,15 +93,116 @@ def test_a_job_that_would_gain_is_told_so_and_nothing_is_done(experiment, node, 
     assert rescale.tick(now) == 0, "said once"
 
 
-def test_an_approval_is_refused_with_what_to_do_instead(experiment, node, now):
-    watched(experiment, "advise")
+def offers_rescale(job):
+    parameters = [
+        {"name": "devices", "kind": "int", "value": 2, "low": 1, "high": 8},
+        {"name": "elsewhere", "kind": "bool", "value": False},
+    ]
+    Run.objects.filter(pk=job.run_id).update(offers=[{"verb": "rescale", "parameters": parameters}])
+
+
+def answered(job, devices, now):
+    """The process left at a checkpoint: the job is placed again, and its command applied."""
+    command = Command.objects.filter(run=job.run, verb="rescale").latest("seq")
+    told = {"devices": devices, "elsewhere": False, "from": 2, "step": 2000}
+    outcome = {"seq": command.seq, "ok": True, "old_value": None, "new_value": told}
+    record_outcome(job.run, 0, 2000, outcome)
+    attempt = job.attempts.get(ended_at=None)
+    Attempt.objects.filter(pk=attempt.pk).update(ended_at=None)
+    assert attempts.end(attempt.pk, "finished", "exit code 0", leaving=told)
+    Attempt.objects.filter(pk=attempt.pk).update(ended_at=now)
+    newer = job.attempts.get(ended_at=None)
+    assert attempts.claim(newer)
+    Attempt.objects.filter(pk=newer.pk).update(started_at=now)
+    attempts.bring(Run.objects.get(pk=job.run_id), RunState.RUNNING, "it runs")
+    return newer
+
+
+def trained(job, start, seconds, step_seconds, session):
+    steps = list(range(2000, 2000 + int(seconds / step_seconds)))
+    times = [start.timestamp() + (step - 2000) * step_seconds for step in steps]
+    columns = [
+        Column("_step_seconds", steps, times, [step_seconds] * len(steps)),
+        Column("_samples_per_second", steps, times, [64 / step_seconds] * len(steps)),
+    ]
+    series.append(job.run.source, session, [Batch(1, columns=columns)])
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "verdict", "state", "devices"),
+    [(0.2, "better", "judged", 8), (0.9, "worse", "undone", 2)],
+)
+def test_in_mode_act_a_job_is_rescaled_judged_by_its_pace_and_put_back_when_worse(
+    experiment, node, now, step_seconds, verdict, state, devices
+):
+    settings = watched(experiment, "act")
+    settings.policies = {"resources": {"may_rescale": True}}
+    settings.save()
     job = running(experiment, node, now)
+    offers_rescale(job)
+    assert rescale.tick(now) == 1
+    decision = Decision.objects.get()
+    assert (decision.state, decision.command.verb, decision.command.value) == (
+        "sent", "rescale", {"devices": 8, "elsewhere": False},
+    )  # fmt: skip
+    assert decision.command.asked_by == "controller:resources"
+    answered(job, 8, now)
+    loop.tick(now)
+    decision.refresh_from_db()
+    assert decision.state == "applied"
+    later = now + timedelta(seconds=300)
+    trained(job, now, 60, step_seconds, "a" * 32)
+    rescale.tick(now + timedelta(seconds=60))
+    decision.refresh_from_db()
+    assert decision.state == "applied", "too early to say"
+    trained(job, now + timedelta(seconds=60), 240, step_seconds, "b" * 32)
+    rescale.tick(later)
+    decision.refresh_from_db()
+    assert (decision.state, decision.verdict) == (state, verdict)
+    assert "useful samples a second before" in decision.measured["sentence"]
+    if verdict == "worse":
+        assert decision.undo_command.value == {"devices": 2, "elsewhere": False}
+        answered(job, 2, later)
+    assert job.attempts.get(ended_at=None).devices.count() == devices
+
+
+@pytest.mark.parametrize(
+    ("change", "blocked"),
+    [
+        (lambda job: None, "verb: the run does not offer rescale"),
+        (
+            lambda job: (offers_rescale(job), issue(job.run, "checkpoint", asked_by="ada")),
+            "a person's hand: ada asked for checkpoint",
+        ),
+    ],
+)
+def test_what_stands_against_a_change_by_itself_is_said(experiment, node, now, change, blocked):
+    settings = watched(experiment, "act")
+    settings.policies = {"resources": {"may_rescale": True}}
+    settings.save()
+    change(job := running(experiment, node, now))
     rescale.tick(now)
     decision = Decision.objects.get(run=job.run)
-    with pytest.raises(TooLate, match="submit it again with 8 devices"):
-        approve(decision, a_user("ada"))
-    decision.refresh_from_db()
-    assert decision.state == "proposed"
+    assert decision.state == "blocked"
+    assert decision.blocked_by.startswith(blocked)
+
+
+def test_an_approved_change_is_sent_and_a_person_takes_it_back(experiment, node, now):
+    watched(experiment, "advise")
+    job = running(experiment, node, now)
+    offers_rescale(job)
+    rescale.tick(now)
+    decision = approve(Decision.objects.get(run=job.run), ada := a_user("ada"))
+    assert (decision.state, decision.command.value["devices"]) == ("sent", 8)
+    answered(job, 8, now)
+    loop.tick(now)
+    undo(Decision.objects.get(), ada)
+    newest = Command.objects.latest("seq")
+    assert (newest.verb, newest.value, newest.by_person) == (
+        "rescale",
+        {"devices": 2, "elsewhere": False},
+        True,
+    )
 
 
 def test_the_same_advice_comes_again_only_after_half_an_hour(experiment, node, now):
