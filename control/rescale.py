@@ -24,7 +24,7 @@ from training.commands import VOID
 from training.models import Attempt, Job, JobState, Run
 from training.states import RunState
 
-from . import actions, measuring, rescale_verdict
+from . import actions, measuring, power_limits, rescale_verdict
 from .decide import COMMON
 from .describe import announce
 from .guards import Limits, Rule
@@ -67,6 +67,7 @@ def tick(now: datetime | None = None) -> int:
     if not watched:
         return 0
     judge_all(now, watched)
+    power_limits.tick(watched, parameters, now)
     places, kinds = cluster()
     known = [
         known_of(job)

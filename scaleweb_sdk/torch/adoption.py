@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaleweb_sdk.orders import Refused
 
-from .agreement import together
+from .agreement import check_joined, together
 from .checkpoints import BrokenCheckpoint, sha256_of
 from .keeper import Keeper
 
@@ -30,6 +30,7 @@ def take_over(loop: "Loop", wanted: dict[str, Any]) -> None:
 
     All or nothing. Raises Refused or BrokenCheckpoint, having changed nothing.
     """
+    check_joined(loop.run, loop.agreement)
     path = Path(str(wanted["path"]))
 
     def read() -> dict[str, Any]:

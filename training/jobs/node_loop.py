@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
@@ -24,6 +25,7 @@ from . import attempts, launch
 from .agent import AgentKeeper
 from .local import Local, Status
 from .parts import Parts
+from .power import PowerKeeper
 from .spec import folder_of
 
 logger = logging.getLogger(__name__)
@@ -57,11 +59,13 @@ class NodeLoop:
     handed_in_at: float = float("-inf")
     node: Node | None = None
     parts: Parts = field(init=False)
+    power: PowerKeeper = field(init=False)
     # One starter or looker at a time: the task's thread and the loop's must not see each other's halves.
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.parts = Parts(self.name, self.closing)
+        self.power = PowerKeeper(Path(settings.HOME) / "agent" / self.name / "power.json")
 
     def run(self) -> None:
         """Look, until closed. A database or disk that is away for a while costs a look, not the loop."""
@@ -91,8 +95,16 @@ class NodeLoop:
             attempts.renew(alive)
             self.stopping = {pk: stop for pk, stop in self.stopping.items() if pk in set(alive)}
             parts = self.parts.look(node)
+            self.limit_power(mine)
             self.end_strangers({(attempt.pk, 0) for attempt in mine} | parts)
             self.hand_in_late()
+
+    def limit_power(self, mine: list[Attempt]) -> None:
+        try:
+            self.power.keep(attempt for attempt in mine if attempt.ended_at is None)
+        except Exception:
+            # The driver's faults are not the trainings'.
+            logger.exception("node %s: its GPUs' power limits could not be looked after", self.name)
 
     def register(self) -> Node:
         system, devices = inventory(slots=settings.CPU_SLOTS)
@@ -294,6 +306,7 @@ class NodeLoop:
                 locals_[pk].kill()
             for attempt in mine:
                 self.interrupted(attempt, locals_[attempt.pk])
+            self.limit_power([])
 
     def interrupted(self, attempt: Attempt, local: Local) -> None:
         exit = local.exit()

@@ -91,6 +91,10 @@ class Attempt(models.Model):
     # Where the ranks of several nodes meet; told by the first node's worker, empty on one node.
     master_address = models.CharField(max_length=255, blank=True)
     master_port = models.PositiveIntegerField(null=True, blank=True)
+    # What its GPUs are to be limited to, asked by the layer above; 0 asks only what they allow, None nothing.
+    power_wanted_watts = models.FloatField(null=True, blank=True)
+    # What the node's worker made of it: {"wanted", "low", "high", "default"}, or {"wanted", "problem": sentence}.
+    power = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -12,7 +12,7 @@ import torch
 
 from scaleweb_sdk.orders import Refused
 from scaleweb_sdk.protocol import EventKind, TunableSpec
-from scaleweb_sdk.torch.agreement import together
+from scaleweb_sdk.torch.agreement import check_joined, together
 from scaleweb_sdk.torch.checkpoints import BrokenCheckpoint
 from scaleweb_sdk.torch.keeper import core_of
 from scaleweb_sdk.tunables import declare
@@ -199,6 +199,9 @@ class Algorithms:
 
     def _prepared(self, value: Value, prepare: Callable[[], tuple[T, Table]]) -> tuple[T, Table]:
         """What was made ready and its table, where it may be done on every rank."""
+
+        if not value["dry"]:
+            check_joined(self.loop.run, self.loop.agreement)
 
         def checked() -> tuple[T, Table]:
             made, table = prepare()
