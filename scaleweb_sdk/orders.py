@@ -6,6 +6,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .agenda import Agenda
@@ -49,6 +50,7 @@ class Desk:
         self.save: Callable[[], Any] | None = None
         self.restore: Callable[[dict[str, Any]], Any] | None = None
         self.take_over: Callable[[dict[str, Any]], Any] | None = None
+        self.pin: Callable[[Path, bool], Any] | None = None
         self.stop_reason = ""
         self.leaving = False  # asked to stop in order to go on elsewhere, or with other devices
         # Set where several ranks serve orders together: then only `serve_agreed` does.
@@ -65,6 +67,7 @@ class Desk:
             "rollback": self._rollback,
             "adopt": self._adopt,
             "action": self._action,
+            "pin": self._pin,
             "cancel": lambda _: (None, None),
         }
 
@@ -295,6 +298,15 @@ class Desk:
             raise Refused("this run offers no checkpoints: the script has not called on_checkpoint")
         self.save()
         return None, None
+
+    def _pin(self, order: Order) -> tuple[Any, Any]:
+        value = order.value
+        if not isinstance(value, dict) or not {"path", "pinned"} <= value.keys():
+            raise Refused(f"a pin names a checkpoint with its path; got {value!r:.200}")
+        # A script that keeps checkpoints by a rule of its own is not told what to do with its files.
+        if self.pin is not None:
+            self.pin(Path(str(value["path"])), bool(value["pinned"]))
+        return None, {"pinned": bool(value["pinned"])}
 
     def _rollback(self, order: Order) -> tuple[Any, Any]:
         if self.restore is None:

@@ -55,6 +55,8 @@ class Run(MediaCalls):
         self._stepped_at: float | None = None
         self._capture: Capture | None = None
         self._hashing: list[threading.Thread] = []
+        self._watched: str | None = None
+        self.newest_watched: float | None = None
 
     # -- measuring ----------------------------------------------------------------------------------
 
@@ -73,6 +75,8 @@ class Run(MediaCalls):
                 "metrics", f"log() takes a map of names to numbers; got {points.shown(metrics)}"
             )
             return
+        if self._watched is not None and self._watched in metrics:
+            self.newest_watched = points.as_number(metrics[self._watched])
         if step is None:
             step = self.current_step
         elif type(step) is not int:
@@ -82,6 +86,10 @@ class Run(MediaCalls):
         records.append((self.branch, (step, time.time(), items)))
         if len(records) > CROWDED:
             self._gathering.crowded()
+
+    def watch(self, key: str) -> None:
+        """Keep the newest value that is logged under this key, in `newest_watched`; None before there is one."""
+        self._watched, self.newest_watched = key, None
 
     def step(self, metrics: dict[str, Any] | None = None, step: int | None = None) -> None:
         """Log, and apply what was ordered since the last step. This is the boundary where changes take effect.
@@ -227,8 +235,12 @@ class Run(MediaCalls):
         reason: str = "",
         size_bytes: int | None = None,
         sha256: str = "",
+        pinned: bool = False,
     ) -> None:
-        """Register a checkpoint file. Size and hash are worked out in another thread where not given."""
+        """Register a checkpoint file. Size and hash are worked out in another thread where not given.
+
+        pinned: no keep rule removes it.
+        """
         at = self.current_step if step is None else step
         data = {
             "path": str(Path(path).absolute()),
@@ -238,6 +250,8 @@ class Run(MediaCalls):
             "size_bytes": size_bytes,
             "sha256": sha256,
         }
+        if pinned:
+            data["pinned"] = True
         if size_bytes is not None and sha256:
             self.event(EventKind.CHECKPOINT, data, at)
             return

@@ -142,6 +142,8 @@ def check_arguments(run: Run, verb: str, name: str, value: Any) -> tuple[str, An
         return "", find_checkpoint(run, value)
     if verb == Verb.ADOPT:
         return "", find_to_adopt(run, value)
+    if verb == Verb.PIN:
+        return "", find_to_pin(run, value)
     if verb in offers.OFFERED:
         checked = check_offer(run, verb, value)
         return "", check_rescale(run, checked) if verb == Verb.RESCALE else checked
@@ -240,6 +242,15 @@ def find_checkpoint(run: Run, value: Any) -> dict[str, Any]:
         have = ", ".join(f"{pk} (step {step})" for pk, step in newest) or "none"
         raise CommandRefused("value", f"the run has no such checkpoint to roll back to; it has {have}")
     return {"checkpoint": checkpoint.pk, "step": checkpoint.step, "path": checkpoint.path}
+
+
+def find_to_pin(run: Run, value: Any) -> dict[str, Any]:
+    """The checkpoint as the process gets it. value: {"checkpoint": id, "pinned": bool}."""
+    if not isinstance(value, dict) or not isinstance(value.get("pinned"), bool) or "checkpoint" not in value:
+        raise CommandRefused(
+            "value", f'value={value!r:.80}; expected {{"checkpoint": id, "pinned": true or false}}'
+        )
+    return find_checkpoint(run, {"checkpoint": value["checkpoint"]}) | {"pinned": value["pinned"]}
 
 
 def find_to_adopt(run: Run, value: Any) -> dict[str, Any]:
@@ -424,6 +435,11 @@ def settle(command: Command, ok: bool, message: str, step: int | None, outcome: 
             )
     if ok and command.verb == Verb.ADOPT:
         note_lineage(command)
+    if command.verb == Verb.PIN:
+        value: dict[str, Any] = command.value or {"checkpoint": 0, "pinned": False}
+        wanted = bool(value["pinned"])
+        found = Checkpoint.objects.filter(pk=int(value["checkpoint"]), run=command.run_id)
+        found.update(pinned=wanted if ok else not wanted)
     return ["state", "message", "applied_step", "applied_at", "old_value", "new_value"]
 
 

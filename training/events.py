@@ -70,6 +70,7 @@ class CheckpointData(msgspec.Struct):
     metrics: dict[str, Any] = {}
     reason: str = ""
     branch: int = 0
+    pinned: bool = False
 
 
 class BranchData(msgspec.Struct):
@@ -269,7 +270,8 @@ def on_checkpoint(report: Report) -> None:
             "metrics": saved.metrics,
             "reason": saved.reason[:200],
             "available": True,
-        },
+        }
+        | ({"pinned": True} if saved.pinned else {}),
     )
     tell_checkpoint(report, checkpoint)
 

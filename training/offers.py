@@ -12,8 +12,7 @@ from .values import BadValue, check_spec, check_value, shown
 
 OFFERED = (Verb.PRUNE, Verb.QUANTISE, Verb.COMPILE, Verb.RESCALE)
 MAKES = {
-    Verb.RESCALE: "save checkpoints in its script (run.on_checkpoint, or the torch helper), and submit it as a job "
-    "whose greatest number of devices is above its least",
+    Verb.RESCALE: "save checkpoints in its script (run.on_checkpoint, or the torch helper), and submit it as a job",
 }
 MAX_PARAMETERS = 50
 

@@ -74,6 +74,8 @@ def attach(
     checkpoint_dir: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 500,
     keep: int = 5,
+    best: str | None = None,
+    best_direction: str = "min",
     non_finite_limit: int = 5,
     lr_bounds: tuple[float, float] | None = None,
     scaler: Any = None,
@@ -91,7 +93,9 @@ def attach(
     clip: largest gradient norm, None for no clipping. accumulate: batches in one optimiser step.
     checkpoint_dir: where checkpoints go; by default the folder that the job names
     (SCALEWEB_CHECKPOINT_DIR), and none at all outside a job. checkpoint_every: steps between two, 0 for only
-    the first and the last. keep: how many of the newest stay, beside the first, the best and those asked for by name.
+    the first and the last. keep: how many of the newest stay, beside the first, the best and those that were asked for
+    or pinned. best: the key of the metric that names the best, min or max by best_direction; by default the goal's
+    metric of the job's experiment. The one with the least loss stays, too.
     non_finite_limit: steps with a loss or gradient that is not finite, in a row, before it goes back to a
     checkpoint by itself. lr_bounds: lowest and highest rate of the control.
     scaler: a torch.amp.GradScaler, as float16 autocast needs one (bfloat16 needs none): the loop scales, unscales
@@ -113,6 +117,8 @@ def attach(
     ):
         if not isinstance(value, int) or value < least:
             raise ValueError(f"{name}={value!r}; expected a whole number of at least {least}")
+    if best_direction not in {"min", "max"}:
+        raise ValueError(f"best_direction={best_direction!r}; expected min or max")
     if clip is not None and not clip > 0:
         raise ValueError(f"clip={clip}; expected a norm above 0, or None for no clipping")
 
@@ -131,6 +137,11 @@ def attach(
         {"masks": masks} | ({"scaler": scaler} if scaler else {}), extra or {}, {"trust_ratio": trust}, folder,
         agreement,
     )  # fmt: skip
+    if best is None and (goal := os.environ.get("SCALEWEB_GOAL_METRIC")):
+        best, best_direction = goal, os.environ.get("SCALEWEB_GOAL_DIRECTION", "min")
+    if best:
+        keeper.best_of = (best, best_direction)
+        run.watch(best)
     wanted = os.environ.get("SCALEWEB_RESUME")
     found = keeper.find_resumable(Path(wanted)) if wanted else None
     if agreement is not None and wanted:

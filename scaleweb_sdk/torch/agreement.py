@@ -131,8 +131,8 @@ def check_joined(run: Run, agreement: Agreement | None) -> None:
     """Raise Refused where several processes train together that cannot agree on a step: each would act at its own."""
     if run.world_size > 1 and agreement is None:
         raise Refused(
-            f"this training has {run.world_size} processes that torch.distributed does not join, so they cannot do this "
-            "at one step; call init_process_group before attach"
+            f"this training has {run.world_size} processes that torch.distributed does not join, so they cannot do "
+            "this at one step; call init_process_group before attach"
         )
 
 

@@ -6,14 +6,18 @@ Contents are tensors and primitives, for torch.load(weights_only=True).
 """
 
 import hashlib
+import json
 import os
 import re
 from _pickle import UnpicklingError  # the exception alone: nothing here pickles
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from scaleweb_sdk import pins
 
 NAME = re.compile(r"step-(\d+)-b(\d+)(-kept)?\.pt")
 FORMAT = "scaleweb-checkpoint-1"
@@ -78,17 +82,35 @@ class CheckpointFolder:
         sync_folder(self.folder)
         return Saved(path, step, path.stat().st_size, digest)
 
-    def remove_old(self, best: Path | None = None) -> list[Path]:
-        """Delete what the keep rule does not hold; the paths that are gone. best: stays, however old it is."""
+    def remove_old(self, best: Collection[Path] = ()) -> list[Path]:
+        """Delete what the keep rule does not hold; the paths that are gone. best: stay, however old they are."""
         mine = [path for path in self.folder.glob("step-*.pt") if NAME.fullmatch(path.name)]
-        loose = [path for path in mine if not path.stem.endswith("-kept")]
+        loose = [path for path in mine if not pins.is_pinned(path)]
         # By time of writing, not by step: after a roll back the new branch's files have the lower steps.
         loose.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
-        gone = [path for path in loose[: -self.keep] if path != best]
+        gone = [path for path in loose[: -self.keep] if path not in best]
         for path in gone:
             path.unlink(missing_ok=True)
             hash_path(path).unlink(missing_ok=True)
+            pins.forget(path)
         return gone
+
+    @property
+    def ranking_file(self) -> Path:
+        return self.folder / "ranking.json"
+
+    def ranking(self) -> dict[str, dict[str, float]]:
+        """{file's name: {"loss", "metric"}} of what is there, by whichever process it was saved."""
+        try:
+            found = json.loads(self.ranking_file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def rank(self, ranking: dict[str, dict[str, float]]) -> None:
+        part = self.ranking_file.with_suffix(".part")
+        part.write_text(json.dumps(ranking))
+        part.replace(self.ranking_file)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from scaleweb_sdk import pins
+from scaleweb_sdk.orders import Refused
 from scaleweb_sdk.run import Run
 
 from . import randomness
@@ -49,7 +51,9 @@ class Keeper:
         self.parts |= {f"extra/{name}": part for name, part in extra.items()}
         self._optional = optional
         self._generators = [] if feed is None else feed.generators()
-        self._levels: dict[Path, float] = {}
+        self.best_of: tuple[str, str] | None = (
+            None  # key and direction (min, max) of the metric that names the best
+        )
         self.compiled: dict[str, Any] | None = None  # how the model was compiled on request, None: as it came
         self.saved: list[Saved] = []  # by this process, oldest first, those that still exist
 
@@ -129,24 +133,58 @@ class Keeper:
         assert self.folder is not None
         try:
             saved = self.folder.save(state, step, self.run.branch, pinned)
-            self._levels[saved.path] = level
-            gone = self.folder.remove_old(self._best())
+            gone = self.folder.remove_old(self._best(saved.path, level))
         except (OSError, BrokenCheckpoint) as error:
             self.run.reflex("checkpoint_failed", f"no checkpoint at step {step}: {error}; training goes on")
             return None
         self.saved = [s for s in self.saved if s.path not in {*gone, saved.path}] + [saved]
         self.run.checkpointed(
-            str(saved.path), step, metrics, reason, size_bytes=saved.size_bytes, sha256=saved.sha256
+            str(saved.path),
+            step,
+            metrics,
+            reason,
+            size_bytes=saved.size_bytes,
+            sha256=saved.sha256,
+            pinned=pinned,
         )
         for path in gone:
             self.run.checkpoint_gone(str(path), f"only the best and the newest {self.folder.keep} are kept")
-            self._levels.pop(path, None)
         return saved
 
-    def _best(self) -> Path | None:
-        """The checkpoint with the least loss: where to go back to when a training has been broken for long."""
-        finite = {path: level for path, level in self._levels.items() if math.isfinite(level)}
-        return min(finite, key=lambda path: finite[path]) if finite else None
+    def _best(self, path: Path, level: float) -> list[Path]:
+        """The checkpoints with the least loss, where to go back to when a training has been broken for long, and with
+        the best of the metric by which the run is judged.
+
+        path, level: the one that was just saved, its running loss.
+        """
+        assert self.folder is not None
+        ranking = {
+            name: told for name, told in self.folder.ranking().items() if (self.folder.folder / name).exists()
+        }
+        told = {} if not math.isfinite(level) else {"loss": level}
+        newest = self.run.newest_watched
+        if self.best_of is not None and newest is not None and math.isfinite(newest):
+            told["metric"] = newest
+        ranking[path.name] = told
+        self.folder.rank(ranking)
+        found = []
+        for kind, sign in (("loss", 1), ("metric", -1 if self.best_of and self.best_of[1] == "max" else 1)):
+            able = [name for name, each in ranking.items() if kind in each]
+            if able:
+                # Of equals the newest: more was learned since.
+                best = min(reversed(able), key=lambda name: sign * ranking[name][kind])
+                found.append(self.folder.folder / best)
+        return found
+
+    def pin(self, path: Path, pinned: bool) -> None:
+        """Keep a checkpoint of this run whatever the rule says, or leave it to the rule. Raises Refused."""
+        if self.folder is None or path.parent != self.folder.folder:
+            raise Refused(f"{path} is not in this training's folder of checkpoints")
+        if self.run.rank == 0:
+            try:
+                pins.pin(path, pinned)
+            except OSError as error:
+                raise Refused(str(error)) from error
 
     def read(self, path: Path, without: frozenset[str] = frozenset()) -> dict[str, Any]:
         """A checkpoint that fits this training. Raises BrokenCheckpoint, having changed nothing.

@@ -364,6 +364,9 @@ class Loop:
             self.run.on_checkpoint(self._ordered_checkpoint)
             leaving.offer(self.run, self._save_to_leave)
             self.run.on_rollback(self._ordered_roll_back)
+            self.run.desk.pin = lambda path, pinned: together(
+                self.agreement, lambda: self.keeper.pin(path, pinned)
+            )
 
     def offer_algorithms(
         self,

@@ -12,7 +12,7 @@ from alerts.models import Alert, Channel, Rule
 from control.models import Decision
 from tests.support.domain import a_user
 from training.media import files
-from training.models import ApiToken, Media, Schedule, TokenKind
+from training.models import ApiToken, Checkpoint, Media, Schedule, TokenKind
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -59,6 +59,7 @@ API = {
     "commands": {"POST": LOGIN},  # each run by its own project's role: test_steering.py
     "runs/<slug:code>/ranks": {"GET": VIEWER},
     "runs/<slug:code>/checkpoints": {"GET": VIEWER},
+    "runs/<slug:code>/checkpoints/<int:pk>/pin": {"POST": OPERATOR},
     "runs/<slug:code>/events": {"GET": VIEWER},
     "runs/<slug:code>/marks": {"GET": VIEWER},
     "runs/<slug:code>/logs": {"GET": VIEWER},
@@ -260,6 +261,7 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
         "POST api/v1/commands": {"runs": [run.code], "verb": "pause"},
         "POST api/v1/runs/<slug:code>/points": {"points": [{"key": "loss", "step": 1, "value": 1.0}]},
         "POST api/v1/runs/<slug:code>/finish": {"state": "stopped"},
+        "POST api/v1/runs/<slug:code>/checkpoints/<int:pk>/pin": {"pinned": True},
         "POST api/v1/jobs/<slug:code>/priority": {"priority": 3},
         "PUT api/v1/projects/<slug:slug>/members": {"username": "ada", "role": "admin"},
         "DELETE api/v1/projects/<slug:slug>/members": {"username": "vera"},
@@ -296,6 +298,8 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
             here["pk"] = str(alert.pk)
         if "decisions/" in route:
             here["pk"] = str(decision.pk)
+        if "checkpoints/" in route:
+            here["pk"] = str(Checkpoint.objects.create(run=run, step=1, path="/c/1").pk)
         if "media/" in route:
             here["pk"] = str(media.pk)
         if "schedules/" in route:

@@ -54,7 +54,7 @@ def gang(code: str, folder: Path, ranks: int = 2, **environ: str) -> list[dict]:
     said = []
     try:
         for process in processes:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=400)
             assert process.returncode == 0, err[-4000:]
             said.append(json.loads(out.split("TOLD ")[-1]))
     finally:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import (
+    checkpoints,
     experiments,
     importance,
     jobs,
@@ -49,6 +50,7 @@ urlpatterns = [
     path("commands", steering.CommandRuns.as_view(), name="commands"),
     path("runs/<slug:code>/ranks", ranks.Ranks.as_view(), name="run-ranks"),
     path("runs/<slug:code>/checkpoints", run_parts.Checkpoints.as_view(), name="run-checkpoints"),
+    path("runs/<slug:code>/checkpoints/<int:pk>/pin", checkpoints.Pin.as_view(), name="run-checkpoint-pin"),
     path("runs/<slug:code>/events", run_parts.Events.as_view(), name="run-events"),
     path("runs/<slug:code>/marks", run_parts.Marks.as_view(), name="run-marks"),
     path("runs/<slug:code>/logs", series.Logs.as_view(), name="run-logs"),

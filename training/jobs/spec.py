@@ -1,5 +1,6 @@
 """What a node hands to an attempt's supervisor: the command, a cleaned environment, and the run's own keys."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -10,7 +11,8 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from training.models import ApiToken, Attempt, Checkpoint, Member, RunEvent, TokenKind
+from scaleweb_sdk import pins
+from training.models import ApiToken, Attempt, Checkpoint, Member, Run, RunEvent, TokenKind
 
 from . import launch
 
@@ -49,6 +51,10 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
         "SCALEWEB_CHECKPOINT_DIR": str(checkpoints),
         "SCALEWEB_CAPTURE": "0",
     }
+    if run.experiment.goal_metric:
+        environment["SCALEWEB_GOAL_METRIC"] = run.experiment.goal_metric
+        environment["SCALEWEB_GOAL_DIRECTION"] = run.experiment.goal_direction
+    pin_files(run, checkpoints)
     checkpoint = resumed_by_all(attempt, member) if member is not None else resumable(attempt)
     if checkpoint is not None:
         environment["SCALEWEB_RESUME"] = checkpoint.path
@@ -58,6 +64,16 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
         "argv": launch.argv_of(attempt, member), "cwd": job.cwd or str(folder / "work"), "env": environment,
         "folder": str(folder),
     }  # fmt: skip
+
+
+def pin_files(run: Run, folder: Path) -> None:
+    """Say beside the files which ones are pinned: a person may have changed that while no process ran."""
+    for checkpoint in run.checkpoints.filter(available=True):
+        path = Path(checkpoint.path)
+        # What lies elsewhere is the script's own business.
+        if path.parent == folder and path.exists() and pins.is_pinned(path) != checkpoint.pinned:
+            with contextlib.suppress(OSError):
+                pins.pin(path, checkpoint.pinned)
 
 
 class CannotResume(Exception):

@@ -23,6 +23,7 @@ class Verb(models.TextChoices):
     CHECKPOINT = "checkpoint"
     ROLLBACK = "rollback"
     ADOPT = "adopt"  # go on from the checkpoint of another run of the same experiment
+    PIN = "pin"  # keep a checkpoint whatever the keep rule says, or leave it to the rule
     ACTION = "action"
     # Taken by runs that offer them: training/offers.py.
     RESCALE = "rescale"  # leave at a checkpoint, and go on with other devices

@@ -26,9 +26,11 @@ export interface Alert {
 export interface Attempt {
   number: number;
   node: string;
+  /** All of them, the first one first. */
+  nodes: string[];
   devices: string[];
   state: AttemptState;
-  outcome: "finished" | "failed" | "stopped" | "lost" | "";
+  outcome: "finished" | "failed" | "stopped" | "lost" | "rescaled" | "";
   exit_code: number | null;
   signal: string;
   first_error_line: string;
@@ -191,7 +193,7 @@ export interface Columns {
 export interface Command {
   id: number;
   seq: number;
-  verb: "set" | "pause" | "resume" | "stop" | "checkpoint" | "rollback" | "adopt" | "action" | "rescale" | "prune" | "quantise" | "compile" | "cancel";
+  verb: "set" | "pause" | "resume" | "stop" | "checkpoint" | "rollback" | "adopt" | "pin" | "action" | "rescale" | "prune" | "quantise" | "compile" | "cancel";
   tunable: string;
   value: unknown;
   asked_by: string;
@@ -496,6 +498,10 @@ export interface Job {
   device_kind: DeviceKind;
   min_devices: number;
   max_devices: number;
+  launcher: "once" | "torchrun";
+  max_nodes: number;
+  keep: "batch" | "rate-rule";
+  wanted_devices: number | null;
   priority: number;
   max_retries: number;
   retries_used: number;
@@ -654,6 +660,11 @@ export interface NewJob {
   device_kind?: DeviceKind;
   min_devices?: number;
   max_devices?: number;
+  /** torchrun: the command runs once for each device, as the ranks of one training. * `once` - Once * `torchrun` - Torchrun */
+  launcher?: "once" | "torchrun";
+  max_nodes?: number;
+  /** What stays as it is when the number of ranks changes: the effective batch, or what each rank does. * `batch` - Batch * `rate-rule` - Rate Rule */
+  keep?: "batch" | "rate-rule";
   priority?: number;
   max_retries?: number;
   config?: unknown;
@@ -950,6 +961,10 @@ export interface PieceAnswer {
   whole: boolean;
 }
 
+export interface Pin {
+  pinned: boolean;
+}
+
 export interface Place {
   line: number;
   step: number | null;
@@ -1040,6 +1055,32 @@ export interface Queue {
   waiting: Job[];
   active: Job[];
   devices: DeviceCount;
+}
+
+export interface Rank {
+  rank: number;
+  /** The node's name in a job, else the host's. */
+  node: string;
+  pid: number | null;
+  local_rank: number | null;
+  /** gpu0 and so on where it is one of the node's, else as told; cpu. */
+  device: string;
+  connected_at: string;
+  /** Median of its newest 50 steps. */
+  step_seconds: number | null;
+  /** Of a step, before it meets the other ranks: waiting for data, forward pass. */
+  apart_seconds: number | null;
+  /** apart_seconds over the middle of all ranks. */
+  times_the_middle: number | null;
+  /** Whether the others wait for it. */
+  straggler: boolean;
+}
+
+export interface Ranks {
+  world_size: number;
+  ranks: Rank[];
+  /** Who holds up whom, in words; empty for nobody. */
+  sentence: string;
 }
 
 export interface Read {
