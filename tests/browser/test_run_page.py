@@ -80,6 +80,50 @@ def test_a_tunable_set_in_the_page_is_applied_at_a_step_and_marked_on_the_chart(
     expect(changes(page).first).to_contain_text("applied at step")
 
 
+def test_several_settings_go_as_one_are_followed_undone_and_planned_for_a_step(page, training):
+    page.get_by_role("link", name=re.compile("^Control")).click()
+    page.get_by_role("textbox", name="lr").fill("0.5")
+    expect(page.get_by_text("0.1 → 0.5, × 5")).to_be_visible()
+    page.get_by_role("textbox", name="patience").fill("9")
+    tray = page.get_by_role("form", name="Change of several settings")
+    expect(tray).to_contain_text("2 changes drafted")
+    page.reload()  # nothing that was typed is lost
+    expect(tray).to_contain_text("0.1 → 0.5")
+    tray.get_by_label("Why (optional)").fill("quicker")
+    tray.get_by_role("button", name="Apply together").click()
+    newest = changes(page).first
+    expect(newest).to_contain_text(re.compile(r"lr to 0\.5, patience to 9"))
+    expect(newest).to_contain_text("quicker")
+    first, second = Command.objects.filter(run=training).order_by("seq")
+    until(lambda: Command.objects.filter(run=training, state="applied").count() == 2)
+    first.refresh_from_db(), second.refresh_from_db()
+    assert first.group == second.group != ""
+    assert first.applied_step == second.applied_step
+    expect(
+        newest.get_by_role("list", name="How far it has come").or_(newest.get_by_text("applied"))
+    ).not_to_have_count(0)
+    newest.get_by_role("button", name="Undo").click()
+    expect(changes(page).first).to_contain_text("takes back #1")
+    expect(page.get_by_role("textbox", name="lr")).to_have_value("0.1")
+    lr = page.get_by_role("form", name="lr")
+    lr.get_by_role("button", name="History").click()
+    expect(lr).to_contain_text("quicker")
+    lr.get_by_role("button", name="Schedule…").click()
+    dialog = page.get_by_role("dialog", name="Schedule lr")
+    dialog.get_by_label("At step").fill("0")
+    expect(dialog.get_by_text(re.compile("The run is at step"))).to_be_visible()
+    training.refresh_from_db()
+    step = training.last_step + 150
+    dialog.get_by_label("At step").fill(str(step))
+    expect(dialog.get_by_text("0.1 becomes 0.05")).to_be_visible()
+    dialog.get_by_role("button", name="Plan it").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("region", name="Schedules")).to_contain_text(f"× 0.5 at step {step:,}")
+    until(lambda: Command.objects.filter(run=training, at_step=step, state="applied").exists())
+    assert Command.objects.get(run=training, at_step=step).applied_step == step
+    expect(page.get_by_role("textbox", name="lr")).to_have_value("0.05")
+
+
 def test_a_menu_and_a_number_without_bounds_are_sent_when_applied_and_not_before(page, training):
     page.get_by_role("link", name=re.compile("^Control")).click()
     menu = page.get_by_role("combobox", name="schedule")

@@ -92,14 +92,26 @@ export interface CommandRequest {
   tunable?: string;
   value?: t.Json;
   reason?: string;
+  key?: string;
 }
 export const command = (code: string, body: CommandRequest) => post<t.Command>(path`runs/${code}/commands`, body);
+
+export const changeTogether = (code: string, body: { settings: t.JsonMap; at_step: number | null; reason: string; key: string }) =>
+  post<t.Command[]>(path`runs/${code}/changes`, body);
+export const undoCommand = (code: string, seq: number) => post<t.Command[]>(path`runs/${code}/commands/${seq}/undo`);
+export const commandRuns = (body: { runs: string[]; verb: string; tunable?: string; value?: t.Json; factor?: number; reason?: string; key: string }) =>
+  post<t.BulkResult[]>("commands", body);
+export const effects = (code: string, signal?: Signal) => list<t.Effect>(path`runs/${code}/effects`, {}, signal);
+export const schedules = (code: string, signal?: Signal) => list<t.Schedule>(path`runs/${code}/schedules`, {}, signal);
+export const plan = (code: string, body: { tunable: string; shape: string; at_step: number } & Partial<t.JsonMap>) => post<t.Schedule>(path`runs/${code}/schedules`, body);
+export const cancelSchedule = (id: number) => post<t.Schedule>(path`schedules/${id}/cancel`);
+export const notices = (signal?: Signal) => list<t.Notice>("notices", {}, signal);
 
 export const series = async (body: t.SeriesRequest, signal?: Signal): Promise<t.Buckets[]> =>
   decodeColumns(await askBytes("series/read", COLUMNS_TYPE, { method: "POST", body, signal }));
 
 export const approve = (id: number) => post<t.Decision>(path`decisions/${id}/approve`);
-export const reject = (id: number) => post<t.Decision>(path`decisions/${id}/reject`);
+export const reject = (id: number, reason = "") => post<t.Decision>(path`decisions/${id}/reject`, { reason });
 export const undo = (id: number) => post<t.Decision>(path`decisions/${id}/undo`);
 
 /** What the policies would have decided on this run; nothing is stored or sent. */

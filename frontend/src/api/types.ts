@@ -56,7 +56,7 @@ interface RunFields {
   branches: Branch[];
   summary: Figures;
   process: JsonMap;
-  actions: { name: string; description?: string }[];
+  actions: { name: string; description?: string; parameters?: OfferParameter[] }[];
   usage?: Usage;
   offers?: Offer[];
   can: Role;
@@ -88,6 +88,11 @@ export type Histograms = made.HistogramsAnswer;
 export type Verb = "set" | "pause" | "resume" | "stop" | "checkpoint" | "rollback" | "action";
 export type CommandStateName = made.CommandState;
 export type Command = Narrow<made.Command, { verb: Verb | (string & {}) }>;
+export type BulkResult = Narrow<made.BulkResult, { command: Command | null }>;
+/** What came of a person's change; no verdict yet is "". */
+export type Effect = Narrow<made.Effect, { verdict: made.Effect["verdict"] | "" }>;
+export type Schedule = Narrow<made.Schedule, { asked: JsonMap }>;
+export type Notice = made.Notice;
 
 export type PolicyInfo = Narrow<made.Policy, { defaults: JsonMap }>;
 export type Controller = Narrow<made.Controller, { policies: Record<string, JsonMap>; available: PolicyInfo[]; learning?: Learning; problems?: Record<string, string>; changed_by?: string | null }>;

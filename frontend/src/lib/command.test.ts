@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Command, Tunable } from "../api/types";
-import { fateOf, paceOf, refusal, stageOf, whatOf } from "./command";
+import { fateOf, paceOf, refusal, stageOf, undoable, whatOf } from "./command";
 
 const command = (changes: Partial<Command>) =>
   ({ verb: "set", tunable: "lr", value: 0.001, state: "applied", applied_step: 1200, old_value: 0.01, new_value: 0.001, message: "", ...changes }) as Command;
@@ -34,4 +34,19 @@ describe("refusal", () => {
     expect(refusal({ ...lr, kind: "int", high: 10 }, 1.5)).toBe("lr takes whole numbers."));
 
   it("names the open end", () => expect(refusal({ ...lr, high: null }, 0)).toBe("lr=0 is outside 1e-6 to ….")) ;
+});
+
+describe("what can be taken back", () => {
+  const set = (seq: number, tunable: string, old_value: number, new_value: number, group = "") => command({ seq, tunable, old_value, new_value, group, applied_at: `2026-01-01T00:00:0${seq}Z` });
+  const now = (lr: number, batch: number) => [{ name: "lr", value: lr }, { name: "batch", value: batch }] as Tunable[];
+  it("is the newest change of a setting, while it stands", () => {
+    const made = [set(1, "lr", 0.1, 0.2), set(2, "lr", 0.2, 0.3)];
+    expect([...undoable(made, now(0.3, 64))]).toEqual([2]);
+    expect([...undoable(made, now(0.5, 64))]).toEqual([]);
+  });
+  it("is a group whole, or not at all", () => {
+    const group = [set(1, "lr", 0.1, 0.2, "g"), set(2, "batch", 32, 64, "g")];
+    expect([...undoable(group, now(0.2, 64))]).toEqual([1]);
+    expect([...undoable([...group, set(3, "batch", 64, 128)], now(0.2, 128))]).toEqual([3]);
+  });
 });

@@ -1,24 +1,25 @@
 /** The controller's decisions in the words of the loop: saw, did, expected, and what came of it. */
 import type { Decision, Json } from "../api/types";
 import { exact, integer, number, percent } from "./format";
+import { plural, t, term } from "./i18n";
 
 export function didOf(decision: Decision): string {
   const { verb, tunable, old_value, new_value } = decision;
   const change = tunable ? `${tunable} ${exact(old_value)} → ${exact(new_value)}` : "";
-  const words = decision.changes && decision.changes.length > 1 ? decision.changes.map(changeOf).join(", then ") : verb === "set" ? change : verb === "rollback" ? (change ? `roll back, ${change}` : "roll back") : [verb, change].filter(Boolean).join(", ");
+  const words = decision.changes && decision.changes.length > 1 ? decision.changes.map(changeOf).join(t(", then ")) : verb === "set" ? change : verb === "rollback" ? (change ? t("roll back, {change}", { change }) : t("roll back")) : [term(verb), change].filter(Boolean).join(", ");
   return words;
 }
 
 /** The word before what a decision did, or would do. */
 export const leadOf = ({ state }: Decision): string =>
-  ({ recorded: "Would do", proposed: "Proposes", blocked: "Held back", rejected: "Rejected", expired: "Too late", sent: "Asked for" } as Record<string, string>)[state] ?? "Did";
+  ({ recorded: t("Would do"), proposed: t("Proposes"), blocked: t("Held back"), rejected: t("Rejected"), expired: t("Too late"), sent: t("Asked for") } as Record<string, string>)[state] ?? t("Did");
 
 function changeOf({ verb, tunable, value, old_value }: NonNullable<Decision["changes"]>[number]): string {
   if (verb === "set") return `${tunable} ${old_value === undefined || old_value === null ? "" : `${exact(old_value)} `}→ ${exact(value)}`;
   const { step, run } = (value as { step?: unknown; run?: unknown } | null) ?? {};
-  if (verb === "adopt") return `take over ${typeof run === "string" ? `the state of run ${run}` : "another run's state"}${typeof step === "number" ? ` at step ${integer(step)}` : ""}`;
-  if (verb === "rollback") return typeof step === "number" ? `roll back to step ${integer(step)}` : "roll back";
-  return [verb, tunable].filter(Boolean).join(" ");
+  if (verb === "adopt") return typeof run === "string" && typeof step === "number" ? t("take over the state of run {run} at step {step}", { run, step: integer(step) }) : t("take over another run's state");
+  if (verb === "rollback") return typeof step === "number" ? t("roll back to step {step}", { step: integer(step) }) : t("roll back");
+  return [term(verb), tunable].filter(Boolean).join(" ");
 }
 
 export function expectedOf(decision: Decision): string {
@@ -26,8 +27,8 @@ export function expectedOf(decision: Decision): string {
   const share = unit === "ratio"; // of the metric without the change
   const signed = share ? signedPercent : signedNumber;
   if (!metric || typeof effect !== "number") return "";
-  const span = typeof low === "number" && typeof high === "number" ? ` (${signed(low)} to ${signed(high)})` : "";
-  return `${metric} ${signed(effect)}${span}${unit && !share ? ` ${unit}` : ""} by step ${integer(decision.judge_at_step)}, against leaving it alone`;
+  const span = typeof low === "number" && typeof high === "number" ? ` (${t("{low} to {high}", { low: signed(low), high: signed(high) })})` : "";
+  return t("{metric} {effect} by step {step}, against leaving it alone", { metric, effect: `${signed(effect)}${span}${unit && !share ? ` ${unit}` : ""}`, step: integer(decision.judge_at_step) });
 }
 
 /** What was measured, in a sentence; the server's own where it wrote one. */
@@ -44,7 +45,7 @@ export function evidenceOf(evidence: Record<string, Json>): { name: string; valu
   return Object.entries(evidence).flatMap(([name, value]) => {
     const words = name.replaceAll("_", " ");
     if (name === "unit" || name === "belief" || name === "alternatives") return []; // how the figures beside it were reckoned, no figure itself
-    if (name === "window" && Array.isArray(value)) return [{ name: "steps", value: value.map((step) => integer(Number(step))).join(" to ") }];
+    if (name === "window" && Array.isArray(value)) return [{ name: t("steps"), value: t("{from} to {to}", { from: integer(Number(value[0])), to: integer(Number(value[1])) }) }];
     if (typeof value === "number") return [{ name: words, value: number(value) }];
     if (typeof value === "string" || typeof value === "boolean") return [{ name: words, value: exact(value) }];
     return [];
@@ -75,12 +76,12 @@ export function beliefOf(evidence: Record<string, Json>): { words: string; other
 }
 
 function believed(belief: Believed): string {
-  if (!belief.verdicts) return `Nothing has been learnt of ${belief.action} yet; this is its first trial.`;
-  const known = belief.verdicts === 1 ? "1 verdict" : `${integer(belief.verdicts)} verdicts`;
-  return `${belief.action} in runs like this one (${belief.context}), after ${known}: helps with ${percent(belief.better)}, ${gainOf(belief)}`;
+  if (!belief.verdicts) return t("Nothing has been learnt of {action} yet; this is its first trial.", { action: belief.action });
+  const known = plural(belief.verdicts, "{n} verdict", "{n} verdicts");
+  return t("{action} in runs like this one ({context}), after {known}: helps with {chance}, {gain}", { action: belief.action, context: belief.context, known, chance: percent(belief.better), gain: gainOf(belief) });
 }
 
-const gainOf = ({ gain, low, high }: Believed): string => `gain ${signedPercent(gain)} (${signedPercent(low)} to ${signedPercent(high)})`;
+const gainOf = ({ gain, low, high }: Believed): string => t("gain {gain} ({low} to {high})", { gain: signedPercent(gain), low: signedPercent(low), high: signedPercent(high) });
 
 // A true minus, which is as wide as the plus.
 const signedNumber = (value: number): string => (value > 0 ? `+${number(value)}` : number(value).replace("-", "−"));

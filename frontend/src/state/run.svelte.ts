@@ -1,6 +1,6 @@
 /** Everything about one run that a page shows, kept up to date over its topic. */
 import * as api from "../api";
-import type { Checkpoint, Command, Decision, Json, LogLine, Mark, MediaKey, Run, RunEvent, Tunable } from "../api/types";
+import type { Checkpoint, Command, Decision, Effect, Json, LogLine, Mark, MediaKey, Run, RunEvent, Schedule, Tunable } from "../api/types";
 import { SeriesBoard } from "../charts/board";
 import type { XAxis } from "../lib/columns";
 import type { ChangedFrame, LinesFrame, PointsFrame } from "../live/frames";
@@ -20,6 +20,8 @@ export class RunState {
   readonly media: Resource<MediaKey[]>;
   /** Raised for a key when more of its media has come. */
   mediaVersions = $state.raw<Record<string, number>>({});
+  readonly effects: Resource<Effect[]>;
+  readonly schedules: Resource<Schedule[]>;
   /** Keys that have points, in the order they were first seen. */
   keys = $state.raw<string[]>([]);
   step = $state<number | null>(null);
@@ -44,6 +46,8 @@ export class RunState {
     this.events = new Resource((signal) => api.events(code, signal));
     this.marks = new Resource((signal) => api.marks(code, signal));
     this.media = new Resource((signal) => api.mediaKeys(code, signal));
+    this.effects = new Resource((signal) => api.effects(code, signal));
+    this.schedules = new Resource((signal) => api.schedules(code, signal));
     this.keyList = new Resource(async (signal) => (await api.keys(code, signal)).map((info) => info.key));
     this.board = new SeriesBoard([this.source], x);
   }
@@ -86,8 +90,24 @@ export class RunState {
     return command;
   }
 
+  /** Show commands that were made at once, before the live line tells of them. */
+  took(made: readonly Command[]): void {
+    for (const command of made) this.upsertCommand(command);
+  }
+
+  /** How many processes train this run together. */
+  get ranks(): number {
+    const size = this.run.data?.process.world_size;
+    return typeof size === "number" ? size : 1;
+  }
+
+  /** What came of a change; one of a group stands for all of it. */
+  effectOf(command: Command): Effect | undefined {
+    return this.effects.data?.find((effect) => effect.command === command.seq || (!!command.group && effect.group === command.group));
+  }
+
   private resources() {
-    return [this.run, this.tunables, this.commands, this.checkpoints, this.decisions, this.events, this.marks, this.media, this.keyList];
+    return [this.run, this.tunables, this.commands, this.checkpoints, this.decisions, this.events, this.marks, this.media, this.effects, this.schedules, this.keyList];
   }
 
   private async load(): Promise<void> {
@@ -151,7 +171,15 @@ export class RunState {
         if (typeof data.id === "number" && typeof data.state === "string") this.upsertCommand(data as unknown as Command);
         this.commands.soon();
         this.tunables.soon(100);
+        this.schedules.soon();
         break;
+      case "schedule":
+        this.schedules.soon();
+        this.commands.soon();
+        break;
+      case "effect":
+        this.effects.soon();
+        return;
       case "decision":
         this.decisions.soon();
         break;
