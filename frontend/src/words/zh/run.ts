@@ -41,7 +41,7 @@ export default {
   System: "系统",
   Config: "配置",
   Checkpoints: "检查点",
-  Notes: "笔记",
+  Notes: "备注",
   Story: "经过",
 
   // Notes
