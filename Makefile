@@ -6,7 +6,7 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 
-.PHONY: run test lint front types bench bench-peers environment environment-dev need-python
+.PHONY: run test lint front types lighthouse bench bench-peers environment environment-dev need-python
 
 need-python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. On Debian: apt install python3 python3-venv" >&2; exit 1; }
@@ -29,6 +29,9 @@ lint: environment-dev
 
 bench: environment-dev
 	@exec .venv/bin/python -m benchmarks
+
+lighthouse: environment-dev
+	@exec .venv/bin/python -m benchmarks.cold_page --repeats 3 --lighthouse
 
 bench-peers: environment-dev
 	@exec .venv/bin/python -m benchmarks.peers

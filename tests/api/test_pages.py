@@ -1,11 +1,16 @@
 """The front end's door, static files, and the headers that every answer carries."""
 
+import gzip
+import re
+from pathlib import Path
+
 import pytest
 from django.test import Client, override_settings
 
 from scaleweb import views
 from tests.support.domain import a_user
 
+DIST = Path(__file__).parents[2] / "frontend/dist"
 pytestmark = pytest.mark.django_db(databases="__all__")
 PAGES = [
     "/", "/experiments/7", "/runs/abc", "/compare?runs=a,b", "/nodes", "/nodes/n%201", "/queue", "/submit", "/settings",
@@ -156,3 +161,27 @@ def test_files_named_by_their_content_are_kept_for_ever(settings):
     noise = WhiteNoise(None, immutable_file_test=settings.WHITENOISE_IMMUTABLE_FILE_TEST)
     assert noise.immutable_file_test("", "/static/app/assets/index-DwR3x_0a.js")
     assert not noise.immutable_file_test("", "/static/app/theme.js")
+
+
+def test_text_goes_out_in_gzip_to_who_takes_it_and_is_asked_for_once():
+    client = Client()
+    script = next(path for path in (DIST / "assets").glob("site-*.js"))
+    address = f"/static/app/assets/{script.name}"
+    plain = client.get(address)
+    assert "Content-Encoding" not in plain
+    small = client.get(address, headers={"accept-encoding": "gzip, br"})
+    assert small["Content-Encoding"] == "gzip"
+    assert small["Vary"] == "Accept-Encoding"
+    assert int(small["Content-Length"]) == len(small.content) < len(plain.content) / 2
+    assert gzip.decompress(small.content) == plain.content == script.read_bytes()
+    again = client.get(address, headers={"accept-encoding": "gzip", "if-none-match": small["ETag"]})
+    assert again.status_code == 304
+    assert small["ETag"] != plain["ETag"]
+
+
+def test_the_scripts_of_the_first_page_are_under_150_kib_on_the_wire():
+    page = (DIST / "index.html").read_text()
+    first = [DIST / "assets" / name for name in re.findall(r"assets/([\w.-]+\.js)", page)]
+    first += list((DIST / "assets").glob("Overview-*.js"))
+    assert len(first) >= 3
+    assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in first) < 150 * 1024
