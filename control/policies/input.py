@@ -40,6 +40,8 @@ class Input:
     defaults: Mapping[str, Any] = {
         "enabled": True,
         "wait_share": 0.1,
+        # A batch that comes from another process costs some milliseconds of handing over: less is not to be gained.
+        "least_wait_seconds": 0.004,
         "points": 100,
         "horizon_steps": 100,
         "most_at_once": 4.0,
@@ -56,6 +58,8 @@ class Input:
             return []
         seen = read(observation, knobs, int(observation.parameters["points"]))
         if seen is None or seen.share < float(observation.parameters["wait_share"]):
+            return []
+        if seen.wait_seconds < float(observation.parameters["least_wait_seconds"]):
             return []
         wanted = self._workers(observation, workers, seen)
         if wanted is not None:
