@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import beliefs, goodput, scores, views
+from . import beliefs, condition, goodput, scores, views
 
 urlpatterns = [
     path("experiments/<int:pk>/controller", views.Controller.as_view(), name="experiment-controller"),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("beliefs/reset", beliefs.ResetBeliefs.as_view(), name="beliefs-reset"),
     path("runs/<str:code>/decisions", views.Decisions.as_view(), name="run-decisions"),
     path("runs/<str:code>/effects", views.Effects.as_view(), name="run-effects"),
+    path("runs/<str:code>/condition", condition.RunCondition.as_view(), name="run-condition"),
     path("runs/<str:code>/replay", views.Replay.as_view(), name="run-replay"),
     path("jobs/<slug:code>/goodput", goodput.JobGoodput.as_view(), name="job-goodput"),
     path("decisions/<int:pk>/approve", views.Approve.as_view(), name="decision-approve"),

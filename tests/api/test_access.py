@@ -75,6 +75,7 @@ API = {
     "runs/<slug:code>/media/<int:pk>/file": {"GET": VIEWER},
     "runs/<str:code>/decisions": {"GET": VIEWER},
     "runs/<str:code>/effects": {"GET": VIEWER},
+    "runs/<str:code>/condition": {"GET": VIEWER},
     "runs/<str:code>/replay": {"POST": VIEWER},
     "notices": {"GET": LISTED},
     "decisions/<int:pk>/approve": {"POST": OPERATOR},

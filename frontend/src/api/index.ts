@@ -78,6 +78,8 @@ export const logPlace = (code: string, query: { step?: number; time?: number }, 
 export const logs = (code: string, query: { start?: number; count?: number; search?: string }, signal?: Signal) =>
   ask<t.LogPage>(path`runs/${code}/logs`, { query, signal });
 
+/** How it does, in a word, and when it will be done. */
+export const condition = (code: string, signal?: Signal) => ask<t.Condition>(path`runs/${code}/condition`, { signal });
 export const mediaKeys = async (code: string, signal?: Signal) => (await ask<t.Page<t.MediaKey>>(path`runs/${code}/media/keys`, { signal })).results;
 /** What a run logged under a key or of a kind, newest first: the newest 5,000. */
 export const media = (code: string, query: { key?: string; kind?: string }, signal?: Signal) => list<t.Media>(path`runs/${code}/media`, query, signal);

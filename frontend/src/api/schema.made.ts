@@ -1190,6 +1190,18 @@ export interface RunColumns {
   tags: NamedCount[];
 }
 
+export interface RunCondition {
+  state: "healthy" | "early" | "diverged" | "plateau" | "stalled" | "silent" | "slow_loader" | "ended";
+  /** What the word rests on: metric, kind and step; gain over steps; share; seconds. */
+  figures: Record<string, unknown>;
+  step: number | null;
+  /** null: the run does not say where it ends. */
+  total_steps: number | null;
+  step_seconds: number | null;
+  /** null: unknown. */
+  eta_seconds: number | null;
+}
+
 export interface RunCount {
   count: number;
   /** When the newest of them was made. */

@@ -1,12 +1,14 @@
 /** Everything about one run that a page shows, kept up to date over its topic. */
 import * as api from "../api";
-import type { Checkpoint, Command, Decision, Effect, Json, LogLine, Mark, MediaKey, Run, RunEvent, Schedule, Tunable } from "../api/types";
+import type { Checkpoint, Command, Condition, Decision, Effect, Json, LogLine, Mark, MediaKey, Run, RunEvent, Schedule, Tunable } from "../api/types";
 import { SeriesBoard } from "../charts/board";
 import type { XAxis } from "../lib/columns";
 import type { ChangedFrame, LinesFrame, PointsFrame } from "../live/frames";
 import { subscribe } from "../live/live.svelte";
 import { serverNow } from "../lib/skew";
 import { Resource } from "./resource.svelte";
+
+const JUDGE_EVERY = 10_000; // milliseconds
 
 export class RunState {
   readonly source: string;
@@ -17,6 +19,7 @@ export class RunState {
   readonly decisions: Resource<Decision[]>;
   readonly events: Resource<RunEvent[]>;
   readonly marks: Resource<Mark[]>;
+  readonly condition: Resource<Condition>;
   readonly media: Resource<MediaKey[]>;
   /** Raised for a key when more of its media has come. */
   mediaVersions = $state.raw<Record<string, number>>({});
@@ -32,6 +35,7 @@ export class RunState {
   private branch = 0;
   private known = new Set<string>();
   private unsubscribe: (() => void) | null = null;
+  private judging = 0;
 
   constructor(
     readonly code: string,
@@ -45,6 +49,7 @@ export class RunState {
     this.decisions = new Resource(async (signal) => (await api.decisions(code, signal)).sort((a, b) => b.id - a.id));
     this.events = new Resource((signal) => api.events(code, signal));
     this.marks = new Resource((signal) => api.marks(code, signal));
+    this.condition = new Resource((signal) => api.condition(code, signal));
     this.media = new Resource((signal) => api.mediaKeys(code, signal));
     this.effects = new Resource((signal) => api.effects(code, signal));
     this.schedules = new Resource((signal) => api.schedules(code, signal));
@@ -62,9 +67,14 @@ export class RunState {
       refresh: () => this.refresh(),
     });
     void this.load();
+    // While it lives its condition is asked for again now and then: silence too is one.
+    this.judging = window.setInterval(() => {
+      if (!document.hidden && !this.run.data?.ended_at) void this.condition.load();
+    }, JUDGE_EVERY);
   }
 
   stop(): void {
+    window.clearInterval(this.judging);
     this.unsubscribe?.();
     this.board.stop();
     for (const resource of this.resources()) resource.stop();
@@ -107,7 +117,7 @@ export class RunState {
   }
 
   private resources() {
-    return [this.run, this.tunables, this.commands, this.checkpoints, this.decisions, this.events, this.marks, this.media, this.effects, this.schedules, this.keyList];
+    return [this.run, this.tunables, this.commands, this.checkpoints, this.decisions, this.events, this.marks, this.media, this.condition, this.effects, this.schedules, this.keyList];
   }
 
   private async load(): Promise<void> {
@@ -162,6 +172,7 @@ export class RunState {
       case "run":
         if (this.run.data) this.run.data = { ...this.run.data, ...pick(data, this.run.data) };
         this.run.soon();
+        this.condition.soon(1000);
         this.events.soon();
         break;
       case "tunable":

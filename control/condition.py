@@ -1,0 +1,123 @@
+"""How a running training does, in one word with its reason, and when it will be done. Nothing is stored or changed."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+
+from control.estimators.health import Limits, find_trouble
+from control.estimators.trend import robust_trend
+from control.history import forks_of
+from control.proposals import Window
+from monitoring.storage import series
+from training.models import Run
+from training.states import LIVE, RunState
+
+TAIL = 1000
+LOSSES = ("loss", "train/loss", "train_loss", "training_loss")
+LENGTHS = ("total_steps", "max_steps", "steps")
+WAIT, STEP = "_data_wait_seconds", "_step_seconds"
+WAIT_SHARE = 0.2  # of the steps' time, from which on the loader is called slow
+RECENT = 100
+FLAT_POINTS, FLAT_FALL = 200, 0.01
+STALLED_STEPS, STALLED_SECONDS = 20, 30.0
+
+
+@dataclass(frozen=True)
+class Condition:
+    """state: healthy, diverged, plateau, stalled, silent, slow_loader, early (too little seen), or ended."""
+
+    state: str
+    figures: dict[str, Any]
+    step: int | None
+    total_steps: int | None
+    step_seconds: float | None
+    eta_seconds: float | None
+
+
+def condition(run: Run) -> Condition:
+    goal = run.experiment.goal_metric
+    keys = [*LOSSES, WAIT, STEP, *([goal] if goal else [])]
+    tails = series.tail([run.source], keys, TAIL, {run.source: forks_of(run)}).get(run.source, {})
+    windows = {key: Window.of(*column) for key, column in tails.items() if len(column[0])}
+    now = time.time()
+    pace = seconds_a_step(windows.values())
+    total = length_of(run)
+    state, figures = state_of(run, windows, now, pace, goal)
+    left = total - run.last_step if total is not None and run.last_step is not None else None
+    moving = run.state in {RunState.RUNNING, RunState.STARTING} and state not in {"stalled", "silent"}
+    eta = max(0, left) * pace if left is not None and pace is not None and moving else None
+    return Condition(state, figures, run.last_step, total, pace, eta)
+
+
+def state_of(
+    run: Run, windows: dict[str, Window], now: float, pace: float | None, goal: str
+) -> tuple[str, dict[str, Any]]:
+    if run.state not in LIVE:
+        return "ended", {}
+    if run.last_seen_at is not None and now - run.last_seen_at.timestamp() > settings.SILENT_SECONDS:
+        return "silent", {"seconds": now - run.last_seen_at.timestamp()}
+    loss = next((key for key in LOSSES if key in windows), None)
+    if loss is not None:
+        trouble = find_trouble(windows[loss], Limits())
+        if trouble is not None:
+            return "diverged", {"metric": loss, "kind": str(trouble.kind), "step": trouble.onset_step}
+    if not windows:
+        return "early", {}
+    newest = max(float(window.times[-1]) for window in windows.values())
+    quiet = max(STALLED_SECONDS, STALLED_STEPS * (pace or 0.0))
+    if run.state == RunState.RUNNING and now - newest > quiet:
+        return "stalled", {"seconds": now - newest}
+    share = wait_share(windows)
+    if share is not None and share > WAIT_SHARE:
+        return "slow_loader", {"share": share}
+    metric = goal if goal in windows else loss
+    if metric is None or len(windows[metric]) < FLAT_POINTS:
+        return "early", {}
+    gain = recent_gain(windows[metric], run.experiment.goal_direction if metric == goal else "min")
+    if gain is not None and gain[0] < FLAT_FALL:
+        return "plateau", {"metric": metric, "gain": gain[0], "steps": gain[1]}
+    return "healthy", {"metric": metric, "gain": gain[0], "steps": gain[1]} if gain else {}
+
+
+def recent_gain(window: Window, direction: str) -> tuple[float, int] | None:
+    """(how far the metric came, in parts of its level, over so many steps): the upper end of what the trend allows."""
+    steps, values = window.steps[-TAIL // 2 :], window.values[-TAIL // 2 :]
+    good = np.isfinite(values)
+    if good.sum() < FLAT_POINTS // 2:
+        return None
+    trend = robust_trend(steps[good], values[good])
+    scale = max(abs(trend.level), 1e-12)
+    best = -trend.slope_low if direction == "min" else trend.slope_high
+    return float(best * trend.steps / scale), trend.steps
+
+
+def wait_share(windows: dict[str, Window]) -> float | None:
+    if WAIT not in windows or STEP not in windows:
+        return None
+    waits, steps = windows[WAIT].values[-RECENT:], windows[STEP].values[-RECENT:]
+    total = float(np.nansum(steps))
+    return float(np.nansum(waits)) / total if len(waits) >= 20 and total > 0 else None
+
+
+def seconds_a_step(windows: Any) -> float | None:
+    """The median over the newest points, which pauses and restarts do not stretch."""
+    longest = max(windows, key=len, default=None)
+    if longest is None or len(longest) < 3:
+        return None
+    steps, times = np.diff(longest.steps[-RECENT:]), np.diff(longest.times[-RECENT:])
+    good = (steps > 0) & (times > 0)
+    return float(np.median(times[good] / steps[good])) if good.any() else None
+
+
+def length_of(run: Run) -> int | None:
+    """Where it ends: its control of that, else what its config calls so."""
+    told: Sequence[Any] = [each.value for each in run.tunables.all() if each.role == "total_steps"]
+    config = run.config if isinstance(run.config, dict) else {}
+    for value in [*told, *(config.get(name) for name in LENGTHS)]:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
