@@ -1,0 +1,62 @@
+"""What waits for an answer is answered from the bell and from the first page, by who may, and counted live."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from control.describe import announce
+from control.models import ControllerSettings, Decision
+from tests.support.domain import a_member
+from tests.support.wait import until
+from training.models import Command, Role
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+
+
+def propose(run, value: float) -> Decision:
+    decision = Decision.objects.create(
+        run=run, policy="learning_rate", state="proposed", mode="advise", tunable="lr", reason="The loss stands still.",
+        old_value=0.1, new_value=value, changes=[{"verb": "set", "tunable": "lr", "value": value, "old_value": 0.1}],
+        expected={"metric": "loss"}, decided_step=10, judge_at_step=110, judge_after_steps=100,
+    )  # fmt: skip
+    announce(decision)
+    return decision
+
+
+def test_a_proposal_is_refused_with_a_reason_from_the_bell_and_another_approved_on_the_first_page(
+    window, operator, training
+):
+    ControllerSettings.objects.create(experiment=training.experiment, mode="advise")
+    first = propose(training, 0.05)
+    page = window().log_in(operator).open("/")
+    bell = page.get_by_role("button", name="1 wait for an answer")
+    bell.click()
+    dialog = page.get_by_role("dialog", name="Waits for an answer")
+    expect(dialog).to_contain_text("lr 0.1 → 0.05")
+    dialog.get_by_role("button", name="Reject…").click()
+    dialog.get_by_label("Why not (optional)").fill("not before the weekend")
+    dialog.get_by_role("button", name="Reject", exact=True).click()
+    expect(dialog.get_by_text(re.compile("^Nothing waits"))).to_be_visible()
+    first.refresh_from_db()
+    assert first.state == "rejected"
+    assert first.blocked_by.endswith("not before the weekend")
+    dialog.get_by_role("button", name="Close").click()
+    second = propose(training, 0.02)  # told of live
+    waiting = page.get_by_role("region", name="Waits for an answer")
+    expect(waiting).to_contain_text("lr 0.1 → 0.02")
+    viewer = window().log_in(a_member(training.experiment.project, "vera", Role.VIEWER)).open("/")
+    expect(viewer.get_by_text("Your role there is viewer: an operator may answer.")).to_be_visible()
+    expect(viewer.get_by_role("button", name="Approve")).to_have_count(0)
+    waiting.get_by_role("button", name="Approve").click()
+    expect(waiting).to_be_hidden()
+    expect(page.get_by_role("button", name="Nothing waits for an answer")).to_be_visible()
+    until(
+        lambda: Command.objects.filter(run=training, tunable="lr", state="applied", new_value=0.02).exists()
+    )
+    second.refresh_from_db()
+    assert (second.state, second.decided_by.get_username()) == ("sent", "ada")
