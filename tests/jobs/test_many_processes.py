@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from rest_framework.test import APIClient
 
+from control import loop as controller
+from control import rescale as resources
+from control.models import ControllerSettings, Decision
+from control.registry import BUILT_IN
 from monitoring import nodes
 from tests.support.domain import a_user
 from training import commands
@@ -16,7 +20,7 @@ from training.jobs import submit as jobs
 from training.jobs.node_loop import NodeLoop
 from training.jobs.processes import members, read_json
 from training.jobs.submit import JobRefused
-from training.models import Attempt, Command, Member
+from training.models import Attempt, Command, Job, Member
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(databases="__all__", transaction=True)]
 SCRIPT = Path(__file__).with_name("elastic_training.py")
@@ -66,28 +70,46 @@ def rescale(job, devices):
     return commands.issue(job.run, "rescale", value={"devices": devices}, asked_by="ada")
 
 
-def test_a_training_goes_from_one_process_to_two_and_back_without_a_gap(bench, notes):
+def controlled(bench):
+    """The controller's hand on devices alone, and quick to judge."""
+    others = {name: {"enabled": False} for name in BUILT_IN}
+    policies = others | {"resources": {"may_rescale": True, "judge_after_seconds": 4.0}}
+    ControllerSettings.objects.create(experiment=bench.experiment, mode="act", policies=policies)
+
+
+def test_the_controller_gives_a_training_a_second_process_and_a_person_takes_it_back_without_a_gap(
+    bench, notes
+):
+    controlled(bench)
     job = training(bench, notes)
-    job.wanted_devices = 1
-    job.save()
-    for attempt, devices, asked in ((1, 1, 2), (2, 2, 1)):
-        running_on(bench, job, attempt, devices)
-        bench.until(lambda attempt=attempt: (bench.fresh(job).run.last_step or 0) > 8 * attempt)
-        rescale(bench.fresh(job), asked)
-        assert Attempt.objects.filter(job=job, ended_at=None).count() == 1
+    Job.objects.filter(pk=job.pk).update(wanted_devices=1)
+    running_on(bench, job, 1, 1)
+    bench.until(lambda: resources.tick(), 60)
+    decision = Decision.objects.get(run=job.run)
+    assert (decision.policy, decision.state, decision.new_value["devices"]) == ("resources", "sent", 2)
+    assert decision.evidence["measured"][0]["devices"] == 1
+    running_on(bench, job, 2, 2)
+    assert Attempt.objects.filter(job=job, ended_at=None).count() == 1
+    bench.until(lambda: (controller.tick(), resources.tick(), Decision.objects.get().verdict)[2], 60)
+    decision.refresh_from_db()
+    assert (decision.state, decision.verdict) == ("judged", "better"), decision.measured
+    rescale(bench.fresh(job), 1)
     running_on(bench, job, 3, 1)
     (notes / "stop").touch()
     job = bench.until_over(job, 60)
     assert (job.state, job.retries_used) == ("stopped", 0)
     outcomes = Attempt.objects.filter(job=job).order_by("number").values_list("outcome", flat=True)
     assert list(outcomes) == ["rescaled", "rescaled", "stopped"]
-    assert set(Command.objects.filter(verb="rescale").values_list("state", flat=True)) == {"applied"}
+    asked = Command.objects.filter(verb="rescale").order_by("seq").values_list("asked_by", "state")
+    assert list(asked) == [("controller:resources", "applied"), ("ada", "applied")]
     trained = steps_of(notes)
     assert sorted(trained) == list(range(1, max(trained) + 1)), "no step is missing"
     assert {len(samples) for _, samples in trained.values()} == {32}, "the effective batch is kept"
     assert {world for world, _ in trained.values()} == {1, 2}
-    epoch = Counter(sample for step in range(1, 57) if step in trained for sample in trained[step][1])
-    assert set(epoch.values()) == {1}, "no sample of the epoch comes twice"
+    # An epoch is 56 steps.
+    for first in range(1, max(trained) - 55, 56):
+        epoch = Counter(sample for step in range(first, first + 56) for sample in trained[step][1])
+        assert set(epoch.values()) == {1}, "no sample of an epoch comes twice"
 
 
 def test_a_gang_over_two_nodes_goes_on_with_one_when_the_other_dies(bench, notes, settings):
