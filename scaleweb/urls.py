@@ -48,6 +48,9 @@ urlpatterns = [
     path("submit", views.application, name="page-submit"),
     path("alerts", views.application, name="page-alerts"),
     path("settings", views.application, name="page-settings"),
+    path("v/<slug:code>", views.application, name="page-view"),
+    # What it shows comes by the token behind the # of its address, which is not sent here.
+    path("shared", views.shared, name="page-shared"),
 ]
 
 handler400 = errors.bad_request

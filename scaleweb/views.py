@@ -59,6 +59,19 @@ def page(path: Path, changed: int) -> bytes:
 @ensure_csrf_cookie
 def application(request: HttpRequest, **_: object) -> HttpResponse:
     """The front end, which reads its address itself; the cookie is what it sends back with each change."""
+    return front_end(request)
+
+
+@require_safe
+def shared(request: HttpRequest) -> HttpResponse:
+    """The front end for who has a link to a view and no account. Nobody is told that it was opened from here."""
+    response = front_end(request)
+    response["Referrer-Policy"] = "no-referrer"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+def front_end(request: HttpRequest) -> HttpResponse:
     try:
         content = page(INDEX, INDEX.stat().st_mtime_ns)
     except FileNotFoundError:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -12,11 +13,12 @@ from alerts.models import Alert, Channel, Rule
 from control.models import Decision
 from tests.support.domain import a_user
 from training.media import files
-from training.models import ApiToken, Checkpoint, Media, Schedule, TokenKind
+from training.models import ApiToken, Checkpoint, Media, SavedView, Schedule, TokenKind, ViewLink
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 OPEN = "open"  # anyone, logged in or not
+LINK = "link"  # whoever has a link to a view, which no login stands in for; see test_saved_views
 PAGE = "page"  # a login; anonymous visitors are sent to /login
 LOGIN = "login"  # a login; anonymous callers get 401
 OWN = "own"  # a login, and shows the caller's own rows alone
@@ -43,6 +45,14 @@ API = {
     "beliefs/export": {"GET": LOGIN},
     "beliefs/import": {"POST": SITE_ADMIN},
     "beliefs/reset": {"POST": SITE_ADMIN},
+    "experiments/<int:pk>/views": {"GET": VIEWER, "POST": VIEWER},
+    "views/<slug:code>": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
+    "views/<slug:code>/links": {"GET": OPERATOR, "POST": OPERATOR},
+    "views/<slug:code>/links/<int:pk>": {"DELETE": OPERATOR},
+    "shared": {"GET": LINK},
+    "shared/runs": {"GET": LINK},
+    "shared/groups": {"GET": LINK},
+    "shared/series": {"POST": LINK},
     "runs": {"GET": LISTED, "POST": IN_BODY},
     "runs/count": {"GET": LISTED},
     "runs/columns": {"GET": LISTED},
@@ -130,6 +140,8 @@ SITE = {
     "alerts": {"GET": PAGE},
     "submit": {"GET": PAGE},
     "settings": {"GET": PAGE},
+    "v/<slug:code>": {"GET": PAGE},
+    "shared": {"GET": OPEN},  # what it shows comes by the token of a link
 }
 EXPECTED = {f"api/v1/{route}": levels for route, levels in API.items()} | SITE
 # How they refuse is in test_sockets.py.
@@ -240,6 +252,7 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
             "tags": ["x"],
             "codes": [run.code],
         },
+        "POST api/v1/experiments/<int:pk>/views": {"name": "best", "state": {"version": 1}},
         "POST api/v1/projects": {"slug": "new", "name": "New"},
         "POST api/v1/alerts/rules": {"project": "vision", "name": "r", "condition": "stalled"},
         "POST api/v1/alerts/rules/preview": {"project": "vision", "condition": "stalled"},
@@ -293,6 +306,13 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
 
     def ask(client, method, route, **extra):
         here = dict(values)
+        if "views/<slug" in route:
+            view = SavedView.objects.create(
+                experiment=run.experiment, name="best", shared=True, state={"version": 1}
+            )
+            here["code"] = view.code
+            ends = timezone.now() + timedelta(days=1)
+            here["pk"] = str(ViewLink.issue(view, expires_at=ends)[0].pk)
         if "jobs/" in route:
             here["code"] = job.code
         if "alerts/" in route:

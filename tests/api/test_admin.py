@@ -24,8 +24,10 @@ from training.models import (
     Rank,
     Run,
     RunEvent,
+    SavedView,
     TokenKind,
     Usage,
+    ViewLink,
 )
 
 from .conftest import client_of
@@ -58,6 +60,8 @@ def rows(run, job, node, viewer):
     BeliefTally.objects.create(policy="divergence", action="rollback", context="sgd, start, calm", better=1)
     SeriesKey.objects.create(source=run.source, key="loss/é")
     SeriesSession.objects.create(source=run.source, session="s", last_seq=1)
+    view = SavedView.objects.create(experiment=run.experiment, name="best", state={"version": 1})
+    ViewLink.issue(view, expires_at=timezone.now())
     rule = Rule.objects.create(name="r", condition="stalled")
     channel = Channel.objects.create(name="c", kind="webhook", target="https://example.org")
     Delivery.objects.create(channel=channel, event="test", body={}, next_at=timezone.now())

@@ -159,6 +159,20 @@ def value_key(value: Any) -> tuple[int, float, str]:
     return (1, 0.0, value) if isinstance(value, str) else (0, value, "")
 
 
+def groups_told(runs: QuerySet[Run], by: list[Column], measured: list[Column], sort: str) -> dict[str, Any]:
+    """Raises ValidationError for a sort that is none."""
+    groups = in_order(gather(runs, by, measured), sort, measured)
+    return {
+        "by": [each.name for each in by],
+        "total": sum(group.count for group in groups),
+        "groups_total": len(groups),
+        "groups": [
+            {"values": group.values, "count": group.count, "live": group.live, "statistics": group.statistics}
+            for group in groups[:MAX_GROUPS]
+        ],
+    }
+
+
 class RunGroups(NarrowedRuns, generics.GenericAPIView):
     """Groups of runs with equal values, and statistics of each, over all runs that match."""
 
@@ -168,22 +182,12 @@ class RunGroups(NarrowedRuns, generics.GenericAPIView):
 
     @extend_schema(parameters=GROUP_PARAMETERS, responses=RunGroupsSerializer)
     def get(self, request):
-        asked = request.query_params
         by = self.columns("by", MAX_BY)
         measured = self.columns("measure", MAX_MEASURED)
         if not by:
             raise ValidationError({"by": [f"Expected a column to group by: {KINDS_OF_COLUMN}."]})
-        groups = in_order(
-            gather(self.filter_queryset(self.get_queryset()), by, measured), asked.get("sort", ""), measured
-        )
-        shown = [
-            {"values": group.values, "count": group.count, "live": group.live, "statistics": group.statistics}
-            for group in groups[:MAX_GROUPS]
-        ]
-        total = sum(group.count for group in groups)
-        return Response(
-            {"by": [each.name for each in by], "total": total, "groups_total": len(groups), "groups": shown}
-        )
+        runs = self.filter_queryset(self.get_queryset())
+        return Response(groups_told(runs, by, measured, request.query_params.get("sort", "")))
 
     def columns(self, parameter: str, most: int) -> list[Column]:
         names = self.request.query_params.getlist(parameter)

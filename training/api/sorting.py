@@ -121,7 +121,7 @@ class RunPagination(KeySetPages):
     order: Order | None = None
 
     def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> Any:
-        sort = request.query_params.get("sort", "")
+        sort = self.sort_asked(request)
         if not sort:
             return super().paginate_queryset(queryset, request, view)
         self.base_url = request.build_absolute_uri()
@@ -141,6 +141,10 @@ class RunPagination(KeySetPages):
         self.last = found[-1] if found and (more or backwards) else None
         rows = queryset.in_bulk([key[0] for key in found])
         return [rows[key[0]] for key in found if key[0] in rows]
+
+    def sort_asked(self, request: Any) -> str:
+        asked: str = request.query_params.get("sort", "")
+        return asked
 
     def asked_place(self, cursor: str) -> Place | None:
         if not cursor or self.order is None:

@@ -8,9 +8,10 @@ from .rank import Rank
 from .run import Checkpoint, Run, RunEvent, Tunable
 from .token import ApiToken, TokenKind
 from .usage import Usage
+from .view import SavedView, ViewLink
 
 __all__ = [
     "ROLE_RANK", "ApiToken", "Attempt", "Checkpoint", "Command", "CommandState", "DeviceLease", "Experiment",
     "Job", "JobState", "Media", "MediaKind", "Member", "Membership", "Project", "Rank", "Role", "Run", "RunEvent",
-    "Schedule", "TokenKind", "Tunable", "Usage",
+    "SavedView", "Schedule", "TokenKind", "Tunable", "Usage", "ViewLink",
 ]  # fmt: skip

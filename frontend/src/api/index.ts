@@ -1,5 +1,5 @@
 /** Every question the pages ask, by name. */
-import { address, ask, askBytes, path, type Query } from "./client";
+import { address, ask, askBytes, path, type Query, askByLink, isByLink } from "./client";
 import { COLUMNS_TYPE, decodeColumns } from "./columns";
 import type { RunRow } from "../lib/table";
 import type * as t from "./types";
@@ -40,18 +40,42 @@ export const policyScores = (experiment: number, signal?: Signal) => ask<t.Polic
 
 export const runs = (query: Query = {}, signal?: Signal) => list<t.Run>("runs", query, signal);
 /** One page of a list of runs, whose rows hold what `column` asks for; `next` is the address of the one after it. */
-export const runPage = (query: Query, signal?: Signal) => ask<t.Page<RunRow>>("runs", { query, signal });
+export const runPage = (query: Query, signal?: Signal) =>
+  isByLink()
+    ? ask<t.Page<RunRow>>("shared/runs", { query: { code: query.code, limit: query.limit }, signal })
+    : ask<t.Page<RunRow>>("runs", { query, signal });
 export const runsAfter = (next: string, limit: number, columns: readonly string[], signal?: Signal) => {
   // Only path and query: behind a proxy the server may not know the name it is reached by.
   const url = new URL(next, location.href);
   url.searchParams.set("limit", String(limit));
-  url.searchParams.delete("column");
-  for (const column of columns) url.searchParams.append("column", column);
+  if (!isByLink()) {
+    url.searchParams.delete("column");
+    for (const column of columns) url.searchParams.append("column", column);
+  }
   return ask<t.Page<RunRow>>(url.pathname + url.search, { signal });
 };
-export const runCount = (query: Query, signal?: Signal) => ask<t.RunCount>("runs/count", { query, signal });
+export const runCount = (query: Query, signal?: Signal) =>
+  isByLink()
+    ? ask<t.SharedView>("shared", { signal }).then(({ count }): t.RunCount => ({ count, newest: null, states: {} }))
+    : ask<t.RunCount>("runs/count", { query, signal });
 export const runColumns = (query: Query, signal?: Signal) => ask<t.RunColumns>("runs/columns", { query, signal });
-export const runGroups = (query: Query, signal?: Signal) => ask<t.RunGroups>("runs/groups", { query, signal });
+export const runGroups = (query: Query, signal?: Signal) =>
+  isByLink() ? ask<t.RunGroups>("shared/groups", { signal }) : ask<t.RunGroups>("runs/groups", { query, signal });
+
+export const savedViews = (experiment: number, signal?: Signal) => list<t.ListedView>(path`experiments/${experiment}/views`, {}, signal);
+export const savedView = (code: string, signal?: Signal) => ask<t.SavedView>(path`views/${code}`, { signal });
+export const saveView = (experiment: number, body: { name: string; state: unknown; shared?: boolean }) =>
+  post<t.SavedView>(path`experiments/${experiment}/views`, body);
+export const changeView = (code: string, body: { name?: string; state?: unknown; shared?: boolean }) => patch<t.SavedView>(path`views/${code}`, body);
+export const deleteView = (code: string) => ask<void>(path`views/${code}`, { method: "DELETE" });
+export const viewLinks = (code: string, signal?: Signal) => list<t.ViewLink>(path`views/${code}/links`, {}, signal);
+export const makeViewLink = (code: string, days: number) => post<t.ViewLink & { token: string }>(path`views/${code}/links`, { expires_in_days: days });
+export const revokeViewLink = (code: string, id: number) => ask<void>(path`views/${code}/links/${id}`, { method: "DELETE" });
+/** What a link to a view shows; all that is asked after it is asked by the link. */
+export const openLink = (token: string) => {
+  askByLink(token);
+  return ask<t.SharedView>("shared");
+};
 export const bulk = (body: t.BulkRequest, signal?: Signal) => ask<t.BulkAnswer>("runs/bulk", { method: "POST", body, signal });
 /** The first few runs that match, for a menu. */
 export const findRuns = async (query: Query, signal?: Signal) => (await ask<t.Page<t.Run>>("runs", { query: { limit: 20, ...query }, signal })).results;
@@ -110,7 +134,7 @@ export const cancelSchedule = (id: number) => post<t.Schedule>(path`schedules/${
 export const notices = (signal?: Signal) => list<t.Notice>("notices", {}, signal);
 
 export const series = async (body: t.SeriesRequest, signal?: Signal): Promise<t.Buckets[]> =>
-  decodeColumns(await askBytes("series/read", COLUMNS_TYPE, { method: "POST", body, signal }));
+  decodeColumns(await askBytes(isByLink() ? "shared/series" : "series/read", COLUMNS_TYPE, { method: "POST", body, signal }));
 
 export const approve = (id: number) => post<t.Decision>(path`decisions/${id}/approve`);
 export const reject = (id: number, reason = "") => post<t.Decision>(path`decisions/${id}/reject`, { reason });

@@ -538,6 +538,18 @@ export interface KeysPage {
 
 export type Learning = "use" | "teach" | "off";
 
+export interface ListedView {
+  code: string;
+  experiment: number;
+  name: string;
+  /** Seen by all who see the experiment; else by its owner alone. */
+  shared: boolean;
+  owner: string | null;
+  mine: boolean;
+  created_at: string;
+  updated_at: string;
+}
+
 export interface LogPage {
   first_line: number;
   total: number;
@@ -763,6 +775,20 @@ export interface NewTokenAnswer {
   token: string;
 }
 
+export interface NewViewLink {
+  expires_in_days?: number;
+}
+
+export interface NewViewLinkAnswer {
+  id: number;
+  prefix: string;
+  created_by: string | null;
+  created_at: string;
+  expires_at: string;
+  last_used_at: string | null;
+  token: string;
+}
+
 export interface Node {
   name: string;
   hostname: string;
@@ -953,6 +979,20 @@ export interface PatchedRun {
   job?: string | null;
   /** Your own role: viewer, operator or admin. */
   can?: string;
+}
+
+export interface PatchedSavedView {
+  code?: string;
+  experiment?: number;
+  name?: string;
+  /** `{version: 1, layout, table, drawn, panels}`, at most 256 KiB. */
+  state?: unknown;
+  /** Seen by all who see the experiment; else by its owner alone. */
+  shared?: boolean;
+  owner?: string | null;
+  mine?: boolean;
+  created_at?: string;
+  updated_at?: string;
 }
 
 export interface PieceAnswer {
@@ -1285,6 +1325,20 @@ export interface RunStatistics {
   max: number | null;
 }
 
+export interface SavedView {
+  code: string;
+  experiment: number;
+  name: string;
+  /** `{version: 1, layout, table, drawn, panels}`, at most 256 KiB. */
+  state: unknown;
+  /** Seen by all who see the experiment; else by its owner alone. */
+  shared: boolean;
+  owner: string | null;
+  mine: boolean;
+  created_at: string;
+  updated_at: string;
+}
+
 export interface Schedule {
   id: number;
   tunable: string;
@@ -1325,6 +1379,17 @@ export interface Setting {
 }
 
 export type Severity = "info" | "warning" | "critical";
+
+export interface SharedView {
+  name: string;
+  experiment_name: string;
+  goal_metric: string;
+  goal_direction: "min" | "max";
+  state: unknown;
+  /** Runs that it lists. */
+  count: number;
+  expires_at: string;
+}
 
 export interface StepTime {
   kind: string;
@@ -1451,4 +1516,13 @@ export interface Verdicts {
   mean_gain: number | null;
   /** How many of them have a figure. */
   gains: number;
+}
+
+export interface ViewLink {
+  id: number;
+  prefix: string;
+  created_by: string | null;
+  created_at: string;
+  expires_at: string;
+  last_used_at: string | null;
 }

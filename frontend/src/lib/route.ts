@@ -1,6 +1,6 @@
 /** Addresses of the application's pages, and what is in them. */
 export type PageName =
-  | "overview" | "experiment" | "run" | "compare" | "nodes" | "node" | "queue" | "submit" | "alerts" | "settings" | "missing";
+  | "overview" | "experiment" | "run" | "compare" | "nodes" | "node" | "queue" | "submit" | "alerts" | "settings" | "view" | "shared" | "missing";
 
 export interface Route {
   page: PageName;
@@ -19,6 +19,8 @@ const PATTERNS: [RegExp, PageName, string[]][] = [
   [/^\/submit$/, "submit", []],
   [/^\/alerts$/, "alerts", []],
   [/^\/settings$/, "settings", []],
+  [/^\/v\/([^/]+)$/, "view", ["code"]],
+  [/^\/shared$/, "shared", []],
 ];
 
 export function parseRoute(path: string, search = ""): Route {

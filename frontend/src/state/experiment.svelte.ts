@@ -5,6 +5,7 @@
 import * as api from "../api";
 import type { Experiment, Mark, RunColumns } from "../api/types";
 import { assignColours } from "../lib/colours";
+import type { Layout, ViewState } from "../lib/savedview";
 import { askedFor, isMeasured, type RunRow, type WholeRow } from "../lib/table";
 import type { PointsFrame } from "../live/frames";
 import { subscribe } from "../live/live.svelte";
@@ -159,6 +160,12 @@ export class ExperimentState {
   keepPanels(panels: unknown): void {
     this.panels = panels;
     writeStored(`panels.${this.id}`, panels);
+  }
+
+  /** All that is seen, as a saved view keeps it. */
+  seen(layout: Layout): ViewState {
+    const { view, columns } = this.table;
+    return { version: 1, layout, table: { ...view, columns: [...columns] }, drawn: [...this.drawn], panels: this.panels };
   }
 
   /** Figures of live points go into the table twice a second: a table that flickers cannot be read. */

@@ -1,0 +1,162 @@
+"""The run table of an experiment as a person uses it, and the views of it that are kept and passed on."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.domain import a_run
+from tests.support.wait import until
+from training.models import Run, SavedView
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+COUNT = 700
+WIDE = {"width": 1440, "height": 900}
+
+
+@pytest.fixture
+def experiment():
+    same = {"data": "digits"}
+    first = a_run(
+        state="finished",
+        name="run 0",
+        config=same | {"lr": 0.001, "optimizer": "adam"},
+        summary={"loss": 9.0},
+    )
+    Run.objects.bulk_create(
+        Run(
+            experiment=first.experiment, name=f"run {number}", state="finished", last_step=number,
+            tags=["even"] if number % 2 == 0 else [], summary={"loss": 1 / number},
+            config=same | {"lr": number / 1000, "optimizer": ("adam", "sgd")[number % 2]},
+        )
+        for number in range(1, COUNT)
+    )  # fmt: skip
+    return first.experiment
+
+
+def names(page) -> list[str]:
+    return [text.strip() for text in page.locator("tbody td.name a").all_inner_texts()]
+
+
+def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, experiment):
+    window.allowed = ["400 (Bad Request)"]  # a pattern typed wrong
+    page = window(viewport=WIDE).log_in(operator).open(f"/experiments/{experiment.pk}?layout=table")
+    table = page.get_by_role("region", name="Runs")
+    expect(table.get_by_text(f"{COUNT} runs")).to_be_visible()
+    assert names(page)[0] == f"run {COUNT - 1}"
+    # Rows come as they are scrolled to; the last one is as near as the first.
+    page.locator(".body").evaluate("body => (body.scrollTop = body.scrollHeight)")
+    expect(table.get_by_role("link", name="run 0", exact=True)).to_be_visible()
+    # Sorted by the database, by pointer and in the address.
+    table.get_by_role("button", name="loss", exact=False).first.click()
+    expect(table.get_by_role("columnheader", name=re.compile("^loss"))).to_have_attribute(
+        "aria-sort", "descending"
+    )
+    until(lambda: names(page)[0] == "run 0", 10)
+    # Typed text and patterns; a bad one says what is wrong and hides nothing.
+    search = table.get_by_role("searchbox", name="Search runs")
+    search.fill("/^run 6[0-9]$/")
+    expect(table.get_by_text("10 runs")).to_be_visible()
+    search.fill("/run (/")
+    expect(table.get_by_role("alert")).to_contain_text("Close what you open")
+    assert len(names(page)) == 10
+    search.fill("")
+    expect(table.get_by_text(f"{COUNT} runs")).to_be_visible()
+    # A filter is built, and told how many it leaves before it is taken.
+    table.get_by_role("button", name="Filter").click()
+    dialog = page.get_by_role("dialog", name="Filter runs")
+    dialog.get_by_label("Column").select_option("config:optimizer")
+    dialog.get_by_label("Comparison").select_option("=")
+    dialog.get_by_label("Value").fill("adam")
+    expect(dialog.get_by_text("350 runs match")).to_be_visible()
+    dialog.get_by_role("button", name="Filter", exact=True).click()
+    expect(table.get_by_text("350 runs")).to_be_visible()
+    # All that match are chosen, tagged by the server, and it is taken back.
+    table.get_by_role("checkbox", name="Select all").check()
+    table.get_by_role("button", name="Select all 350 that match").click()
+    table.get_by_role("button", name="Tag").click()
+    page.get_by_role("dialog").get_by_label("Tags to add").fill("kept")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("350 runs were tagged.")).to_be_visible()
+    assert Run.objects.filter(config__optimizer="adam", tags__icontains="kept").count() == 350
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("350 runs lost the tag.")).to_be_visible()
+    assert not Run.objects.filter(tags__icontains="kept").exists()
+    # The back button undoes the filter; the order stays.
+    page.go_back()
+    expect(table.get_by_text(f"{COUNT} runs")).to_be_visible()
+    # Groups of all that match, and the runs of one of them.
+    table.get_by_role("button", name="Group").click()
+    page.get_by_role("dialog").get_by_role("checkbox", name="optimizer").check()
+    page.get_by_role("dialog").get_by_role("button", name="Done").click()
+    head = table.get_by_role("button", name=re.compile("^sgd"))
+    expect(head).to_contain_text("350")
+    head.click()
+    expect(table.get_by_role("link", name="run 1", exact=True)).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(table.get_by_role("link", name="run 1", exact=True)).to_be_focused()
+    # What comes meanwhile waits, and moves nothing.
+    page.reload()
+    expect(table.get_by_role("button", name=re.compile("^sgd"))).to_be_visible()
+
+
+def test_a_view_is_saved_passed_on_and_deleted(window, operator, experiment):
+    window.allowed = ["410", "401"]
+    mine = window(viewport=WIDE).log_in(operator)
+    page = mine.open(f"/experiments/{experiment.pk}?find=optimizer%3Dsgd&sort=name")
+    table = page.get_by_role("region", name="Runs")
+    expect(table.get_by_text("350 runs")).to_be_visible()
+    # One run alone on the charts, one on top, one to compare with.
+    row = table.locator("tr", has=page.get_by_role("link", name="run 101", exact=True))
+    row.hover()
+    row.get_by_role("button", name="More for run 101").click()
+    page.get_by_role("button", name="Keep on top").click()
+    row = table.locator("tbody").last.locator("tr", has=page.get_by_role("link", name="run 101", exact=True))
+    row.hover()
+    row.get_by_role("button", name="More for run 101").click()
+    page.get_by_role("button", name="Draw only this").click()
+    expect(table.locator("[aria-pressed=true][aria-label='Draw run 101']").first).to_be_visible()
+    page.get_by_role("button", name="Saved views").click()
+    page.get_by_role("button", name="Save as a new view").click()
+    dialog = page.get_by_role("dialog", name="Save this view")
+    dialog.get_by_label("Name").fill("SGD alone")
+    dialog.get_by_role("checkbox").check()
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(dialog.get_by_text("/v/")).to_be_visible()
+    dialog.get_by_role("button", name="Done").click()
+    view = SavedView.objects.get()
+    # The short link restores exactly what was seen.
+    again = mine.open(f"/v/{view.code}")
+    expect(again).to_have_url(re.compile(rf"/experiments/{experiment.pk}\?.*view={view.code}"))
+    expect(again.get_by_text("350 runs")).to_be_visible()
+    expect(again.get_by_role("searchbox", name="Search runs")).to_have_value("optimizer=sgd")
+    expect(again.locator("tbody").first.get_by_role("link", name="run 101")).to_be_visible()
+    expect(again.locator("[aria-pressed=true][aria-label^='Draw run']")).to_have_count(
+        2
+    )  # on top, and in its place
+    again.close()
+    # A link for who has no account: read-only, and ended when it is taken back.
+    page.get_by_role("button", name="Saved views").click()
+    page.get_by_role("button", name="Share “SGD alone”").click()
+    dialog = page.get_by_role("dialog", name="Share “SGD alone”")
+    dialog.get_by_role("button", name="Make a link").click()
+    address = dialog.locator("pre, code").filter(has_text="/shared#").first.inner_text().strip()
+    guest = window().open(address.removeprefix(mine.site.url))
+    expect(guest.get_by_role("heading", name="SGD alone")).to_be_visible()
+    expect(guest.get_by_text("350 runs")).to_be_visible()
+    assert guest.get_by_role("checkbox").count() == 0
+    assert guest.get_by_role("link").count() == 0
+    dialog.get_by_role("button", name="Take back").click()
+    expect(dialog.get_by_role("button", name="Take back")).to_have_count(0)
+    guest.reload()
+    expect(guest.get_by_text("Ask whoever sent it for a new one.")).to_be_visible()
+    dialog.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Saved views").click()
+    page.get_by_role("button", name="Delete “SGD alone”").click()
+    expect(page.get_by_text("Its links end.")).to_be_visible()
+    gone = mine.open(f"/v/{view.code}")
+    expect(gone.get_by_text(re.compile("The view “SGD alone” was deleted by ada"))).to_be_visible()
