@@ -43,7 +43,7 @@ export default {
   "Running now": "正在运行",
   "{key} over the run": "运行过程中的 {key}",
   "step {n}": "第 {n} 步",
-  "and {n} more": "另有 {n} 个",
+  "and {n} more": "另有 {n} 项",
   "in use": "使用中",
   "a run of another project": "其他项目的运行",
   "{share} used": "已用 {share}",

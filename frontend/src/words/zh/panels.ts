@@ -132,7 +132,7 @@ export default {
   "Every point, as a file": "全部数据点,导出为文件",
   "Every point of {name}:": "{name} 的全部数据点:",
   "step +{n}": "第 +{n} 步",
-  "and {n} more": "以及另外 {n} 项",
+  "and {n} more": "另有 {n} 项",
   "Write a metric, or a calculation such as 1 - acc.": "请填写一个指标,或 1 - acc 这样的算式。",
   "The expression is longer than {n} characters.": "算式超过 {n} 个字符。",
   "The expression names no metric.": "算式中没有指标。",
