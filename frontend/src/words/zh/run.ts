@@ -111,7 +111,7 @@ export default {
   "Copy the run's code": "复制运行代码",
   From: "来自",
   "at step {n}": "第 {n} 步",
-  "{n} more": "还有 {n} 个",
+  "{n} more": "还有 {n} 项",
   healthy: "健康",
   "{metric} still improves, by up to {share} over the last {n} steps": "{metric} 仍在改善，最近 {n} 步最多改善 {share}",
   diverged: "已发散",
