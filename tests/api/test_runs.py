@@ -448,6 +448,7 @@ def test_commands_are_checked_and_stored(operator, run):
 
 
 def test_marks_tell_the_story_of_a_run(operator, run):
+    from alerts.models import Alert, Rule
     from training.models import Checkpoint, RunEvent
 
     operator.ask("POST", f"runs/{run.code}/commands", {"verb": "set", "tunable": "lr", "value": 0.01})
@@ -455,10 +456,20 @@ def test_marks_tell_the_story_of_a_run(operator, run):
     RunEvent.objects.create(
         run=run, kind="state", old="running", new="failed", reason="out of memory", step=9
     )
+    rule = Rule.objects.create(name="High loss", condition="run_figure", severity="critical")
+    now = timezone.now()
+    told = {"subject": "s", "label": "l", "message": "loss 9, above 2", "step": 8}
+    Alert.objects.create(rule=rule, run=run, started_at=now, fired_at=now, **told)
     marks = operator.ask("GET", f"runs/{run.code}/marks").json()["results"]
     assert [(mark["kind"], mark["step"], mark["tone"]) for mark in marks] == [
-        ("command", None, "neutral"), ("checkpoint", 5, "neutral"), ("event", 9, "bad"),
+        ("command", None, "neutral"), ("checkpoint", 5, "neutral"), ("event", 9, "bad"), ("alert", 8, "bad"),
     ]  # fmt: skip
+    assert marks[3]["label"] == "High loss: loss 9, above 2"
+    of_several = operator.ask("GET", f"marks?runs={run.code}").json()["results"]
+    assert [(mark["kind"], mark["run"]) for mark in of_several] == [
+        ("command", run.code),
+        ("alert", run.code),
+    ]
     assert marks[0]["label"] == "lr → 0.01 (pending), by olga"
     assert marks[2]["label"] == "running → failed out of memory"
 

@@ -90,7 +90,7 @@ class Commands(RunPart):
 
 
 class MarkSerializer(serializers.Serializer):
-    kind = serializers.ChoiceField(choices=["command", "decision", "checkpoint", "event"])
+    kind = serializers.ChoiceField(choices=["command", "decision", "checkpoint", "event", "alert"])
     id = serializers.IntegerField()
     step = serializers.IntegerField(allow_null=True)
     at = serializers.DateTimeField()
@@ -117,16 +117,17 @@ class Marks(APIView):
             *map(command_mark, run.commands.order_by("-seq")[:MAX_MARKS]),
             *map(checkpoint_mark, run.checkpoints.order_by("-id")[:MAX_MARKS]),
             *map(event_mark, run.events.order_by("-id")[:MAX_MARKS]),
-            # The relation comes from the control layer above.
+            # These relations come from the layers above.
             *map(decision_mark, run.decisions.select_related("command").order_by("-id")[:MAX_MARKS]),
+            *map(alert_mark, run.alerts.select_related("rule").order_by("-id")[:MAX_MARKS]),
         ]
         marks.sort(key=lambda mark: mark["at"])
         return Response(whole(list(MarkSerializer(marks, many=True).data)))
 
 
 class MarksOfRuns(APIView):
-    """What changed several runs, for charts that draw them together: their commands and decisions, without what
-    belongs to one run's page alone. In order of time, the newest 2,000 of each kind."""
+    """What changed several runs, for charts that draw them together: their commands, decisions and alerts, without
+    what belongs to one run's page alone. In order of time, the newest 2,000 of each kind."""
 
     permission_classes = [ProjectRole]
 
@@ -147,6 +148,8 @@ class MarksOfRuns(APIView):
         marks += [
             decision_mark(each) | {"run": runs[each.run_id]} for each in decided.order_by("-id")[:MAX_MARKS]
         ]
+        fired = Run.alerts.rel.related_model.objects.filter(run__in=runs).select_related("rule")
+        marks += [alert_mark(each) | {"run": runs[each.run_id]} for each in fired.order_by("-id")[:MAX_MARKS]]
         marks.sort(key=lambda mark: mark["at"])
         return Response(whole(list(MarkSerializer(marks, many=True).data)))
 
@@ -196,6 +199,17 @@ def decision_mark(decision: Any) -> dict[str, Any]:
         "at": decision.created_at,
         "label": f"{decision.policy} ({decision.state}{verdict}): {decision.reason}"[:300],
         "tone": tones.get(decision.verdict, "neutral"),
+    }
+
+
+def alert_mark(alert: Any) -> dict[str, Any]:
+    return {
+        "kind": "alert",
+        "id": alert.pk,
+        "step": alert.step,
+        "at": alert.started_at,
+        "label": f"{alert.rule.name}: {alert.message}"[:300],
+        "tone": {"critical": "bad", "warning": "warning"}.get(alert.rule.severity, "neutral"),
     }
 
 

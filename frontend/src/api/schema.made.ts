@@ -558,7 +558,7 @@ export interface LogPage {
 }
 
 export interface Mark {
-  kind: "command" | "decision" | "checkpoint" | "event";
+  kind: "command" | "decision" | "checkpoint" | "event" | "alert";
   id: number;
   step: number | null;
   at: string;

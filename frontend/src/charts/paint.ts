@@ -8,7 +8,7 @@ import { shareOf } from "./projection";
 
 export interface ChartMark {
   id: string;
-  kind: "command" | "decision" | "checkpoint" | "event";
+  kind: "command" | "decision" | "checkpoint" | "event" | "alert";
   x: number;
   label: string;
   tone: "good" | "bad" | "warn" | "accent" | "quiet";

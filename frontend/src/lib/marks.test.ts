@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Mark } from "../api/types";
 import { columnsOf } from "./columns.made";
-import { placeMarks } from "./marks";
+import { addressOf, placeMarks } from "./marks";
 
 const mark: Mark = { kind: "command", id: 3, step: 50, at: "1970-01-01T00:20:00Z", label: "lr", tone: "danger" };
 const columns = columnsOf({ x: [0, 10], step: [40, 60], time: [1190, 1210] });
@@ -19,3 +19,6 @@ it("stands on its own run's line where several are drawn, and goes with it", () 
   expect(place([{ id: "run:a", columns }, other])).toEqual([expect.objectContaining({ run: "b", colour: "--series-2", x: 10, label: "slow: lr" })]);
   expect(place([{ id: "run:a", columns }])).toEqual([]);
 });
+
+it.each([["decision", "/runs/r1?tab=decisions&at=7"], ["alert", "/alerts?run=r1"]] as const)("opens what a mark of a %s stands for", (kind, address) =>
+  expect(addressOf({ id: `${kind}:7`, kind }, "r1")).toBe(address));

@@ -13,7 +13,7 @@ export interface PlacedMark {
 }
 
 const TONES = new Set(["good", "bad", "warn", "accent", "quiet"]);
-const USUAL: Record<Mark["kind"], PlacedMark["tone"]> = { command: "accent", decision: "accent", checkpoint: "quiet", event: "quiet" };
+const USUAL: Record<Mark["kind"], PlacedMark["tone"]> = { command: "accent", decision: "accent", checkpoint: "quiet", event: "quiet", alert: "warn" };
 
 interface Line {
   id?: string;
@@ -61,5 +61,11 @@ function position(mark: Mark, axis: XAxis, columns: Columns | undefined): number
 }
 
 /** The tab of a run's page that tells more about a mark. */
-export const tabOf = (kind: Mark["kind"]): string =>
+export const tabOf = (kind: Exclude<Mark["kind"], "alert">): string =>
   ({ command: "control", decision: "decisions", checkpoint: "checkpoints", event: "events" })[kind];
+
+/** Where more is told about a mark of a run. */
+export function addressOf(mark: Pick<PlacedMark, "id" | "kind">, run: string): string {
+  if (mark.kind === "alert") return `/alerts?run=${encodeURIComponent(run)}`;
+  return `/runs/${encodeURIComponent(run)}?tab=${tabOf(mark.kind)}&at=${mark.id.split(":")[1]}`;
+}

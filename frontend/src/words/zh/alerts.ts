@@ -61,4 +61,5 @@ export default {
   "{n} days": "{n} 天",
   "{n} hours": "{n} 小时",
   "{n} tries": "{n} 次尝试",
+  "Of run {run} only: show all": "仅运行 {run} 的告警：显示全部",
 };
