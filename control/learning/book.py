@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from control.proposals import Belief, Observation
 
-from .contexts import context_of
+from .contexts import context_of, levels_of
 from .posterior import NOTHING_KNOWN, Posterior, Tally
 
 Key: TypeAlias = tuple[str, str, str]  # policy, action, context
@@ -33,7 +33,7 @@ class Book:
     """Tallies by (policy, action, context). Grows by `learn`; empty, it believes nothing and stops nobody."""
 
     tallies: dict[Key, Tally] = field(default_factory=dict)
-    # The sums over contexts, and over actions too: kept in step by `learn`, made on first use.
+    # The sums over contexts, over the models in a general one, and over actions: anew after `learn`, on first use.
     _sums: dict[tuple[str, ...], Tally] | None = field(default=None, repr=False)
 
     def learn(self, lesson: Lesson) -> None:
@@ -45,8 +45,9 @@ class Book:
     def sums(self) -> dict[tuple[str, ...], Tally]:
         if self._sums is None:
             found: dict[tuple[str, ...], Tally] = {}
-            for (policy, action, _), tally in sorted(self.tallies.items()):
-                for key in ((policy,), (policy, action)):
+            for (policy, action, context), tally in sorted(self.tallies.items()):
+                within = [(policy, action, level) for level in levels_of(context)]
+                for key in ((policy,), (policy, action), *within):
                     found[key] = found.get(key, Tally()).plus(tally)
             self._sums = found
         return self._sums
@@ -56,13 +57,31 @@ class Book:
         whole = NOTHING_KNOWN.given(self.sums.get((policy,), Tally()))
         if not action:
             return whole
-        anywhere = whole.as_prior().given(self.sums.get((policy, action), Tally()))
-        return anywhere.as_prior().given(self.tallies.get((policy, action, context), Tally()))
+        known = whole.as_prior().given(self.sums.get((policy, action), Tally()))
+        for tally in self._within(policy, action, context):
+            known = known.as_prior().given(tally)
+        return known
+
+    def _within(self, policy: str, action: str, context: str) -> list[Tally]:
+        """The action's verdicts in the context, from the general one to its own, each with those below it.
+
+        One that holds no more than the next is left out: the same verdicts would count twice. One without verdicts
+        adds nothing but a wider guess, once.
+        """
+        found: list[Tally] = []
+        for level in levels_of(context):
+            tally = self.sums.get((policy, action, level), Tally())
+            if found and tally == found[-1]:
+                continue
+            found.append(tally)
+        return found
 
     def clear_share(self, policy: str, action: str, context: str) -> float:
         """How often the action is judged clearly in this context; what it did elsewhere stands in for little data."""
-        anywhere = self.sums.get((policy, action), Tally()).clear_share()
-        return self.tallies.get((policy, action, context), Tally()).clear_share(anywhere)
+        share = self.sums.get((policy, action), Tally()).clear_share()
+        for tally in self._within(policy, action, context):
+            share = tally.clear_share(share)
+        return share
 
     def verdicts(self, policy: str, action: str) -> float:
         """How many verdicts on the action there are in all contexts together."""

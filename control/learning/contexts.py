@@ -1,9 +1,13 @@
-"""In what kind of moment a decision is made: optimiser, phase of the run, noise of its loss.
+"""In what kind of moment a decision is made: optimiser, phase of the run, noise of its loss, and the model where told.
 
-Coarse on purpose. A verdict is dear, and three times three classes an optimiser are filled by some dozens of runs.
+Coarse on purpose. A verdict is dear, and three times three classes an optimiser are filled by some dozens of runs. The
+model's kind and size come last and only refine: what is known of the moment in any model stands in until they have
+verdicts of their own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +20,8 @@ FAMILIES = (
     ("layerwise", ("lars", "lamb")),
     ("sgd", ("sgd", "momentum", "nesterov")),
 )
+MODELS = frozenset({"attention", "recurrent", "convolutional", "dense", "other"})
+GENERAL = 3  # parts of a context that every run has
 # Points of the newest part that noise and phase are read from.
 RECENT = 150
 START_POINTS = 150
@@ -24,20 +30,56 @@ CALM, WILD = 0.05, 0.2
 
 @dataclass(frozen=True)
 class Context:
-    """What tells kinds of moments apart: as text, `sgd, middle, calm`."""
+    """What tells kinds of moments apart: as text, `sgd, middle, calm`, or `sgd, middle, calm, dense, 10k+`."""
 
     family: str  # adam, layerwise, sgd, other, unknown
     phase: str  # start, middle, late
     noise: str  # calm, noisy, wild, unknown
+    model: str = ""  # attention, recurrent, convolutional, dense, other; "" where nobody told
+    size: str = ""  # the decade of its parameters, by its lower bound: 10k+
 
     def __str__(self) -> str:
-        return f"{self.family}, {self.phase}, {self.noise}"
+        parts = [self.family, self.phase, self.noise]
+        if self.model or self.size:
+            parts.append(self.model or "other")
+        return ", ".join([*parts, self.size] if self.size else parts)
+
+
+def levels_of(context: str) -> tuple[str, ...]:
+    """The context from the most general to itself: without its model, with the model's kind, with its size too."""
+    parts = context.split(", ")
+    return tuple(", ".join(parts[:count]) for count in range(min(GENERAL, len(parts)), len(parts) + 1))
 
 
 def context_of(observation: Observation) -> Context:
     metric = observation.loss_metric() or observation.goal.metric
     window = observation.windows.get(metric)
-    return Context(family_of(observation.optimiser), phase_of(observation, window), noise_of(window))
+    rate = observation.with_role("learning_rate")
+    told: Mapping[str, Any] = {} if rate is None else rate.about
+    return Context(
+        family_of(observation.optimiser or str(told.get("optimizer") or "").lower()),
+        phase_of(observation, window),
+        noise_of(window),
+        model_of(told.get("model")),
+        size_of(told.get("parameters")),
+    )
+
+
+def model_of(told: Any) -> str:
+    """The kind of model as it was told; what is none of those known is "other", however a script put it."""
+    if not told:
+        return ""
+    return told if isinstance(told, str) and told in MODELS else "other"
+
+
+def size_of(parameters: Any) -> str:
+    """The decade of a count of parameters: 1k+, 10k+, …; "" where there is no sensible one."""
+    if isinstance(parameters, bool) or not isinstance(parameters, int | float):
+        return ""
+    if not 1 <= parameters < 1e15:
+        return ""
+    decade = len(str(int(parameters))) - 1
+    return f"{10 ** (decade % 3)}{('', 'k', 'M', 'G', 'T')[decade // 3]}+"
 
 
 def family_of(optimiser: str) -> str:

@@ -151,7 +151,7 @@ def attach(
             found = None if chosen is None else (keeper.read(chosen), chosen)
     saved: dict[str, Any] = {} if found is None else found[0]["settings"]
     controls = Controls(
-        run, optimizer, rates, feed, Precision(device_of(model), precision, scaler), trust,
+        run, model, optimizer, rates, feed, Precision(device_of(model), precision, scaler), trust,
         ranks=max(1, noise.ranks), clip=clip, accumulate=accumulate, lr_bounds=lr_bounds, saved=saved,
     )  # fmt: skip
     loop = Loop(

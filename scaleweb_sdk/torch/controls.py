@@ -10,6 +10,7 @@ from scaleweb_sdk.run import Run
 from scaleweb_sdk.tunables import Tunable
 
 from .feed import Feed
+from .kinds import model_facts
 from .precision import Precision
 from .rates import Rates
 from .trust import TrustRatio, family_of
@@ -21,6 +22,7 @@ class Controls:
     def __init__(
         self,
         run: Run,
+        model: torch.nn.Module,
         optimizer: torch.optim.Optimizer,
         rates: Rates,
         feed: Feed | None,
@@ -48,7 +50,7 @@ class Controls:
         self.total_steps: int | None = None  # where the training ends; None before batches() says it
         self._declared_total: int | None = None
         self.resumed_ending: dict[str, int] | None = None  # `ending` of the checkpoint that was resumed from
-        self._declare_rate(lr_bounds, saved)
+        self._declare_rate(model, lr_bounds, saved)
         self._declare_decay(saved)
         if clip is not None:
             self._declare(
@@ -156,7 +158,9 @@ class Controls:
         self._put[name] = put
         self._handles[name] = self.run.tunable(name, value, on_change=put, **spec)
 
-    def _declare_rate(self, bounds: tuple[float, float] | None, saved: dict[str, Any]) -> None:
+    def _declare_rate(
+        self, model: torch.nn.Module, bounds: tuple[float, float] | None, saved: dict[str, Any]
+    ) -> None:
         lr = self.rates.value
         if not lr > 0:
             self.run.note(f"lr={lr} cannot be put on a log scale, so the learning rate is no control here")
@@ -172,7 +176,8 @@ class Controls:
         self._declare(
             "lr", lr, self.rates.set, saved,
             low=low, high=high, scale="log", role="learning_rate", description=description,
-            about={"optimizer": type(self.optimizer).__name__, "family": family_of(self.optimizer)},
+            about={"optimizer": type(self.optimizer).__name__, "family": family_of(self.optimizer)}
+            | model_facts(model),
         )  # fmt: skip
 
     def _declare_decay(self, saved: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from control.learning.choose import choose, dice_of
 from control.learning.contexts import context_of, family_of
 from control.learning.posterior import MEMORY, NOTHING_KNOWN, Tally, left_after
 from control.proposals import Alternative, Change, Expected, Proposal, TunableView
-from tests.control.make import noisy, seen
+from tests.control.make import a_rate, noisy, seen
 
 ROLES = {"lr": "learning_rate", "batch": "batch_size"}
 
@@ -72,6 +72,29 @@ TOTAL = TunableView("steps", "int", 2000, 2000, role="total_steps")
 )
 def test_a_moments_context_is_read_from_the_run(loss, fields, context):
     assert str(context_of(seen(loss, **fields))) == context
+
+
+@pytest.mark.parametrize(
+    ("about", "context"),
+    [
+        ({}, "unknown, middle, calm"),
+        ({"model": "convolutional", "parameters": 61_706}, "unknown, middle, calm, convolutional, 10k+"),
+        ({"model": "attention"}, "unknown, middle, calm, attention"),
+        ({"parameters": 7_000_000_000}, "unknown, middle, calm, other, 1G+"),
+        ({"model": ["odd"], "parameters": "many"}, "unknown, middle, calm, other"),
+        ({"model": "my secret net", "parameters": float("nan")}, "unknown, middle, calm, other"),
+        ({"optimizer": "AdamW", "model": "dense", "parameters": 999}, "adam, middle, calm, dense, 100+"),
+    ],
+)
+def test_a_context_names_the_models_kind_and_the_decade_of_its_size_where_the_run_tells_them(about, context):
+    loss = noisy(FALL, 0.02)
+    assert str(context_of(seen(loss, tunables={"lr": a_rate(about=about)}))) == context
+
+
+def test_an_optimiser_that_no_config_tells_is_the_torch_helpers():
+    adam = {"lr": a_rate(about={"optimizer": "AdamW"})}
+    assert context_of(seen(FALL, tunables=adam)).family == "adam"
+    assert context_of(seen(FALL, tunables=adam, optimiser="sgd")).family == "sgd"
 
 
 LESSONS = st.lists(
@@ -170,6 +193,38 @@ def test_a_context_with_little_data_leans_on_the_action_elsewhere_and_on_the_pol
     assert new.chance_better > sibling.chance_better > stranger.chance_better
     assert stranger.mu == 0
     assert new.scale > here.scale
+
+
+MOMENT = "sgd, middle, calm"
+
+
+def test_what_is_known_of_a_moment_stands_in_for_a_model_that_nobody_tried_there():
+    old = book(("p", "a", MOMENT, "better", 0.3, 20), ("p", "a", "adam, middle, calm", "worse", -0.3, 20))
+    new = old.posterior("p", "a", f"{MOMENT}, dense, 10k+")
+    assert new.chance_better > 0.7 > old.posterior("p", "a", "lars, late, wild").chance_better
+    assert new.mu == pytest.approx(old.posterior("p", "a", MOMENT).mu)
+    assert new.scale > old.posterior("p", "a", MOMENT).scale
+
+
+def test_a_run_that_does_not_tell_its_model_learns_from_all_those_that_do():
+    told = book(("p", "a", f"{MOMENT}, dense, 10k+", "better", 0.3, 9))
+    plain = book(("p", "a", MOMENT, "better", 0.3, 9))
+    assert told.posterior("p", "a", MOMENT) == plain.posterior("p", "a", MOMENT)
+    assert told.clear_share("p", "a", MOMENT) == plain.clear_share("p", "a", MOMENT)
+    # The same verdicts on every level are believed once.
+    assert told.posterior("p", "a", f"{MOMENT}, dense, 10k+") == plain.posterior("p", "a", MOMENT)
+
+
+def test_models_of_a_kind_share_what_they_learn_and_another_kind_keeps_its_own():
+    made = book(
+        ("p", "a", f"{MOMENT}, dense, 10k+", "better", 0.3, 20),
+        ("p", "a", f"{MOMENT}, attention, 1M+", "worse", -0.3, 20),
+    )
+    larger = made.posterior("p", "a", f"{MOMENT}, dense, 100k+")
+    another = made.posterior("p", "a", f"{MOMENT}, attention, 10M+")
+    assert larger.mu > 0.1 > -0.1 > another.mu
+    assert made.posterior("p", "a", f"{MOMENT}, dense, 10k+").scale < larger.scale
+    assert abs(made.posterior("p", "a", f"{MOMENT}, recurrent, 1k+").mu) < 0.05
 
 
 def test_the_posterior_covers_what_it_was_taught_from():

@@ -131,4 +131,5 @@ def test_the_optimisers_family_is_told_with_the_rate(kind, family):
     optimizer = kind(model.parameters(), lr=1e-3)
     assert family_of(optimizer) == family
     scaleweb_sdk.torch.attach(run, model, optimizer, loader)
-    assert run.tunables["lr"].spec.about == {"optimizer": kind.__name__, "family": family}
+    told = run.tunables["lr"].spec.about
+    assert (told["optimizer"], told["family"]) == (kind.__name__, family)
