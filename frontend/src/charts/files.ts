@@ -1,4 +1,5 @@
 /** Files of what a chart shows: a picture as it is on the screen, a drawing, a table. */
+import { t } from "../lib/i18n";
 import { csvOf } from "./csv";
 import type { Plot } from "./plot";
 import { svgOf } from "./svg";
@@ -57,5 +58,5 @@ function picture(plot: Plot, title: string): Promise<Blob> {
     ctx.fillStyle = colour("--text-2");
     ctx.fillText(line.label, 30 * unit, top + 11 * unit, canvas.width - 44 * unit);
   });
-  return new Promise((done, failed) => canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error("The browser could not write the picture."))), "image/png"));
+  return new Promise((done, failed) => canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error(t("The browser could not write the picture.")))), "image/png"));
 }

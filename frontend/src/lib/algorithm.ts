@@ -1,6 +1,7 @@
 /** What a change of the algorithm would do or did, as the process measured it on a copy of the model. */
 import type { Json, Offer, OfferParameter } from "../api/types";
 import { bytes, duration, exact, number, percent } from "./format";
+import { t } from "./i18n";
 import { parseNumber } from "./scale";
 
 export interface MeasuredRow {
@@ -42,11 +43,11 @@ export function measuredRows({ metric, before, after }: MeasuredTable): Measured
   };
   const names = [metric, ...Object.keys(before.metrics ?? {}).filter((name) => name !== metric)];
   for (const name of names) row(name, before.metrics?.[name], after.metrics?.[name], (value) => number(value), name === metric);
-  row("size", before.size_bytes, after.size_bytes, bytes);
-  if (before.packed_bytes !== after.packed_bytes) row("size without zeros", before.packed_bytes, after.packed_bytes, bytes);
-  if (before.nonzero_ratio !== after.nonzero_ratio) row("weights that are not zero", before.nonzero_ratio, after.nonzero_ratio, percent);
-  row("time of the example batch", before.latency_seconds, after.latency_seconds, duration);
-  row("forward and backward", before.training_seconds, after.training_seconds, duration);
+  row(t("size"), before.size_bytes, after.size_bytes, bytes);
+  if (before.packed_bytes !== after.packed_bytes) row(t("size without zeros"), before.packed_bytes, after.packed_bytes, bytes);
+  if (before.nonzero_ratio !== after.nonzero_ratio) row(t("weights that are not zero"), before.nonzero_ratio, after.nonzero_ratio, percent);
+  row(t("time of the example batch"), before.latency_seconds, after.latency_seconds, duration);
+  row(t("forward and backward"), before.training_seconds, after.training_seconds, duration);
   return rows;
 }
 
@@ -71,9 +72,9 @@ export function valueOfOffer(offer: Offer, drafts: Record<string, string | boole
 }
 
 function faultOf({ name, low, high, kind }: OfferParameter, value: number | null): string {
-  if (value === null) return "This is not a number. Write it like 0.3 or 1e-3.";
-  if (kind === "int" && !Number.isInteger(value)) return `${name} takes whole numbers.`;
-  if ((typeof low === "number" && value < low) || (typeof high === "number" && value > high)) return `${name} is between ${exact(low)} and ${exact(high)}.`;
+  if (value === null) return t("This is not a number. Write it like 0.3 or 1e-3.");
+  if (kind === "int" && !Number.isInteger(value)) return t("{name} takes whole numbers.", { name });
+  if ((typeof low === "number" && value < low) || (typeof high === "number" && value > high)) return t("{name} is between {low} and {high}.", { name, low: exact(low), high: exact(high) });
   return "";
 }
 

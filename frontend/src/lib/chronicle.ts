@@ -2,6 +2,7 @@
 import type { Checkpoint, Command, Decision, RunEvent } from "../api/types";
 import { fateOf, toneOf, whatOf } from "./command";
 import { number } from "./format";
+import { t, term } from "./i18n";
 import { didOf, leadOf, verdictOf, verdictTone } from "./story";
 
 export type Tone = "good" | "bad" | "warn" | "accent" | "quiet";
@@ -39,15 +40,17 @@ export function chronicle({ events, commands, decisions, checkpoints }: Sources)
   return out.sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1));
 }
 
-const VERDICTS: Record<string, string> = { better: "It helped", same: "It made no difference", worse: "It made things worse", unclear: "Its effect is unclear" };
+const verdictTitle = (verdict: string): string =>
+  ({ better: t("It helped"), same: t("It made no difference"), worse: t("It made things worse"), unclear: t("Its effect is unclear") } as Record<string, string>)[verdict] ?? verdict;
 const STATE_TONES: Record<string, Tone> = { running: "good", finished: "good", failed: "bad", lost: "bad", paused: "warn", stopping: "warn" };
-const TITLES: Record<string, string> = { error: "Error", branch: "Went back", reflex: "Reflex", note: "Note", resumed: "Resumed" };
+const eventTitle = (kind: string): string =>
+  ({ error: t("Error"), branch: t("Went back"), reflex: t("Reflex"), note: t("Note"), resumed: t("Resumed") } as Record<string, string>)[kind] ?? sentence(kind.replaceAll("_", " "));
 
 function fromEvent(event: RunEvent): Entry {
   const base = { id: `event:${event.id}`, at: Date.parse(event.at), step: event.step, who: event.actor, tab: "", more: typeof event.data.traceback === "string" ? event.data.traceback : "" };
-  if (event.kind === "state") return { ...base, tone: STATE_TONES[event.new] ?? "quiet", title: sentence(event.new), words: event.reason || (event.old ? `was ${event.old}` : "") };
+  if (event.kind === "state") return { ...base, tone: STATE_TONES[event.new] ?? "quiet", title: sentence(term(event.new)), words: event.reason || (event.old ? t("was {state}", { state: term(event.old) }) : "") };
   const tone = event.kind === "error" ? "bad" : event.kind === "reflex" || event.kind === "branch" ? "warn" : "quiet";
-  return { ...base, tone, title: TITLES[event.kind] ?? sentence(event.kind.replaceAll("_", " ")), words: event.reason || [event.old, event.new].filter(Boolean).join(" → ") };
+  return { ...base, tone, title: eventTitle(event.kind), words: event.reason || [event.old, event.new].filter(Boolean).join(" → ") };
 }
 
 function fromCommand(command: Command): Entry {
@@ -61,13 +64,13 @@ function fromDecision(decision: Decision): Entry[] {
   const base = { id: `decision:${decision.id}`, who: decision.policy.replaceAll("_", " "), tab: "decisions", more: "" };
   const made: Entry = { ...base, at: Date.parse(decision.created_at), step: decision.decided_step, tone: decision.state === "proposed" ? "warn" : "accent", title: `${leadOf(decision)}: ${didOf(decision)}`, words: [decision.reason, decision.blocked_by].filter(Boolean).join(" ") };
   if (!decision.judged_at || !decision.verdict) return [made];
-  return [made, { ...base, id: `${base.id}:verdict`, at: Date.parse(decision.judged_at), step: decision.judge_at_step, tone: verdictTone(decision), title: VERDICTS[decision.verdict] ?? decision.verdict, words: [verdictOf(decision), typeof decision.measured.undo === "string" ? decision.measured.undo : ""].filter(Boolean).join(" ") }];
+  return [made, { ...base, id: `${base.id}:verdict`, at: Date.parse(decision.judged_at), step: decision.judge_at_step, tone: verdictTone(decision), title: verdictTitle(decision.verdict), words: [verdictOf(decision), typeof decision.measured.undo === "string" ? decision.measured.undo : ""].filter(Boolean).join(" ") }];
 }
 
 function fromCheckpoint(checkpoint: Checkpoint): Entry {
   const loss = checkpoint.metrics.loss;
-  const words = [checkpoint.reason, typeof loss === "number" ? `loss ${number(loss)}` : "", checkpoint.available ? "" : "its file is gone"].filter(Boolean).join(" · ");
-  return { id: `checkpoint:${checkpoint.id}`, at: Date.parse(checkpoint.created_at), step: checkpoint.step, tone: "quiet", title: "Checkpoint saved", words, who: "", tab: "checkpoints", more: "" };
+  const words = [checkpoint.reason, typeof loss === "number" ? `loss ${number(loss)}` : "", checkpoint.available ? "" : t("its file is gone")].filter(Boolean).join(" · ");
+  return { id: `checkpoint:${checkpoint.id}`, at: Date.parse(checkpoint.created_at), step: checkpoint.step, tone: "quiet", title: t("Checkpoint saved"), words, who: "", tab: "checkpoints", more: "" };
 }
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,6 +1,7 @@
 /** A policy's record as a picture over days and a line of words. */
 import type { Forecasts, PolicyScore, Verdicts } from "../api/types";
 import { number, percent } from "./format";
+import { t } from "./i18n";
 
 export interface DayBar {
   day: string;
@@ -34,14 +35,14 @@ export function gainWords(gain: number | null): string {
   if (gain === null) return "–";
   const share = Math.expm1(gain);
   // Of a rescue from an explosion: "+688 %" would say little.
-  if (share >= 1) return `${number(share + 1, 3)} times`;
+  if (share >= 1) return t("{share} times", { share: number(share + 1, 3) });
   return share > 0 ? `+${percent(share)}` : percent(share).replace("-", "−");
 }
 
 /** How often the 80 % interval held, and whether that is as often as it should. */
 export function heldWords({ compared, held80, share80 }: Forecasts): { words: string; honest: boolean | null } {
-  if (!compared || share80 === null) return { words: "not compared yet", honest: null };
+  if (!compared || share80 === null) return { words: t("not compared yet"), honest: null };
   // Two standard errors about 80 %: fewer comparisons prove less.
   const slack = 2 * Math.sqrt((0.8 * 0.2) / compared);
-  return { words: `${held80} of ${compared} (${percent(share80)})`, honest: Math.abs(share80 - 0.8) <= Math.max(0.05, slack) };
+  return { words: t("{held} of {compared} ({share})", { held: held80, compared, share: percent(share80) }), honest: Math.abs(share80 - 0.8) <= Math.max(0.05, slack) };
 }

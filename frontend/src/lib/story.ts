@@ -36,8 +36,11 @@ export function verdictOf(decision: Decision): string {
   const { measured } = decision;
   for (const name of ["sentence", "text", "words", "summary"]) if (typeof measured[name] === "string") return measured[name] as string;
   if (typeof measured.measured !== "number") return "";
-  const against = typeof measured.forecast === "number" ? ` where ${number(measured.forecast)} was forecast without the change` : "";
-  return `${typeof measured.metric === "string" ? measured.metric : "It"} is ${number(measured.measured)}${against}.`;
+  const metric = typeof measured.metric === "string" ? measured.metric : t("It");
+  const found = number(measured.measured);
+  return typeof measured.forecast === "number"
+    ? t("{metric} is {found} where {forecast} was forecast without the change.", { metric, found, forecast: number(measured.forecast) })
+    : t("{metric} is {found}.", { metric, found });
 }
 
 /** Evidence as short pairs; the window as steps. What is no plain figure is left to the reason. */

@@ -21,4 +21,4 @@ const AREAS: [RegExp, string][] = [
 export const areaOf = (file: string): string => AREAS.find(([pattern]) => pattern.test(file))?.[1] ?? "shell";
 
 /** In these a sentence without a translation fails the tests. Add yours as soon as it is whole. */
-export const COMPLETE: readonly string[] = ["shell", "overview", "fleet", "jobs", "alerts", "panels", "control", "table"];
+export const COMPLETE: readonly string[] = ["shell", "overview", "fleet", "jobs", "alerts", "panels", "control", "table", "run", "compare", "lib"];

@@ -255,4 +255,30 @@ export default {
   Back: "返回",
   "Why not (optional)": "拒绝原因（可选）",
   "Your role there is viewer: an operator may answer.": "您在那里的角色是查看者：操作员才能答复。",
+
+  // What was measured of a change of the algorithm
+  "Measured on a copy": "在副本上测量",
+  before: "之前",
+  after: "之后",
+  change: "变化",
+  size: "大小",
+  "size without zeros": "去零后的大小",
+  "weights that are not zero": "非零权重",
+  "time of the example batch": "示例批次用时",
+  "forward and backward": "前向与反向",
+  "{metric} may be worse by {bound} at most.": "{metric} 最多允许变差 {bound}。",
+  "{metric} may be worse by {bound} at most: this is beyond it.": "{metric} 最多允许变差 {bound}：此结果已超出。",
+  "This is not a number. Write it like 0.3 or 1e-3.": "这不是数字。请写成 0.3 或 1e-3 的形式。",
+  "{name} is between {low} and {high}.": "{name} 应在 {low} 到 {high} 之间。",
+
+  // Roll back
+  "Roll back to step {step}?": "回滚到第 {step} 步？",
+  "Training goes on from the checkpoint at step {step}.": "训练将从第 {step} 步的检查点继续。",
+  "Training goes on from the checkpoint at step {step}, {n} steps back.": "训练将从第 {step} 步的检查点继续，即退回 {n} 步。",
+  "What was logged after it stays on the charts as a faded branch. Nothing is erased.": "此后记录的内容会作为淡色分支留在图表上，不会删除任何内容。",
+
+  // Verdicts in a sentence
+  It: "指标",
+  "{metric} is {found}.": "{metric} 为 {found}。",
+  "{metric} is {found} where {forecast} was forecast without the change.": "{metric} 为 {found}；若不更改，预测为 {forecast}。",
 };

@@ -148,4 +148,6 @@ export default {
   "Not a regular expression: {why}": "不是有效的正则表达式:{why}",
   "No run is drawn": "没有绘制任何运行",
   "The eye beside a run puts it on the charts.": "点击运行旁的眼睛即可将其绘制到图上。",
+
+  "The browser could not write the picture.": "浏览器无法生成图片。",
 };

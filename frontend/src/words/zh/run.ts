@@ -45,13 +45,13 @@ export default {
   Story: "经过",
 
   // Notes
-  "Notes in Markdown": "Markdown 笔记",
+  "Notes in Markdown": "Markdown 备注",
   Preview: "预览",
   "Markdown; Ctrl+Enter saves": "Markdown；Ctrl+Enter 保存",
-  "Edit the notes": "编辑笔记",
-  "No notes yet": "还没有笔记",
+  "Edit the notes": "编辑备注",
+  "No notes yet": "还没有备注",
   "What was tried, what was learnt: in Markdown.": "试了什么、学到了什么：用 Markdown 写。",
-  "Write notes": "写笔记",
+  "Write notes": "写备注",
 
   // Media
   "No images, sound, tables or files yet": "还没有图像、声音、表格或文件",
@@ -130,4 +130,67 @@ export default {
   unknown: "未知",
   "The run does not say where it ends: declare a tunable with the role total_steps, or put total_steps into its config": "运行没有说明何时结束：声明一个角色为 total_steps 的可调参数，或在配置中写入 total_steps",
   "It makes no steps now": "它现在没有走步",
+
+  // What can be done, on buttons and in dialogs
+  "Pausing…": "暂停中…",
+  "Saving…": "保存中…",
+  "Stopping…": "停止中…",
+  Checkpoint: "检查点",
+  "Stop {name}?": "停止 {name}？",
+  "Stop the run": "停止运行",
+  "The training is asked to finish cleanly at its next step. What was logged and saved stays.": "训练会在下一步干净地结束。已记录和保存的内容都会保留。",
+  "Edit run": "编辑运行",
+  "What was tried, what was learnt": "试了什么、学到了什么",
+  "Stop the run before you delete it": "请先停止运行再删除",
+  "Delete {name}?": "删除 {name}？",
+  "Delete the run": "删除运行",
+  "{name} was deleted": "已删除 {name}",
+  "Its points, logs, commands and decisions go, and cannot be brought back. Checkpoint files stay where they are.": "其数据点、日志、指令和决策都会被删除，无法恢复。检查点文件保留在原处。",
+
+  // Checkpoints
+  Branch: "分支",
+  Saved: "保存时间",
+  Why: "原因",
+  "Copy the path": "复制路径",
+  gone: "已删除",
+  "Deleted by the keep rule, or found broken": "已按保留规则删除，或发现损坏",
+  "No checkpoint yet": "还没有检查点",
+  "The Checkpoint button above asks the script to save one at its next step.": "上方的“检查点”按钮会请脚本在下一步保存一个。",
+
+  // Settings of the run
+  "Search the settings": "搜索配置",
+  "Search settings": "搜索配置",
+  "Copy all as JSON": "全部复制为 JSON",
+  "Copy {name}": "复制 {name}",
+  "Compare with other runs": "与其他运行对比",
+  "No setting matches": "没有匹配的配置项",
+  "This run was started without settings": "此运行启动时没有配置",
+  "What is given as {config} to {init} stands here.": "以 {config} 传给 {init} 的内容会显示在这里。",
+
+  // The process and its node
+  "The process": "进程",
+  "Its node, {link}": "所在节点 {link}",
+  "This run was not started by a job, so its node's figures are not tied to it here.": "此运行不是由任务启动的，因此这里没有关联其节点的数据。",
+  "What the process told of itself": "进程上报的信息",
+  ", {n} % of the time read": "，读取覆盖 {n} % 的时间",
+
+  // Story
+  "What is told": "显示内容",
+  "With checkpoints": "包含检查点",
+  "What happened, newest first": "经过，新的在前",
+  Traceback: "调用栈",
+  "Show older ({n})": "显示更早的（{n}）",
+  "Nothing has happened yet": "还没有发生任何事",
+  "States, changes, decisions and checkpoints are told here in order.": "状态、更改、决策和检查点会按顺序列在这里。",
+  "It helped": "有帮助",
+  "It made no difference": "没有差别",
+  "It made things worse": "使结果变差",
+  "Its effect is unclear": "效果不明确",
+  "Went back": "已退回",
+  Reflex: "应急反应",
+  Note: "备注",
+  Resumed: "已恢复",
+  "was {state}": "此前{state}",
+  "Checkpoint saved": "已保存检查点",
+  "its file is gone": "文件已不存在",
 };

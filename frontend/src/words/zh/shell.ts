@@ -172,4 +172,10 @@ export default {
   "Revoke {name}?": "吊销 {name}？",
   Revoke: "吊销",
   "What uses it is refused from now on. Runs that already have their own token go on.": "此后使用它的请求都会被拒绝。已有自己令牌的运行不受影响。",
+
+  // Figures that came broken
+  "The server's columns are cut short: {n} bytes.": "服务器返回的数据列不完整：只有 {n} 字节。",
+  "The server's answer is not of the form that this page reads. Load the page again.": "服务器返回的格式与此页不符。请重新加载页面。",
+  "The server's columns are cut short: a head of {start} bytes in a body of {n}.": "服务器返回的数据列不完整：头部应有 {start} 字节，全文只有 {n} 字节。",
+  "The server's columns are cut short: {key} lacks values.": "服务器返回的数据列不完整：{key} 缺少数值。",
 };

@@ -32,6 +32,18 @@ export default {
   judged: "已评判",
   undone: "已撤销",
 
+  // Commands
+  set: "设定",
+  pause: "暂停",
+  resume: "恢复",
+  stop: "停止",
+  checkpoint: "保存检查点",
+  rollback: "回滚",
+  adopt: "接管状态",
+  prune: "剪枝",
+  quantise: "量化",
+  compile: "编译",
+
   // Themes
   light: "浅色",
   dark: "深色",
