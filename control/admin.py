@@ -10,7 +10,7 @@ from django.utils import timezone
 from monitoring.json_form import JsonField
 
 from .guards import InvalidSetting
-from .models import BeliefTally, ControllerSettings, Decision, TickLease
+from .models import BeliefTally, ChangeEffect, ControllerSettings, Decision, TickLease
 from .parameters import check_guards, check_policies
 from .registry import available
 
@@ -103,6 +103,22 @@ class TickLeaseAdmin(admin.ModelAdmin):
     """A tick that died holds its lease for a minute at most; deleting the row frees it at once."""
 
     list_display = ["name", "holder", "until"]
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+
+@admin.register(ChangeEffect)
+class ChangeEffectAdmin(admin.ModelAdmin):
+    """Read only: what came of a person's change is measured."""
+
+    list_display = ["run", "command", "metric", "applied_step", "judge_at_step", "verdict", "judged_at"]
+    list_filter = ["verdict"]
+    search_fields = ["=run__code", "metric"]
+    list_select_related = ["run", "command__run"]
 
     def has_add_permission(self, request):
         return False

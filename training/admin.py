@@ -32,6 +32,7 @@ from .models import (
     Run,
     RunEvent,
     SavedView,
+    Schedule,
     TokenKind,
     Tunable,
     Usage,
@@ -246,6 +247,23 @@ class MediaAdmin(ReadOnly):
     list_display = ["run", "key", "kind", "step", "name", "size_bytes", "content_type"]
     list_filter = ["kind"]
     search_fields = ["=run__code", "key", "name"]
+    list_select_related = ["run"]
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ReadOnly):
+    list_display = [
+        "run",
+        "tunable",
+        "shape",
+        "asked",
+        "asked_by",
+        "created_at",
+        "cancelled_at",
+        "cancelled_by",
+    ]
+    list_filter = ["shape"]
+    search_fields = ["=run__code", "tunable", "asked_by"]
     list_select_related = ["run"]
 
 

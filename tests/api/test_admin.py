@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from alerts.models import Alert, Channel, Delivery, Rule
-from control.models import BeliefTally, ControllerSettings, Decision, TickLease
+from control.models import BeliefTally, ChangeEffect, ControllerSettings, Decision, TickLease
 from monitoring.models import Device, Node, SeriesKey, SeriesSession
 from tests.support.domain import a_user
 from training.models import (
@@ -20,11 +20,13 @@ from training.models import (
     Command,
     DeviceLease,
     Job,
+    Media,
     Member,
     Rank,
     Run,
     RunEvent,
     SavedView,
+    Schedule,
     TokenKind,
     Usage,
     ViewLink,
@@ -46,7 +48,10 @@ def rows(run, job, node, viewer):
     """One row or more of each table."""
     Checkpoint.objects.create(run=run, step=5, path="/c/5")
     RunEvent.objects.create(run=run, kind="note", reason="r")
-    Command.objects.create(run=run, seq=1, verb="pause", asked_by="ada")
+    command = Command.objects.create(run=run, seq=1, verb="pause", asked_by="ada")
+    Schedule.objects.create(run=run, tunable="lr", shape="once", asked_by="ada")
+    ChangeEffect.objects.create(run=run, command=command, applied_step=1, judge_at_step=2)
+    Media.objects.create(run=run, uid="u", key="samples", kind="histogram", step=1, at=1.0)
     ApiToken.issue(TokenKind.NODE, node=node)
     Decision.objects.create(run=run, policy="divergence", state="judged", mode="act", reason="r",
                             decided_step=1, judge_at_step=2)  # fmt: skip
