@@ -21,14 +21,15 @@ def alerts(user: Any) -> Iterator[Notice]:
             kind=KIND,
             id=alert.pk,
             at=alert.started_at,
-            project=alert.project_id or 0,  # the whole site's: its administrators answer
+            project=alert.project_id,  # none: the whole site's, its administrators answer
             title=alert.rule.name,
-            text=f"{alert.label}: {alert.message}",
+            text=alert.message,
             run=alert.run.code if alert.run else "",
             run_name=alert.run.name if alert.run else "",
             experiment=alert.run.experiment_id if alert.run else None,
             tone=TONES[Severity(alert.rule.severity)],
             data={
+                "label": alert.label,
                 "severity": alert.rule.severity,
                 "node": alert.node.name if alert.node else "",
                 "step": alert.step,

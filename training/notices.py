@@ -16,7 +16,8 @@ TOPIC = "notices"
 
 @dataclass(frozen=True)
 class Notice:
-    """kind and id name it; `title` is a few words, `text` a sentence; `project` is where it is answered.
+    """kind and id name it; `title` is a few words, `text` a sentence; `project` is where it is answered,
+    None for the whole site.
 
     run, experiment: what it is about, where it is about one. data: what the kind's own line on the page needs.
     """
@@ -24,7 +25,7 @@ class Notice:
     kind: str
     id: int
     at: datetime
-    project: int
+    project: int | None
     title: str
     text: str
     run: str = ""

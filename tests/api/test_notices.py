@@ -1,7 +1,9 @@
 """What waits for a person: one list, for who may see it; answered from wherever it is read."""
 
 import pytest
+from django.utils import timezone
 
+from alerts.models import Alert, Rule
 from control.models import ControllerSettings, Decision
 from training.notices import SOURCES, Notice, source
 
@@ -50,6 +52,34 @@ def test_a_refusal_names_its_reason_and_the_pages_are_told(
     assert ("sw:live:notices", "notice") in [(channel, message["what"]) for channel, message in told]
     again = operator.ask("POST", f"decisions/{proposal.pk}/reject", {})
     assert again.status_code == 409
+
+
+def an_alert(project, **fields):
+    now = timezone.now()
+    rule = Rule.objects.create(
+        project=project, name="disk is full", condition="node_figure", severity="critical"
+    )
+    return Alert.objects.create(
+        rule=rule, subject="node:n1", label="n1", project=project, message="98 % used",
+        started_at=now, fired_at=now, **fields,
+    )  # fmt: skip
+
+
+def test_an_alert_waits_until_an_operator_looks_after_it(operator, viewer, outsider, run):
+    alert = an_alert(run.experiment.project, run=run)
+    (notice,) = waiting(operator)
+    assert (notice["kind"], notice["title"], notice["text"]) == ("alert", "disk is full", "98 % used")
+    assert (notice["can"], notice["tone"], notice["data"]["label"]) == ("operator", "bad", "n1")
+    assert (waiting(viewer)[0]["can"], waiting(outsider)) == ("viewer", [])
+    assert operator.ask("POST", f"alerts/{alert.pk}/acknowledge").status_code == 200
+    assert waiting(viewer) == []
+
+
+def test_an_alert_of_the_whole_site_is_answered_by_its_administrator_alone(operator, run, admin_client):
+    alert = an_alert(None)
+    assert waiting(operator)[0]["can"] == ""
+    assert operator.ask("POST", f"alerts/{alert.pk}/acknowledge").status_code == 403
+    assert admin_client.get("/api/v1/notices").json()["results"][0]["can"] == "admin"
 
 
 def test_another_kind_has_a_place_of_its_own(operator, run, proposal, monkeypatch):

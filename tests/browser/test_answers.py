@@ -3,8 +3,11 @@
 import re
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
+from alerts.models import Alert, Rule
+from alerts.tick import announce as tell_pages
 from control.describe import announce
 from control.models import ControllerSettings, Decision
 from tests.support.domain import a_member
@@ -28,7 +31,18 @@ def propose(run, value: float) -> Decision:
     return decision
 
 
-def test_a_proposal_is_refused_with_a_reason_from_the_bell_and_another_approved_on_the_first_page(
+def fire(run, name: str) -> Alert:
+    now, project = timezone.now(), run.experiment.project
+    rule = Rule.objects.create(project=project, name=name, condition="run_figure", severity="critical")
+    alert = Alert.objects.create(
+        rule=rule, subject=f"run:{run.code}", label=run.name, project=project, run=run, message="It stands at 9.",
+        step=10, started_at=now, fired_at=now,
+    )  # fmt: skip
+    tell_pages([alert])
+    return alert
+
+
+def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_page(
     window, operator, training
 ):
     ControllerSettings.objects.create(experiment=training.experiment, mode="advise")
@@ -46,8 +60,14 @@ def test_a_proposal_is_refused_with_a_reason_from_the_bell_and_another_approved_
     assert first.state == "rejected"
     assert first.blocked_by.endswith("not before the weekend")
     dialog.get_by_role("button", name="Close").click()
-    second = propose(training, 0.02)  # told of live
+    alert = fire(training, "Loss is high")  # told of live
     waiting = page.get_by_role("region", name="Waits for an answer")
+    expect(waiting).to_contain_text("bold-otter: It stands at 9.")
+    waiting.get_by_role("button", name="Acknowledge").click()
+    expect(waiting).to_be_hidden()
+    alert.refresh_from_db()
+    assert alert.acknowledged_by.get_username() == "ada"
+    second = propose(training, 0.02)
     expect(waiting).to_contain_text("lr 0.1 → 0.02")
     viewer = window().log_in(a_member(training.experiment.project, "vera", Role.VIEWER)).open("/")
     expect(viewer.get_by_text("Your role there is viewer: an operator may answer.")).to_be_visible()

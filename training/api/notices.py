@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from monitoring.api.pages import whole
 from monitoring.api.strict import JsonMap
+from training.models import Role
 from training.notices import Notice, waiting_for
 
 from .roles import role_in
@@ -17,7 +18,7 @@ from .roles import role_in
 
 class NoticeSerializer(serializers.Serializer):
     kind = serializers.CharField(
-        help_text="proposal, later others: a page shows what it does not know by its text."
+        help_text="proposal, alert, later others: a page shows what it does not know by its text."
     )
     id = serializers.IntegerField()
     at = serializers.DateTimeField()
@@ -27,10 +28,14 @@ class NoticeSerializer(serializers.Serializer):
     run_name = serializers.CharField(allow_blank=True)
     experiment = serializers.IntegerField(allow_null=True)
     tone = serializers.ChoiceField(choices=["neutral", "warning", "bad"])
-    can = serializers.SerializerMethodField(help_text="Your own role there: an operator may answer.")
+    can = serializers.SerializerMethodField(
+        help_text="Your own role there: an operator may answer. Empty: only the site's administrator may."
+    )
     data = JsonMap(help_text="What the kind tells of itself.")
 
     def get_can(self, notice: Notice) -> str:
+        if notice.project is None:
+            return Role.ADMIN if self.context["request"].user.is_superuser else ""
         return role_in(self.context["request"], notice.project)
 
 
@@ -41,7 +46,7 @@ class NoticePage(serializers.Serializer):
 
 
 class Notices(APIView):
-    """What waits for an answer in the projects you see, newest first: proposals of the controller, and other kinds."""
+    """What waits for an answer in the projects you see, newest first: proposals of the controller, alerts."""
 
     permission_classes = [IsAuthenticated]
 

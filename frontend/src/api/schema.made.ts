@@ -823,7 +823,7 @@ export interface NonFinite {
 }
 
 export interface Notice {
-  /** proposal, later others: a page shows what it does not know by its text. */
+  /** proposal, alert, later others: a page shows what it does not know by its text. */
   kind: string;
   id: number;
   at: string;
@@ -833,7 +833,7 @@ export interface Notice {
   run_name: string;
   experiment: number | null;
   tone: "neutral" | "warning" | "bad";
-  /** Your own role there: an operator may answer. */
+  /** Your own role there: an operator may answer. Empty: only the site's administrator may. */
   can: string;
   /** What the kind tells of itself. */
   data: unknown;

@@ -1,7 +1,36 @@
-/** Where a notice is looked at in full. */
+/** How each kind of notice is called, whom it is about and where it is looked at in full. What is not listed here goes by its run. */
 import type { Notice } from "../api/types";
+import { labelOf } from "./controller";
 
-export function hrefOf({ kind, id, run, experiment }: Pick<Notice, "kind" | "id" | "run" | "experiment">): string {
-  if (run) return kind === "proposal" ? `/runs/${run}?tab=decisions&at=${id}` : `/runs/${run}`;
-  return experiment === null ? "/" : `/experiments/${experiment}`;
+export type NoticePlace = Pick<Notice, "kind" | "id" | "run" | "experiment"> & Partial<Notice>;
+
+interface Kind {
+  title: (notice: Notice) => string;
+  subject: (notice: Notice) => string;
+  href: (notice: NoticePlace) => string;
 }
+
+const OTHER: Kind = {
+  title: ({ title }) => labelOf(title),
+  subject: ({ run_name, title }) => run_name || title,
+  href: ({ run, experiment }) => (run ? `/runs/${run}` : experiment === null ? "/" : `/experiments/${experiment}`),
+};
+
+const KINDS: Record<string, Partial<Kind>> = {
+  proposal: { href: ({ run, id }) => `/runs/${run}?tab=decisions&at=${id}` },
+  alert: {
+    title: ({ title }) => title, // a person named the rule
+    subject: ({ data, run_name, title }) => wordOf(data, "label") || run_name || title,
+    href: ({ run, data }) => (run ? `/runs/${run}` : wordOf(data, "node") ? `/nodes/${encodeURIComponent(wordOf(data, "node"))}` : "/alerts"),
+  },
+};
+
+function wordOf(data: unknown, name: string): string {
+  const word = (data as Record<string, unknown> | null | undefined)?.[name];
+  return typeof word === "string" ? word : "";
+}
+const kindOf = (name: string): Kind => ({ ...OTHER, ...KINDS[name] });
+
+export const titleOf = (notice: Notice): string => kindOf(notice.kind).title(notice);
+export const subjectOf = (notice: Notice): string => kindOf(notice.kind).subject(notice);
+export const hrefOf = (notice: NoticePlace): string => kindOf(notice.kind).href(notice);

@@ -6,6 +6,7 @@ import * as api from "../api";
 import { ApiError, messageOf } from "../api/client";
 import type { Command, Json } from "../api/types";
 import { t } from "../lib/i18n";
+import { newKey } from "../lib/intent";
 
 interface Kept {
   typed: Record<string, string>;
@@ -120,8 +121,6 @@ export class Drafts {
     if (told && names.length === 1) this.error = "";
   }
 }
-
-const newKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function read(place: string): Kept {
   try {

@@ -3,6 +3,7 @@ import * as api from "../api";
 import type { Checkpoint, Command, Condition, Decision, Effect, Json, LogLine, Mark, MediaKey, Run, RunEvent, Schedule, Tunable } from "../api/types";
 import { SeriesBoard } from "../charts/board";
 import type { XAxis } from "../lib/columns";
+import { Intents } from "../lib/intent";
 import type { ChangedFrame, LinesFrame, PointsFrame } from "../live/frames";
 import { subscribe } from "../live/live.svelte";
 import { serverNow } from "../lib/skew";
@@ -31,6 +32,7 @@ export class RunState {
   lastPointAt = $state<number | null>(null); // milliseconds, by the server's clock
   board: SeriesBoard;
   private readonly keyList: Resource<string[]>;
+  private readonly intents = new Intents();
   private lineListeners = new Set<(lines: LogLine[] | null) => void>();
   private branch = 0;
   private known = new Set<string>();
@@ -93,9 +95,9 @@ export class RunState {
     return () => this.lineListeners.delete(listener);
   }
 
-  /** Send a command and show it at once, before the live line tells of it. */
+  /** Send a command, once however often it is tried, and show it at once, before the live line tells of it. */
   async send(body: api.CommandRequest): Promise<Command> {
-    const command = await api.command(this.code, body);
+    const command = await this.intents.ask(body, (keyed) => api.command(this.code, keyed));
     this.upsertCommand(command);
     return command;
   }
