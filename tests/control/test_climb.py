@@ -55,6 +55,26 @@ def test_only_moves_that_began_at_the_present_rate_are_looked_at():
     assert motion(windows, 45) is None
 
 
+HARMED = a_past(old_value=0.1, new_value=0.9, state="undone", verdict="worse", applied_step=0)
+HELPED = a_past(evidence={"plan": "search"}, old_value=0.03, new_value=0.1, verdict="better", applied_step=0)
+
+
+@pytest.mark.parametrize(
+    ("cosine", "ratio", "past", "own", "others"),
+    [
+        (0.95, 0.005, (), 1.0, [0.3]),
+        (0.95, 0.03, (), 0.3, [1.0]),
+        (0.95, 0.03, (HARMED,), 0.3, [0.54]),
+        (0.4, 0.012, (HELPED,), 0.2, []),
+    ],
+    ids=["a decade", "a step", "a step below what did harm", "the half step"],
+)  # fmt: skip
+def test_a_climb_offers_its_other_step_where_that_is_another(cosine, ratio, past, own, others):
+    (proposal,) = walked(FLAT[:60], cosine, ratio, past=past, rate=a_rate(0.1, high=10.0))
+    assert proposal.changes[0].value == own
+    assert [other.changes[0].value for other in proposal.alternatives] == others
+
+
 def test_a_run_whose_weights_turn_is_left_alone_however_slowly_its_loss_falls():
     assert walked(FLAT[:200], 0.4, 0.1) == []
 

@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 
+from control.decide import consider
+from control.guards import Limits
+from control.learning.book import Book, Lesson
+from control.learning.contexts import context_of
 from control.policies.learning_rate import LearningRate
 from control.proposals import Goal
 from tests.control.make import a_checkpoint, a_past, a_rate, a_window, noisy, seen
@@ -84,6 +88,51 @@ def test_a_trial_is_clipped_to_the_bounds():
     (up,) = ask(SLOW, rate=a_rate(0.1, high=0.2))
     (down,) = ask(STALLED, rate=a_rate(0.1, low=0.05))
     assert (up.changes[0].value, down.changes[0].value) == (0.2, 0.05)
+
+
+def offered(proposal):
+    return [other.changes[0].value for other in proposal.alternatives]
+
+
+BROKE = a_past(urgent=True, old_value=0.5, new_value=0.1, decided_step=4900, applied_step=4900)
+
+
+@pytest.mark.parametrize(
+    ("loss", "fields", "own", "others"),
+    [
+        (STALLED, {}, 0.03333, [0.04807, 0.01111]),
+        (STALLED, {"rate": a_rate(0.1, low=0.05)}, 0.05, []),
+        (SLOW, {"first_step": 5000}, 0.3, [0.208, 0.5196]),
+        (SLOW, {"first_step": 5000, "rate": a_rate(0.1, high=0.4)}, 0.3, [0.208, 0.4]),
+        (SLOW, {"first_step": 5000, "past": (BROKE,)}, 0.3, [0.208]),
+        (SLOW, {}, 0.3, []),
+    ],
+    ids=["down", "down to the bound", "up", "up to the bound", "up below what broke it", "the sweep by the loss"],
+)  # fmt: skip
+def test_a_trial_offers_other_sizes_within_bounds_and_below_what_proved_too_high(loss, fields, own, others):
+    (proposal,) = ask(loss, **fields)
+    assert proposal.changes[0].value == own
+    assert offered(proposal) == others
+    assert all(
+        f"to {value:.4g} from" in each.reason
+        for value, each in zip(others, proposal.alternatives, strict=True)
+    )
+
+
+def test_beliefs_choose_the_size_of_a_decay_and_the_decision_names_the_others():
+    known = Book()
+    observation = seen(STALLED, policy=POLICY)
+    for _ in range(20):
+        known.learn(Lesson("learning_rate", "learning_rate /10", str(context_of(observation)), "better", 0.4))
+        known.learn(Lesson("learning_rate", "learning_rate /3", str(context_of(observation)), "same", 0.0))
+    for book, value in ((Book(), 0.03333), (known, 0.01111)):
+        ((item,), problems) = consider(observation, [POLICY], {}, Limits(), book)
+        assert not problems
+        assert item.proposal.changes[0].value == value
+        named = {other["action"] for other in item.proposal.evidence["alternatives"]}
+        assert named | {item.proposal.evidence["belief"]["action"]} == {
+            "learning_rate /2", "learning_rate /3", "learning_rate /10",
+        }  # fmt: skip
 
 
 def test_each_lower_rate_that_brought_nothing_doubles_the_patience():

@@ -18,12 +18,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.estimators.motion import COSINE, RATIO
-from control.proposals import Change, Expected, Observation, Proposal, TunableView, Window
+from control.proposals import Alternative, Change, Expected, Observation, Proposal, TunableView, Window
 
 from .reading import RATE_IN_FORCE, Reading, pace_metric, read, still_setting_out
 from .search import Search
 from .tries import Tries, last_change
 from .values import bounded, percent
+
+# Other sizes of a trial, as powers of the factor: beliefs choose among them (2, 5 and 10 for a factor of 3).
+OTHER_UP, OTHER_DOWN = (2 / 3, 3 / 2), (2 / 3, 2)
 
 
 class LearningRate:
@@ -70,10 +73,10 @@ class LearningRate:
         # Where the start is in sight, the search has found what a raise would bring.
         up = "" if seen.is_start else self._up(seen, since, scale, rate, tries, parameters)
         if up:
-            return [self._proposal(observation, metric, rate, seen, up, scale, direction=1)]
+            return [self._proposal(observation, metric, rate, seen, up, scale, tries, direction=1)]
         down = self._down(seen, since, rate, tries, parameters, scale)
         if down:
-            return [self._proposal(observation, metric, rate, seen, down, scale, direction=-1)]
+            return [self._proposal(observation, metric, rate, seen, down, scale, tries, direction=-1)]
         return []
 
     def _up(
@@ -150,29 +153,40 @@ class LearningRate:
         seen: Reading,
         why: str,
         scale: int,
+        tries: Tries,
         direction: int,
     ) -> Proposal:
         parameters = observation.parameters
         factor = float(parameters["factor"])
-        value = bounded(float(rate.value) * factor**direction, rate)
         # The more noise for the progress, the longer it takes for an effect to show: up to four times.
         longer = min(4, max(1, math.ceil(seen.trend.noise / max(0.1, seen.progress))))
         horizon = int(parameters["horizon_steps"]) * scale * longer
-        ratio = value / float(rate.value)
+        verb = "raise" if direction > 0 else "lower"
+
+        def size(value: float) -> Alternative:
+            if direction > 0:
+                # At most proportional to the rate; half of that is the guess, none of it the worst hoped for.
+                ratio = value / float(rate.value)
+                best = max(seen.progress, 0.02) * horizon / max(1, seen.trend.steps) * (ratio - 1)
+                expected = Expected(effect=max(-0.5 * best, -0.95), low=-min(best, 0.95), high=0.0)
+            else:
+                # What SGD's noise adds to the loss shrinks with the rate; how much that is, nobody knows yet.
+                expected = Expected(effect=-0.1, low=-0.5, high=0.02)
+            told = f"{metric} {why}; {verb} {rate.name} to {value:.4g} from {rate.value:.4g}."
+            return Alternative((Change("set", rate.name, value),), told, expected, horizon)
+
+        powers = (1.0, *(OTHER_UP if direction > 0 else OTHER_DOWN))
+        # At a bound two sizes may be one.
+        values = dict.fromkeys(
+            bounded(float(rate.value) * factor ** (direction * power), rate) for power in powers
+        )
+        own, *others = [size(value) for value in values]
         if direction > 0:
-            # At most proportional to the rate; half of that is the guess, none of it the worst hoped for.
-            best = max(seen.progress, 0.02) * horizon / max(1, seen.trend.steps) * (ratio - 1)
-            expected = Expected(effect=-0.5 * best, low=-min(best, 0.95), high=0.0)
-            verb = "raise"
-        else:
-            # What SGD's noise adds to the loss shrinks with the rate; how much that is, nobody knows yet.
-            expected = Expected(effect=-0.1, low=-0.5, high=0.02)
-            verb = "lower"
-        expected = Expected(max(expected.effect, -0.95), expected.low, expected.high)
+            others = [other for other in others if not tries.bars(float(other.changes[0].value))]
         return Proposal(
             policy=self.name,
-            changes=(Change("set", rate.name, value),),
-            reason=f"{metric} {why}; {verb} {rate.name} to {value:.4g} from {rate.value:.4g}.",
+            changes=own.changes,
+            reason=own.reason,
             evidence={
                 "window": [seen.trend.first_step, seen.trend.last_step],
                 "progress": round(seen.progress, 5),
@@ -182,8 +196,9 @@ class LearningRate:
                 "points": seen.trend.points,
                 "unit": seen.unit,
             },
-            expected=expected,
+            expected=own.expected,
             metric=metric,
             judge_after_steps=horizon,
             trial=True,
+            alternatives=tuple(others),
         )

@@ -1,12 +1,22 @@
 """The search: from a start that is slow to a rate that is not, as one declared plan of short judged stages."""
 
 import math
+from dataclasses import replace
 
 from control.estimators.motion import EVERY, Motion, motion
 from control.estimators.pace import STAGE, Pace, pace
-from control.proposals import Change, Expected, Observation, PastDecision, Proposal, TunableView, Window
+from control.proposals import (
+    Alternative,
+    Change,
+    Expected,
+    Observation,
+    PastDecision,
+    Proposal,
+    TunableView,
+    Window,
+)
 
-from .climb import LARGE, climb, words
+from .climb import DECADE, LARGE, climb, words
 from .reading import pace_metric, read, schedule_rises
 from .tries import ANSWERED, last_change
 from .values import bounded, came, number, percent
@@ -77,15 +87,25 @@ class Search:
         young = int(window.steps[0]) <= 5 * window.stride and self.observation.step <= most
         if not young or (seen is not None and seen.above_best > max(0.3, 3 * seen.error)):
             return None
-        value = float(self.rate.value) * climb(
-            moving, self._last_factor(), float(self.parameters["factor"]), not self._of_loss
-        )
-        # Where a rate did harm before, the one well below it is as far as this goes.
-        value = bounded(min([value, *(0.6 * too_high(past) for past in self.tries)]), self.rate)
-        if value < 1.3 * float(self.rate.value):
-            return None
+        factor = float(self.parameters["factor"])
+        wanted = climb(moving, self._last_factor(), factor, not self._of_loss)
         effect = -0.1 if seen is None else -min(0.9, max(0.01, seen.recent))
-        return self._proposal(window, seen, value, words(moving), effect, 2 * EVERY, moving=moving)
+
+        def step(by: float) -> Proposal | None:
+            # Where a rate did harm before, the one well below it is as far as this goes.
+            value = min([by * float(self.rate.value), *(0.6 * too_high(past) for past in self.tries)])
+            value = bounded(value, self.rate)
+            if value < 1.3 * float(self.rate.value):
+                return None
+            return self._proposal(window, seen, value, words(moving), effect, 2 * EVERY, moving=moving)
+
+        found = step(wanted)
+        # The ordinary step and the decade stand in for each other; the half step ends a climb and has one size.
+        other = step({factor: DECADE, DECADE: factor}.get(wanted, 1.0))
+        if found is None or other is None or other.changes == found.changes:
+            return found
+        size = Alternative(other.changes, other.reason, other.expected, other.judge_after_steps)
+        return replace(found, alternatives=(size,))
 
     @property
     def _of_loss(self) -> bool:
