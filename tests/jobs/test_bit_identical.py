@@ -46,6 +46,7 @@ def test_killed_preempted_and_moved_a_training_ends_with_the_same_bits(bench, tm
     bench.loop.close(stop_jobs=True)  # the site is shut down: preempted, and queued again
     bench.loop = bench.worker()
     bench.until(lambda: at_step(70, 3) and bench.fresh(job).run.state == "running", 60)
+    bench.until(lambda: bench.fresh(job).run.offers, 60)  # it runs before it has told all that it offers
     commands.issue(bench.fresh(job).run, "rescale", value={"devices": 1}, asked_by="ada")
     job = bench.until_over(job, 90)
     ended = Attempt.objects.filter(job=job).order_by("number").values_list("outcome", flat=True)

@@ -329,7 +329,7 @@ def test_a_checkpoint_that_takes_long_to_check_costs_no_other_attempt_its_lease(
     other = bench.python(WAITS)
     bench.until_process(other)
     slow = threading.Event()
-    monkeypatch.setattr(local, "build", lambda attempt: slow.wait(60) and spec.build(attempt))
+    monkeypatch.setattr(local, "build", lambda *about: slow.wait(60) and spec.build(*about))
     job = bench.python(TRAINS.format(steps=5))
     bench.until(lambda: (found := bench.attempt(job)) and found.state == "running")
     before = {
