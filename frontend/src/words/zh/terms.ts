@@ -31,6 +31,8 @@ export default {
   blocked: "已拦截",
   judged: "已评判",
   undone: "已撤销",
+  rescale: "调整设备",
+  rescaled: "已换设备",
 
   // Commands
   set: "设定",
