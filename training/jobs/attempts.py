@@ -65,7 +65,8 @@ def begin(assignment: Assignment) -> Attempt | None:
         job.save(update_fields=["state", "waiting_reason"])
         names = [attempt.node.name, *(member.node.name for member in members)]
         where = f"attempt {attempt.number} on {', '.join(names)}"
-        bring(job.run, RunState.STARTING, f"{where} with {len(assignment.devices)} devices")
+        count = len(assignment.devices)
+        bring(job.run, RunState.STARTING, f"{where} with {count} {'device' if count == 1 else 'devices'}")
         announce(job)
         for name in names:
             publish_change(f"node:{name}", "job", {"code": job.code})

@@ -48,6 +48,7 @@ export function heading(key: string): string {
   const known: Record<string, string> = {
     _step_seconds: t("Step time"), _data_wait_seconds: t("Waiting for data"), _compute_seconds: t("Computing"),
     _samples_per_second: t("Samples per second"), _process_cpu_ratio: t("Process CPU"), _process_memory_bytes: t("Process memory"),
+    _move_ratio: t("Distance of ten steps"), _move_cosine: t("Direction kept"),
   };
   return known[key] ?? key;
 }

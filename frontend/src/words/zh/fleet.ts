@@ -23,6 +23,8 @@ export default {
   "Waiting for data": "等待数据",
   Computing: "计算",
   "Samples per second": "每秒样本数",
+  "Distance of ten steps": "十步移动距离",
+  "Direction kept": "方向保持度",
   "Process CPU": "进程 CPU",
   "Process memory": "进程内存",
 
