@@ -1,0 +1,41 @@
+"""Takes docs/images/pages anew: every page of a site with real trainings, wide and on a phone, light and dark.
+
+    python -m scripts.pictures [--only run-media nodes] [--into FOLDER] [--keep]
+
+It needs Chromium, and some minutes. The site is in a temporary folder and on a free port, and is gone afterwards.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from .pages import take
+from .site import TOP, a_site
+from .story import tell
+
+FOLDER = TOP / "docs" / "images" / "pages"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.pictures", description=__doc__)
+    parser.add_argument("--only", nargs="+", default=[], help="names of pictures; all when left out")
+    parser.add_argument("--into", type=Path, default=FOLDER, help="the folder they go to")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the site up, and take them again on each Enter"
+    )
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="sw-pictures-", ignore_cleanup_errors=True) as folder,
+        a_site(Path(folder)) as site,
+    ):
+        print(f"a site at {site.url}", flush=True)
+        story = tell(site)
+        take(site, story, options.into, options.only)
+        while options.keep and input("Enter takes them again, anything else ends: ") == "":
+            take(site, story, options.into, options.only)
+    size = sum(each.stat().st_size for each in options.into.glob("*.jpg"))
+    print(f"{size / 2**20:.1f} MiB of pictures in {options.into}")
+
+
+if __name__ == "__main__":
+    main()

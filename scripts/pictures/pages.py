@@ -1,0 +1,100 @@
+"""The pages, and how a picture of one is taken."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import TimeoutError, sync_playwright
+
+from .site import Site
+from .story import Story
+
+SIZES = {"1440": (1440, 900), "390": (390, 844)}
+THEMES = ("light", "dark")
+QUALITY = 68
+# Nothing is being read any more, and two frames in a row were drawn with nothing new in them.
+DRAWN = (
+    """() => !document.querySelector('.skeleton, [aria-busy=true]') && !!document.querySelector('main h1')"""
+)
+STILL = """() => new Promise((done) => {
+  let last = "", same = 0;
+  const look = () => {
+    const now = document.body.scrollHeight + ":" + document.querySelectorAll("*").length;
+    same = now === last ? same + 1 : 0;
+    last = now;
+    same >= 20 ? done(true) : setTimeout(look, 40);
+  };
+  look();
+})"""
+TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def pages(story: Story) -> dict[str, str]:
+    """Name of the picture: address."""
+    whole, rescued = f"/runs/{story.whole}", f"/runs/{story.rescued}"
+    return {
+        "home": "/",
+        "experiment": f"/experiments/{story.sweep}",
+        "experiment-table": f"/experiments/{story.sweep}?layout=table",
+        "experiment-charts": f"/experiments/{story.sweep}?layout=charts",
+        "experiment-controller": f"/experiments/{story.rescue}?tab=controller",
+        "compare": f"/compare?runs={','.join(story.runs[:6])}",
+        "run": whole,
+        "run-rescued": rescued,
+        "run-control": f"/runs/{story.live}?tab=control",
+        "run-decisions": f"{rescued}?tab=decisions",
+        "run-logs": f"{whole}?tab=logs",
+        "run-system": f"{rescued}?tab=system",
+        "run-config": f"{whole}?tab=config",
+        "run-checkpoints": f"{whole}?tab=checkpoints",
+        "run-media": f"{whole}?tab=media",
+        "run-events": f"{rescued}?tab=events",
+        "nodes": "/nodes",
+        "node": "/nodes/gpu-01",
+        "queue": "/queue",
+        "submit": "/submit",
+        "alerts": "/alerts",
+        "settings": "/settings",
+    }
+
+
+def browser_path() -> str:
+    found = os.environ.get("SCALEWEB_CHROMIUM") or shutil.which("chromium")
+    if not found:
+        raise SystemExit("no Chromium: apt-get install chromium, or set SCALEWEB_CHROMIUM to the path of one")
+    return found
+
+
+def take(site: Site, story: Story, into: Path, only: list[str]) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    wanted = {name: path for name, path in pages(story).items() if not only or name in only}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
+        for size, (width, height) in SIZES.items():
+            for theme in THEMES:
+                context = browser.new_context(
+                    base_url=site.url, color_scheme=theme, viewport={"width": width, "height": height},
+                    reduced_motion="reduce", timezone_id="UTC",
+                )  # fmt: skip
+                context.add_cookies(site.cookies())
+                page = context.new_page()
+                page.on(
+                    "console", lambda said: said.type == "error" and print("the console said:", said.text)
+                )
+                for name, path in wanted.items():
+                    photograph(page, path, into / f"{name}-{size}-{theme}.jpg")
+                context.close()
+        browser.close()
+
+
+def photograph(page: Any, path: str, into: Path) -> None:
+    page.goto(path)
+    try:
+        page.wait_for_function(DRAWN, timeout=20_000)
+    except TimeoutError as error:  # the picture shows what is missing
+        print(f"{into.name}: {str(error).splitlines()[0]}")
+    page.evaluate(STILL)
+    if (over := page.evaluate(TOO_WIDE)) > 0:
+        print(f"{into.name}: scrolls sideways by {over} pixels")
+    page.screenshot(path=into, type="jpeg", quality=QUALITY)
