@@ -445,7 +445,9 @@ class Loop:
             from .algorithm import compiled
 
             self.keeper.compiled = compiled.again(self.model, state["compiled"], self.run.note)
-        self.run.applied_seq = max(self.run.applied_seq, int(state["applied_seq"]))
+        # A fork goes on from another run's checkpoint, whose orders have numbers of their own.
+        if state.get("run", self.run.code) == self.run.code:
+            self.run.applied_seq = max(self.run.applied_seq, int(state["applied_seq"]))
         # Saved before the orders of its step, or after them: it says which.
         self.run.desk.resumed(int(state.get("served_step", self.step - 1)))
         self.controls.resumed_ending = state.get("ending")

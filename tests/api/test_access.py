@@ -70,6 +70,7 @@ API = {
     "runs/<slug:code>/ranks": {"GET": VIEWER},
     "runs/<slug:code>/checkpoints": {"GET": VIEWER},
     "runs/<slug:code>/checkpoints/<int:pk>/pin": {"POST": OPERATOR},
+    "runs/<slug:code>/fork": {"POST": OPERATOR},
     "runs/<slug:code>/events": {"GET": VIEWER},
     "runs/<slug:code>/marks": {"GET": VIEWER},
     "runs/<slug:code>/logs": {"GET": VIEWER},

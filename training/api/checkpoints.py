@@ -1,19 +1,23 @@
-"""Pinning a checkpoint: no keep rule removes it then."""
+"""Pinning a checkpoint: no keep rule removes it then; and a new run that goes on from one."""
 
 from typing import Any
 
 from django.db import transaction
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.serializers import BooleanField
 from rest_framework.views import APIView
 
-from monitoring.api.strict import StrictSerializer
+from monitoring.api.strict import JsonMap, Name, StrictSerializer, Text, Whole
 from training import access, commands
+from training.jobs import fork
 from training.models import Checkpoint, Role, Run
 from training.states import IllegalMove, RunState
 
+from .jobs import JOBS, JobSerializer
 from .permissions import ProjectRole
 from .run_serializers import CheckpointSerializer
 
@@ -50,3 +54,37 @@ class Pin(APIView):
                 )  # fmt: skip
         checkpoint.refresh_from_db()
         return Response(CheckpointSerializer(checkpoint).data)
+
+
+class ForkSerializer(StrictSerializer):
+    checkpoint = Whole(min_value=1, max_value=2**63 - 1)
+    name = Name(max_length=200, required=False, allow_blank=True)
+    argv = serializers.ListField(
+        child=Text(max_length=100_000, allow_blank=True, trim_whitespace=False),
+        allow_empty=False, max_length=1000, required=False, help_text="Instead of the old job's.",
+    )  # fmt: skip
+    env = serializers.DictField(
+        child=Text(max_length=100_000, allow_blank=True, trim_whitespace=False), required=False,
+        help_text="Changes of the old job's.",
+    )  # fmt: skip
+    config = JsonMap(required=False, help_text="Changes of the old run's, recorded with the new one.")
+
+
+class Fork(APIView):
+    """A new run that goes on from a checkpoint of this one."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(request=ForkSerializer, responses={201: JobSerializer})
+    def post(self, request: Any, code: str) -> Response:
+        """Queues a job like this run's. 409: the checkpoint is gone, or the run was not submitted as a job."""
+        run = access.fetch(Run.objects.all(), request.user, Role.OPERATOR, code=code)
+        wanted = ForkSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        data = dict(wanted.validated_data)
+        pk = data.pop("checkpoint")
+        checkpoint = run.checkpoints.filter(pk=pk).first()
+        if checkpoint is None:
+            raise ValidationError({"checkpoint": [f"Run {run.code} has no checkpoint {pk}."]})
+        job = fork.fork(checkpoint, user=request.user, **data)
+        return Response(JobSerializer(JOBS.get(pk=job.pk)).data, status=status.HTTP_201_CREATED)

@@ -61,6 +61,7 @@ urlpatterns = [
     path("runs/<slug:code>/ranks", ranks.Ranks.as_view(), name="run-ranks"),
     path("runs/<slug:code>/checkpoints", run_parts.Checkpoints.as_view(), name="run-checkpoints"),
     path("runs/<slug:code>/checkpoints/<int:pk>/pin", checkpoints.Pin.as_view(), name="run-checkpoint-pin"),
+    path("runs/<slug:code>/fork", checkpoints.Fork.as_view(), name="run-fork"),
     path("runs/<slug:code>/events", run_parts.Events.as_view(), name="run-events"),
     path("runs/<slug:code>/marks", run_parts.Marks.as_view(), name="run-marks"),
     path("runs/<slug:code>/logs", series.Logs.as_view(), name="run-logs"),

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from scaleweb_sdk import pins
-from training.models import ApiToken, Attempt, Checkpoint, Member, Run, RunEvent, TokenKind
+from training.models import ApiToken, Attempt, Checkpoint, Job, Member, Run, RunEvent, TokenKind
 
 from . import launch
 
@@ -30,7 +30,7 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
     """The spec of a claimed attempt, or of its part on a further node.
 
     Issues the run token of this attempt; those of older ones end here. Raises CannotResume on a further node that
-    does not have the checkpoint which the first one goes on from.
+    does not have the checkpoint which the first one goes on from, and for a fork without the one it begins from.
     """
     job, run = attempt.job, attempt.job.run
     folder = folder_of(attempt, member)
@@ -77,7 +77,7 @@ def pin_files(run: Run, folder: Path) -> None:
 
 
 class CannotResume(Exception):
-    """A further node has not got what the attempt goes on from; the message says what would help."""
+    """A node has not got what the attempt goes on from; the message says what would help."""
 
 
 def issued_token(attempt: Attempt, member: Member | None) -> str:
@@ -94,8 +94,23 @@ def issued_token(attempt: Attempt, member: Member | None) -> str:
 
 def resumable(attempt: Attempt) -> Checkpoint | None:
     checkpoint = newest_whole_checkpoint(attempt) if attempt.number > 1 else None
+    if checkpoint is None and attempt.job.start_from:
+        checkpoint = forked_from(attempt.job)
     if checkpoint is not None:
         Attempt.objects.filter(pk=attempt.pk).update(resumed_from=checkpoint)
+    return checkpoint
+
+
+def forked_from(job: Job) -> Checkpoint:
+    """The other run's checkpoint that a fork begins from. Raises CannotResume: a fork from nothing is another training."""
+    begin = job.start_from
+    what = f"the checkpoint of step {begin['step']} of run {begin['run']}"
+    checkpoint = Checkpoint.objects.filter(pk=begin["checkpoint"]).first()
+    if checkpoint is None:
+        raise CannotResume(f"this fork cannot begin: {what} was deleted with its run; fork another one")
+    fault = fault_of(checkpoint)
+    if fault:
+        raise CannotResume(f"this fork cannot begin from {what}: {fault}; fork another checkpoint")
     return checkpoint
 
 

@@ -84,6 +84,7 @@ export type LogLine = [time: number, stream: string, text: string];
 export type LogPage = Narrow<made.LogPage, { lines: LogLine[] }>;
 export type LogHits = Narrow<made.Hits, { hits: [number: number, ...LogLine][] }>;
 export type LogPlace = made.Place;
+export type Ranks = made.Ranks;
 export type Condition = made.RunCondition;
 export type MediaKey = made.MediaKey;
 export type Media = Narrow<made.Media, { data: JsonMap }>;
