@@ -29,8 +29,17 @@ def test_a_fork_is_a_run_with_a_parent_and_a_job_like_the_old_one(operator, job,
     answer = fork(operator, job, checkpoint=saved.pk, env={"B": "3"}, config={"lr": 0.2})
     assert answer.status_code == 201, answer.content
     made = Job.objects.select_related("run").get(code=answer.json()["code"])
-    assert (made.argv, made.env, made.max_retries, made.state) == (job.argv, {"A": "1", "B": "3"}, 3, "queued")
-    assert (made.run.parent_id, made.run.parent_step, made.run.config) == (job.run_id, 5, {"lr": 0.2, "depth": 2})
+    assert (made.argv, made.env, made.max_retries, made.state) == (
+        job.argv,
+        {"A": "1", "B": "3"},
+        3,
+        "queued",
+    )
+    assert (made.run.parent_id, made.run.parent_step, made.run.config) == (
+        job.run_id,
+        5,
+        {"lr": 0.2, "depth": 2},
+    )
     other = fork(operator, job, checkpoint=saved.pk, name="wider", argv=["python", "wide.py"]).json()
     assert (other["run_name"], other["argv"]) == ("wider", ["python", "wide.py"])
 

@@ -30,12 +30,14 @@ def fork(
     """
     with transaction.atomic():
         # Locked: its run may be told at the same moment to remove it.
-        checkpoint = Checkpoint.objects.select_for_update(of=("self",)).select_related("run").get(pk=checkpoint.pk)
+        checkpoint = (
+            Checkpoint.objects.select_for_update(of=("self",)).select_related("run").get(pk=checkpoint.pk)
+        )
         parent = checkpoint.run
         old = Job.objects.filter(run=parent).first()
         if old is None:
             raise IllegalMove(
-                f"run {parent.code} was not submitted as a job, so there is no command to start again; start it by hand "
+                f"run {parent.code} was not submitted as a job, so there is no command to start; start it by hand "
                 f"with SCALEWEB_RESUME={checkpoint.path}"
             )
         if not checkpoint.available:
@@ -63,5 +65,3 @@ def fork(
         )  # fmt: skip
     job.refresh_from_db()
     return job
-
-

@@ -102,7 +102,7 @@ def resumable(attempt: Attempt) -> Checkpoint | None:
 
 
 def forked_from(job: Job) -> Checkpoint:
-    """The other run's checkpoint that a fork begins from. Raises CannotResume: a fork from nothing is another training."""
+    """The other run's checkpoint that a fork begins from. Raises CannotResume, never begins from nothing."""
     begin = job.start_from
     what = f"the checkpoint of step {begin['step']} of run {begin['run']}"
     checkpoint = Checkpoint.objects.filter(pk=begin["checkpoint"]).first()

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('training', '0011_saved_views'),
+        ("training", "0011_saved_views"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='job',
-            name='start_from',
+            model_name="job",
+            name="start_from",
             field=models.JSONField(blank=True, default=dict),
         ),
     ]

@@ -89,6 +89,8 @@ export const keys = (code: string, signal?: Signal) => list<t.KeyInfo>(path`runs
 export const tunables = (code: string, signal?: Signal) => list<t.Tunable>(path`runs/${code}/tunables`, {}, signal);
 export const commands = (code: string, signal?: Signal) => list<t.Command>(path`runs/${code}/commands`, {}, signal);
 export const checkpoints = (code: string, signal?: Signal) => list<t.Checkpoint>(path`runs/${code}/checkpoints`, {}, signal);
+/** A new run that goes on from one of this one's checkpoints. */
+export const forkRun = (code: string, body: { checkpoint: number; name?: string }) => post<t.Job>(path`runs/${code}/fork`, body);
 /** The processes of a run, with their pace; none for a run of one. */
 export const ranks = (code: string, signal?: Signal) => ask<t.Ranks>(path`runs/${code}/ranks`, { signal });
 export const pinCheckpoint = (code: string, id: number, pinned: boolean) => post<t.Checkpoint>(path`runs/${code}/checkpoints/${id}/pin`, { pinned });

@@ -420,6 +420,17 @@ export interface Forecasts {
   share90: number | null;
 }
 
+export interface Fork {
+  checkpoint: number;
+  name?: string;
+  /** Instead of the old job's. */
+  argv?: string[];
+  /** Changes of the old job's. */
+  env?: Record<string, string>;
+  /** Changes of the old run's, recorded with the new one. */
+  config?: unknown;
+}
+
 export interface Goodput {
   job: string;
   measured: StepTime[];

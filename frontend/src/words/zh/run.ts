@@ -223,4 +223,14 @@ export default {
   "The other ranks wait for this one.": "其他 rank 在等待它。",
   "Time of a step, by rank": "各 rank 的单步耗时",
   "Until a rank meets the others": "各 rank 汇合前的耗时",
+
+  // Lineage
+  "Fork from step {step}": "从第 {step} 步分叉",
+  "Fork": "分叉",
+  "A new run with the same command goes on from this checkpoint, with the settings saved in it. This run stays as it is.": "将以相同的命令新建一个运行，从此检查点及其中保存的设置继续训练；当前运行保持不变。",
+  "This run was not submitted as a job. Type this where its file and script are:": "此运行不是以作业方式提交的。请在文件和脚本所在的位置输入：",
+  "Copy the command": "复制命令",
+  "Pin": "固定",
+  "Unpin": "取消固定",
+  "Goes on from another run, from step {step} of": "接续自另一运行的第 {step} 步：",
 };
