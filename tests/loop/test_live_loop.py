@@ -288,7 +288,11 @@ def test_viewers_are_told_of_every_step_of_a_decision(clock, published, django_c
 
 @pytest.mark.parametrize(("lr", "seed"), [(0.0003, 12), (5.0, 11)])
 def test_a_replay_of_the_run_decides_as_the_controller_did(clock, lr, seed):
-    live = LiveRun(clock, lr, seed).live(1120)
+    live = LiveRun(clock, lr, seed)
+    # A replay knows no beliefs: those that stood at each moment are not kept, and they choose among a policy's sizes.
+    live.settings.learning = "teach"
+    live.settings.save()
+    live.live(1120)
     made = [d for d in live.decisions if d.state != "blocked"]
     assert len(made) >= 2
     replayed = {(d["decided_step"], d["policy"], d["created_at"]): d for d in replay(live.run).decisions}
