@@ -82,6 +82,22 @@ def test_a_resumed_training_brings_back_what_was_set(tmp_path, monkeypatch):
     assert outcomes(run) == [(3, True, "applied before the restart, as the checkpoint says")]
 
 
+def test_a_fork_takes_its_own_first_order_for_new_whatever_numbers_its_parent_came_to(tmp_path, monkeypatch):
+    first, loop = training(tmp_path)
+    first.code = "parent"
+    train(loop, 20, lambda step, _: order(first, "set", "lr", 0.03) if step == 5 else None)
+    assert first.applied_seq == 1
+    monkeypatch.setenv("SCALEWEB_RESUME", str(only(tmp_path, 20)))
+    run = local_run()
+    run.code = "child"
+    model, optimizer, loader = parts(momentum=0.9)
+    fork = scaleweb_sdk.torch.attach(run, model, optimizer, loader, checkpoint_dir=tmp_path / "child")
+    assert (fork.step, run.applied_seq) == (20, 0)
+    order(run, "set", "lr", 0.2, seq=1)
+    train(fork, 22)
+    assert run.tunables["lr"].value == 0.2
+
+
 def test_a_resumed_run_counts_its_branch_on(tmp_path, monkeypatch):
     _, loop = training(tmp_path)
     train(loop, 20)
