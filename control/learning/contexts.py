@@ -1,8 +1,9 @@
-"""In what kind of moment a decision is made: optimiser, phase of the run, noise of its loss, and the model where told.
+"""In what kind of moment a decision is made: optimiser, phase of the run, noise of its loss, how often the run was
+changed before, and the model where told.
 
-Coarse on purpose. A verdict is dear, and three times three classes an optimiser are filled by some dozens of runs. The
-model's kind and size come last and only refine: what is known of the moment in any model stands in until they have
-verdicts of their own.
+Coarse on purpose. A verdict is dear, and three times three classes an optimiser are filled by some dozens of runs.
+What stands behind these three only refines: what is known of the moment in any run stands in until it has verdicts of
+its own.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import numpy as np
 
 from control.estimators.median import median
 from control.estimators.trend import robust_sigma, tame
-from control.proposals import Floats, Observation, Window
+from control.proposals import ACTED_STATES, Floats, Observation, Window
 
 FAMILIES = (
     ("adam", ("adam", "nadam", "radam", "lion", "adafactor")),
@@ -30,16 +31,20 @@ CALM, WILD = 0.05, 0.2
 
 @dataclass(frozen=True)
 class Context:
-    """What tells kinds of moments apart: as text, `sgd, middle, calm`, or `sgd, middle, calm, dense, 10k+`."""
+    """What tells kinds of moments apart: as text, `sgd, middle, calm`, or `sgd, middle, calm, changed, dense, 10k+`.
+
+    The size that is right at first is wrong once it was done, so a run that was changed is another moment.
+    """
 
     family: str  # adam, layerwise, sgd, other, unknown
     phase: str  # start, middle, late
     noise: str  # calm, noisy, wild, unknown
+    changed: str = ""  # "" as it began, changed, changed again
     model: str = ""  # attention, recurrent, convolutional, dense, other; "" where nobody told
     size: str = ""  # the decade of its parameters, by its lower bound: 10k+
 
     def __str__(self) -> str:
-        parts = [self.family, self.phase, self.noise]
+        parts = [self.family, self.phase, self.noise, *([self.changed] if self.changed else [])]
         if self.model or self.size:
             parts.append(self.model or "other")
         return ", ".join([*parts, self.size] if self.size else parts)
@@ -60,9 +65,16 @@ def context_of(observation: Observation) -> Context:
         family_of(observation.optimiser or str(told.get("optimizer") or "").lower()),
         phase_of(observation, window),
         noise_of(window),
+        changed_of(observation),
         model_of(told.get("model")),
         size_of(told.get("parameters")),
     )
+
+
+def changed_of(observation: Observation) -> str:
+    """How often decisions changed this run before, those that were taken back too: what was tried is known."""
+    times = sum(past.state in ACTED_STATES and past.mode != "shadow" for past in observation.past)
+    return ("", "changed", "changed again")[min(times, 2)]
 
 
 def model_of(told: Any) -> str:

@@ -12,10 +12,10 @@ from control.guards import Limits, Rule
 from control.learning.actions import action_of
 from control.learning.book import Book, Lesson, Shown
 from control.learning.choose import choose, dice_of
-from control.learning.contexts import context_of, family_of
+from control.learning.contexts import context_of, family_of, levels_of
 from control.learning.posterior import MEMORY, NOTHING_KNOWN, Tally, left_after
 from control.proposals import Alternative, Change, Expected, Proposal, TunableView
-from tests.control.make import a_rate, noisy, seen
+from tests.control.make import a_past, a_rate, noisy, seen
 
 ROLES = {"lr": "learning_rate", "batch": "batch_size"}
 
@@ -89,6 +89,25 @@ def test_a_moments_context_is_read_from_the_run(loss, fields, context):
 def test_a_context_names_the_models_kind_and_the_decade_of_its_size_where_the_run_tells_them(about, context):
     loss = noisy(FALL, 0.02)
     assert str(context_of(seen(loss, tunables={"lr": a_rate(about=about)}))) == context
+
+
+@pytest.mark.parametrize(
+    ("past", "context"),
+    [
+        ((), "unknown, middle, calm, dense"),
+        (
+            (a_past(state="blocked"), a_past(mode="shadow"), a_past(state="proposed")),
+            "unknown, middle, calm, dense",
+        ),
+        ((a_past(),), "unknown, middle, calm, changed, dense"),
+        ((a_past(state="undone"), a_past(state="applied")), "unknown, middle, calm, changed again, dense"),
+        ((a_past(),) * 5, "unknown, middle, calm, changed again, dense"),
+    ],
+)
+def test_a_run_that_was_changed_before_is_another_moment(past, context):
+    found = context_of(seen(noisy(FALL, 0.02), tunables={"lr": a_rate(about={"model": "dense"})}, past=past))
+    assert str(found) == context
+    assert levels_of(context)[0] == "unknown, middle, calm"
 
 
 def test_an_optimiser_that_no_config_tells_is_the_torch_helpers():

@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from control import beliefs
+from control.learning import choose
 from control.learning.book import Book
 from control.models import BeliefTally, Decision
 from control.proposals import Change
@@ -100,7 +101,12 @@ def teach_harm(times=9):
 
 
 @pytest.mark.parametrize(("learning", "state"), [("use", "blocked"), ("teach", "sent")])
-def test_what_is_known_to_harm_is_held_back_and_the_decision_names_the_belief(clock, learning, state):
+def test_what_is_known_to_harm_is_held_back_and_the_decision_names_the_belief(
+    clock, monkeypatch, learning, state
+):
+    monkeypatch.setattr(
+        choose, "ONE_IN", 2**62
+    )  # the one try in twenty would make it a matter of the run's code
     teach_harm()
     live = ScriptedRun(clock, RAISE)
     live.settings.learning = learning
