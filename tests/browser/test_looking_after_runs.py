@@ -46,6 +46,7 @@ def test_a_run_gets_a_name_tags_and_notes_and_is_deleted_in_the_end(window, oper
     dialog.get_by_label("Notes").fill("Half a warm-up was too short.\n<img src=x onerror=alert(1)>")
     dialog.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="warm-up of 200")).to_be_visible()
+    page.get_by_role("link", name="Notes").click()
     expect(page.get_by_text("Half a warm-up was too short.")).to_be_visible()
     expect(page.get_by_text("<img src=x")).to_be_visible()
     runs[0].refresh_from_db()

@@ -47,11 +47,9 @@ def test_points_appear_and_grow_without_a_reload(page, training):
         "chart => [chart.dataset.points, chart.dataset.step].map(Number)"
     )
     assert points == step + 1
-    for axis in ("Relative", "Clock"):
-        page.get_by_text(axis, exact=True).click()
+    for axis in ("Relative step", "Relative time", "Wall time", "loss"):
+        page.get_by_label("Horizontal axis").select_option(label=axis)
         until(lambda: int(drawn(page, "points") or 0) > 20)
-    page.get_by_label("Another metric as the horizontal axis").select_option("loss")
-    until(lambda: int(drawn(page, "points") or 0) > 20)
     page.get_by_role("link", name="Logs").click()
     log = page.get_by_role("log")
     expect(log).to_contain_text("loss 0.")
