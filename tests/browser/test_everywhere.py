@@ -98,6 +98,8 @@ def test_a_session_that_ends_loses_nothing_that_was_typed(window, training, oper
     page = seen.open("/submit")
     page.get_by_label("Command").fill("python mine.py")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    # What the form chooses from is there: it is what was typed that is at stake, not the page's first questions.
+    expect(page.get_by_role("button", name="Submit")).to_be_enabled()
     Session.objects.all().delete()
     page.get_by_role("button", name="Submit").click()
     dialog = page.get_by_role("dialog", name="Your session has ended")
