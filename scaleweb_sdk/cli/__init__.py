@@ -1,0 +1,124 @@
+"""The command `scaleweb`: log in, submit, look, steer, and send what was kept offline."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from scaleweb_sdk import settings
+from scaleweb_sdk.rest import Declined, Unreachable
+
+from .login import login, send_kept
+from .look import export, jobs, logs, runs, show
+from .site import Wrong
+from .steer import offered_verb, plain_verb, rescale, rollback, set_value, stop
+from .submit import submit
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(prog="scaleweb", description="Submit, watch and steer training runs.")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, work: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help, description=help)
+        made.set_defaults(work=work)
+        return made
+
+    def add_command(
+        name: str, work: Callable[[argparse.Namespace], None], help: str
+    ) -> argparse.ArgumentParser:
+        made = add(name, work, help)
+        made.add_argument("run", help="the run's code")
+        made.add_argument("--reason", default="", help="kept with the command")
+        made.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the process (10)")
+        return made
+
+    one = add("login", login, "store the site's address and your token")
+    one.add_argument("url", nargs="?", default="")
+    one.add_argument("--token-stdin", action="store_true", help="read the token from standard input")
+    one = add("submit", submit, "queue a command: scaleweb submit -- python train.py --lr 0.1")
+    one.add_argument("--experiment", default="", help="its name; by default the folder's")
+    one.add_argument("--project", default="")
+    one.add_argument("--name", default="", help="the run's name")
+    one.add_argument("--devices", default="1", help="how many, or a range such as 1-4")
+    one.add_argument("--gpu", action="store_true", help="GPUs instead of CPU slots")
+    one.add_argument(
+        "--torchrun", action="store_true", help="run the command once a device, as ranks of one training"
+    )
+    one.add_argument("--nodes", type=int, default=1, help="how many nodes its ranks may span (1)")
+    one.add_argument(
+        "--keep", choices=["batch", "rate-rule"], default="",
+        help="when the number of ranks changes: the effective batch (default), or each rank's and the rate's rule",
+    )  # fmt: skip
+    one.add_argument("--priority", type=int, default=0)
+    one.add_argument(
+        "--retries", type=int, default=0, help="how often to try again, from the last checkpoint"
+    )
+    one.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
+    one.add_argument("--cwd", default="", help="folder on the node; by default this one")
+    one.add_argument("--tag", action="append", default=[])
+    one.add_argument("--follow", action="store_true", help="print its output until it is over")
+    one.add_argument("argv", nargs=argparse.REMAINDER)
+    one = add("runs", runs, "list runs, newest first")
+    one.add_argument("-n", type=int, default=20)
+    one.add_argument("--state", default="")
+    one.add_argument("--search", default="")
+    one = add("jobs", jobs, "list jobs, newest first")
+    one.add_argument("-n", type=int, default=20)
+    one.add_argument("--state", default="")
+    one = add("show", show, "a run's state, latest figures and what can be set")
+    one.add_argument("run")
+    one = add("logs", logs, "what a run printed")
+    one.add_argument("run")
+    one.add_argument("-n", type=int, default=100, help="lines from the end (100)")
+    one.add_argument("-f", "--follow", action="store_true")
+    one = add_command("set", set_value, "set a tunable of a running run")
+    one.add_argument("name")
+    one.add_argument("value")
+    for verb, help in (
+        ("pause", "pause"),
+        ("resume", "let a paused run go on"),
+        ("checkpoint", "save a checkpoint"),
+    ):
+        add_command(verb, plain_verb, help)
+    one = add_command("rollback", rollback, "go back to a checkpoint, the newest by default")
+    one.add_argument("step", nargs="?", type=int)
+    one = add_command("rescale", rescale, "let it go on from a checkpoint with another number of devices")
+    one.add_argument("devices", nargs="?", type=int)
+    one.add_argument("--elsewhere", action="store_true", help="on another node, where there is one")
+    for verb, help in (
+        ("prune", "hold the least weights at zero, as in amount=0.5"),
+        ("quantise", "export a copy with weights of 8 bits"),
+        ("compile", "let torch.compile build the model's passes"),
+    ):
+        one = add_command(verb, offered_verb, help)
+        one.add_argument("settings", nargs="*", metavar="name=value")
+        one.add_argument("--dry", action="store_true", help="measure it and change nothing")
+    add_command("stop", stop, "end a run, or take its job out of the queue")
+    one = add("export", export, "a run's points on standard output")
+    one.add_argument("run")
+    one.add_argument("--format", choices=["jsonl", "csv"], default="jsonl")
+    one.add_argument("--keys", default="", help="comma-separated; all by default")
+    one = add("sync", send_kept, "send runs that were kept offline")
+    one.add_argument("folder", nargs="?", default="scaleweb-spool")
+    return main
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        options.work(options)
+    except Unreachable as error:
+        url, _ = settings.credentials(getattr(options, "url", ""))
+        print(f"scaleweb: {url or 'the site'} does not answer: {error}", file=sys.stderr)
+        return 1
+    except (Wrong, Declined) as error:
+        print(f"scaleweb: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Who read the output has enough of it, as `head` does; Python would complain as it flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,110 @@
+"""What runs and jobs are, say and measured: `runs`, `jobs`, `show`, `logs`, `export`."""
+
+import argparse
+import http.client
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from scaleweb_sdk.rest import sentence
+
+from .site import Site, Wrong, number, summary, table
+
+ENDED = {"finished", "failed", "stopped", "lost"}
+FOLLOW_EVERY_SECONDS = 1.0
+
+
+def runs(options: argparse.Namespace) -> None:
+    found = Site().get("runs", limit=options.n, state=options.state, search=options.search)["results"]
+    rows = [
+        [r["code"], r["state"], r["experiment_name"], r["name"], number(r["last_step"]), summary(r)]
+        for r in found
+    ]
+    table(["run", "state", "experiment", "name", "step", "latest"], rows)
+
+
+def jobs(options: argparse.Namespace) -> None:
+    found = Site().get("jobs", limit=options.n, state=options.state)["results"]
+    rows = [
+        [j["code"], j["state"], j["run"], j["run_name"], " ".join(j["argv"])[:60], j["waiting_reason"]]
+        for j in found
+    ]
+    table(["job", "state", "run", "name", "command", "waits because"], rows)
+
+
+def show(options: argparse.Namespace) -> None:
+    site = Site()
+    run = site.get(f"runs/{quote(options.run)}")
+    for name in (
+        "code",
+        "name",
+        "project",
+        "experiment_name",
+        "state",
+        "last_step",
+        "started_at",
+        "ended_at",
+    ):
+        print(f"{name:<16} {number(run[name])}")
+    print(f"{'page':<16} {site.url}/runs/{run['code']}")
+    for key, value in sorted(run["summary"].items()):
+        if not key.startswith("_"):
+            print(f"  {key:<24} {number(value)}")
+    tunables = site.get(f"runs/{quote(options.run)}/tunables")["results"]
+    if tunables:
+        print("\nCan be set while it runs:")
+    for item in tunables:
+        bounds = item["choices"] or [item["low"], item["high"]]
+        print(f"  {item['name']:<24} {number(item['value'])}  {json.dumps(bounds)}")
+
+
+def logs(options: argparse.Namespace) -> None:
+    site = Site()
+    page = site.get(f"runs/{quote(options.run)}/logs", start=-options.n, count=options.n)
+    print_lines(page)
+    if options.follow:
+        follow(site, options.run, page["total"])
+
+
+def follow(site: Site, code: str, start: int = 0) -> None:
+    """Print lines as they come, until the run is over."""
+    while True:
+        state = site.get(f"runs/{quote(code)}")["state"]
+        while page := site.get(f"runs/{quote(code)}/logs", start=start, count=1000):
+            print_lines(page)
+            start = page["first_line"] + len(page["lines"])
+            if not page["lines"] or start >= page["total"]:
+                break
+        if state in ENDED:
+            print(f"run {code}: {state}", file=sys.stderr)
+            return
+        time.sleep(FOLLOW_EVERY_SECONDS)
+
+
+def print_lines(page: dict[str, Any]) -> None:
+    for _, stream, text in page["lines"]:
+        print(text, file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
+
+
+def export(options: argparse.Namespace) -> None:
+    site = Site()
+    query = urlencode({"format": options.format} | ({"keys": options.keys} if options.keys else {}))
+    asked = urllib.request.Request(  # noqa: S310  the address is the user's own setting
+        f"{site.url}/api/v1/runs/{quote(options.run)}/export?{query}",
+        headers={"Authorization": f"Bearer {site.token}"},
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310
+            while block := answer.read(2**16):
+                sys.stdout.buffer.write(block)
+    except BrokenPipeError:
+        raise
+    except urllib.error.HTTPError as error:
+        raise Wrong(f"the export failed: {sentence(error)}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Wrong(f"the export was cut short: {error}") from None
+    sys.stdout.flush()

@@ -1,0 +1,46 @@
+"""The site as the command line speaks to it, and how it prints."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from scaleweb_sdk import settings
+from scaleweb_sdk.rest import request
+
+
+class Wrong(Exception):
+    """What cannot be done, in a sentence for the person at the terminal."""
+
+
+class Site:
+    """The REST API under the stored or given address and token."""
+
+    def __init__(self, url: str = "", token: str = "") -> None:
+        self.url, self.token = settings.credentials(url, token)
+        if not self.url or not self.token:
+            raise Wrong("no address or token is known: `scaleweb login http://127.0.0.1:8000` stores them")
+
+    def get(self, path: str, **query: Any) -> Any:
+        given = {name: value for name, value in query.items() if value not in (None, "")}
+        return request(self.url, path + (f"?{urlencode(given, doseq=True)}" if given else ""), self.token)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return request(self.url, path, self.token, body or {})
+
+
+def number(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def summary(run: dict[str, Any]) -> str:
+    shown = [(key, value) for key, value in run["summary"].items() if not key.startswith("_")]
+    return "  ".join(f"{key} {number(value)}" for key, value in shown[:3])
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    cells = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
