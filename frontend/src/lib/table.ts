@@ -85,31 +85,77 @@ export function labelOf(id: ColumnId): string {
   return key;
 }
 
-/** Settings that are the same for all of the runs add nothing where they are compared. */
+/** Settings that are equal for all runs, with their value. Of a run that waits none is known yet: it hides nothing. */
+export function equalSettings(known: RunColumns | undefined): { path: string; value: string }[] {
+  const settings = known?.settings ?? [];
+  const having = Math.max(0, ...settings.map((each) => each.runs));
+  return settings
+    .filter(({ differs, values, runs }) => !differs || (values.length === 1 && runs === having))
+    .map(({ path, values }) => ({ path, value: values[0] ?? "" }));
+}
+
+/** Such settings add nothing where runs are compared. */
 export const differing = (known: RunColumns | undefined, columns: ColumnId[]): ColumnId[] => {
-  const same = new Set(known?.settings.filter((each) => !each.differs).map((each) => `config:${each.path}`));
+  const same = new Set(equalSettings(known).map((each) => `config:${each.path}`));
   return columns.filter((id) => !same.has(id));
 };
 
-/** Before anybody chose: the goal, a loss, and the settings that differ. */
+const MOST_SETTINGS = 4;
+const LONG = 24; // letters of a setting that is a path or a sentence rather than a choice
+
+/** Before anybody chose: the settings that tell the runs apart, then the goal and a loss. */
 export function usualColumns(runs: readonly RunRow[], goal: string): ColumnId[] {
   const metrics = new Set(runs.flatMap((run) => Object.keys(run.summary ?? {})));
   const wanted = [goal, "loss", "val/loss", "accuracy"].filter((key) => metrics.has(key)).map((key) => `metric:${key}`);
-  return [...new Set(["state", ...wanted.slice(0, 2), "last_step", ...varied(runs).slice(0, 3), "created_at"])];
+  const apart = spreadOf(runs).filter((each) => each.differs).sort((a, b) => weightOf(a) - weightOf(b) || (a.path < b.path ? -1 : 1));
+  const some = apart.slice(0, MOST_SETTINGS);
+  const ids = (first: boolean) => some.filter((each) => !weightOf(each) === first).map((each) => `config:${each.path}`);
+  return [...new Set(["state", ...ids(true), ...wanted.slice(0, 2), "last_step", ...ids(false), "created_at"])];
 }
 
-function varied(runs: readonly RunRow[]): ColumnId[] {
-  const seen = new Map<string, { values: Set<string>; runs: number }>();
+interface Spread {
+  path: string;
+  differs: boolean;
+  longest: number; // letters of a value
+}
+
+/** How each setting is spread over the runs. A run that waits has no settings yet, and says nothing about them. */
+function spreadOf(runs: readonly RunRow[]): Spread[] {
+  const seen = new Map<string, { first: string; differs: boolean; runs: number; longest: number }>();
+  let having = 0;
   for (const run of runs) {
-    for (const [path, value] of settings(run.config)) {
-      const found = seen.get(path) ?? { values: new Set(), runs: 0 };
-      if (found.values.size < 2) found.values.add(JSON.stringify(value));
-      found.runs += 1;
-      seen.set(path, found);
+    const own = settings(run.config);
+    if (own.size) having += 1;
+    for (const [path, value] of own) {
+      const text = JSON.stringify(value) ?? "";
+      const found = seen.get(path);
+      if (!found) seen.set(path, { first: text, differs: false, runs: 1, longest: text.length });
+      else {
+        found.differs ||= found.first !== text;
+        found.longest = Math.max(found.longest, text.length);
+        found.runs += 1;
+      }
     }
   }
-  return [...seen].filter(([, { values, runs: having }]) => values.size > 1 || having < runs.length).map(([path]) => `config:${path}`).sort();
+  return [...seen].map(([path, { differs, runs: told, longest }]) => ({ path, longest, differs: differs || told < having }));
 }
+
+/** A seed differs without telling anything, and a path tells it at length: both come last. */
+const weightOf = ({ path, longest }: Spread): number => Number(longest > LONG) * 2 + Number(/(^|[._])seed$/.test(path));
+
+/** A head that fits: the last part of a key, which says most, and what it stands under. */
+export function headOf(id: ColumnId): { last: string; under: string } {
+  const label = labelOf(id);
+  if (!id.includes(":")) return { last: label, under: "" };
+  const cut = Math.max(label.lastIndexOf("/"), label.lastIndexOf("."));
+  const [, end = ""] = /^(min|max):/.exec(id) ?? [];
+  if (cut <= 0 || cut === label.length - 1) return { last: label, under: "" };
+  const under = id.slice(id.indexOf(":") + 1);
+  return { last: `${label.slice(cut + 1)}${end ? ` ${end}` : ""}`, under: under.slice(0, Math.max(under.lastIndexOf("/"), under.lastIndexOf("."))) };
+}
+
+/** The most letters that a setting's values take, of these runs. */
+export const lettersOf = (runs: readonly RunRow[]): Map<ColumnId, number> => new Map(spreadOf(runs).map(({ path, longest }) => [`config:${path}`, longest]));
 
 /** What the rows of a list have to be asked for, so that these columns can be drawn. */
 export const askedFor = (columns: ColumnId[]): string[] => [...new Set(["name", "state", "silent", "created_at", "tags", ...columns])];
