@@ -8,7 +8,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -236,10 +236,12 @@ class Run(MediaCalls):
         size_bytes: int | None = None,
         sha256: str = "",
         pinned: bool = False,
+        kept: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Register a checkpoint file. Size and hash are worked out in another thread where not given.
 
-        pinned: no keep rule removes it.
+        pinned: no keep rule removes it. kept: {path: rules} of every file that your keep rule holds now, this one
+        among them, for the run's page to say.
         """
         at = self.current_step if step is None else step
         data = {
@@ -252,6 +254,8 @@ class Run(MediaCalls):
         }
         if pinned:
             data["pinned"] = True
+        if kept:
+            data["kept"] = {str(Path(path).absolute()): list(rules) for path, rules in kept.items()}
         if size_bytes is not None and sha256:
             self.event(EventKind.CHECKPOINT, data, at)
             return

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from monitoring.admin import ReadOnly
 from monitoring.json_form import ListField
 
-from . import states
+from . import pinning, states
 from .api.run_serializers import TagList
 from .commands import CommandRefused, issue
 from .deleting import delete_experiment, delete_project, delete_run
@@ -223,7 +223,7 @@ class CheckpointAdmin(admin.ModelAdmin):
     list_select_related = ["run"]
     readonly_fields = [
         "run", "step", "branch", "path", "size_bytes", "sha256", "metrics", "reason", "created_at",
-        "available",
+        "available", "kept_by",
     ]  # fmt: skip
     actions = ["pin", "unpin"]
 
@@ -235,11 +235,22 @@ class CheckpointAdmin(admin.ModelAdmin):
 
     @admin.action(description="Pin: keep whatever the keep rule says", permissions=["change"])
     def pin(self, request, checkpoints):
-        self.message_user(request, f"Pinned {checkpoints.update(pinned=True)}.")
+        self.each_pinned(request, checkpoints, True)
 
     @admin.action(description="Unpin", permissions=["change"])
     def unpin(self, request, checkpoints):
-        self.message_user(request, f"Unpinned {checkpoints.update(pinned=False)}.")
+        self.each_pinned(request, checkpoints, False)
+
+    def each_pinned(self, request, checkpoints, pinned: bool) -> None:
+        done = 0
+        for checkpoint in checkpoints:
+            try:
+                pinning.pin(checkpoint, pinned, user=request.user)
+                done += 1
+            except states.IllegalMove as error:
+                self.message_user(request, f"{checkpoint}: {error}", messages.ERROR)
+        if done:
+            self.message_user(request, f"{'Pinned' if pinned else 'Unpinned'} {done}.")
 
 
 @admin.register(Media)

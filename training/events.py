@@ -27,6 +27,7 @@ from .values import BadValue, check_spec
 logger = logging.getLogger(__name__)
 MAX_CONFIG_BYTES = 2**20
 MAX_TUNABLES = 500
+MAX_KEPT = 1000
 MAX_ACTIONS = 200
 OUTCOMES = {"measured", "switched", "exported", "refused"}
 MAX_ABOUT_BYTES = 4096
@@ -71,6 +72,8 @@ class CheckpointData(msgspec.Struct):
     reason: str = ""
     branch: int = 0
     pinned: bool = False
+    # {path: rules} of every file that its keep rule holds now.
+    kept: dict[str, list[str]] = {}
 
 
 class BranchData(msgspec.Struct):
@@ -273,7 +276,20 @@ def on_checkpoint(report: Report) -> None:
         }
         | ({"pinned": True} if saved.pinned else {}),
     )
+    if saved.kept:
+        note_kept(report.run, saved.kept)
     tell_checkpoint(report, checkpoint)
+
+
+def note_kept(run: Run, kept: dict[str, list[str]]) -> None:
+    """Which rules of the process hold which files: told whole with each one that is saved."""
+    if len(kept) > MAX_KEPT:
+        raise BadEvent(f"{len(kept)} checkpoints are told to be kept; at most {MAX_KEPT} are taken")
+    held = run.checkpoints.filter(available=True).order_by("-id")[:MAX_KEPT]
+    for pk, path, was in held.values_list("pk", "path", "kept_by"):
+        rules = [text(rule, 40) for rule in kept.get(path, [])[:5]]
+        if rules != was:
+            Checkpoint.objects.filter(pk=pk).update(kept_by=rules)
 
 
 def on_checkpoint_gone(report: Report) -> None:

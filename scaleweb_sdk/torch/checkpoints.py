@@ -43,6 +43,7 @@ class CheckpointFolder:
             raise ValueError(f"keep={keep}; at least 1 checkpoint has to stay")
         self.folder = folder
         self.keep = keep
+        self.newest: list[Path] = []  # what the rule of the newest held when it was last applied
         self._proved = False
 
     def save(self, state: dict[str, Any], step: int, branch: int, pinned: bool = False) -> Saved:
@@ -88,6 +89,7 @@ class CheckpointFolder:
         loose = [path for path in mine if not pins.is_pinned(path)]
         # By time of writing, not by step: after a roll back the new branch's files have the lower steps.
         loose.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
+        self.newest = loose[-self.keep :]
         gone = [path for path in loose[: -self.keep] if path not in best]
         for path in gone:
             path.unlink(missing_ok=True)

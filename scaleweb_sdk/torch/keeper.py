@@ -133,7 +133,8 @@ class Keeper:
         assert self.folder is not None
         try:
             saved = self.folder.save(state, step, self.run.branch, pinned)
-            gone = self.folder.remove_old(self._best(saved.path, level))
+            best = self._best(saved.path, level)
+            gone = self.folder.remove_old(best.values())
         except (OSError, BrokenCheckpoint) as error:
             self.run.reflex("checkpoint_failed", f"no checkpoint at step {step}: {error}; training goes on")
             return None
@@ -146,14 +147,23 @@ class Keeper:
             size_bytes=saved.size_bytes,
             sha256=saved.sha256,
             pinned=pinned,
+            kept=self._held(best),
         )
         for path in gone:
             self.run.checkpoint_gone(str(path), f"only the best and the newest {self.folder.keep} are kept")
         return saved
 
-    def _best(self, path: Path, level: float) -> list[Path]:
-        """The checkpoints with the least loss, where to go back to when a training has been broken for long, and with
-        the best of the metric by which the run is judged.
+    def _held(self, best: dict[str, Path]) -> dict[str, list[str]]:
+        """Which of its rules hold which file."""
+        assert self.folder is not None
+        held: dict[str, list[str]] = {str(path): ["newest"] for path in self.folder.newest}
+        for rule, path in best.items():
+            held.setdefault(str(path), []).append(rule)
+        return held
+
+    def _best(self, path: Path, level: float) -> dict[str, Path]:
+        """`loss`: the checkpoint with the least loss, where to go back to when a training has been broken for long;
+        `metric`: the one with the best of the metric by which the run is judged.
 
         path, level: the one that was just saved, its running loss.
         """
@@ -167,13 +177,13 @@ class Keeper:
             told["metric"] = newest
         ranking[path.name] = told
         self.folder.rank(ranking)
-        found = []
+        found = {}
         for kind, sign in (("loss", 1), ("metric", -1 if self.best_of and self.best_of[1] == "max" else 1)):
             able = [name for name, each in ranking.items() if kind in each]
             if able:
                 # Of equals the newest: more was learned since.
                 best = min(reversed(able), key=lambda name: sign * ranking[name][kind])
-                found.append(self.folder.folder / best)
+                found[kind] = self.folder.folder / best
         return found
 
     def pin(self, path: Path, pinned: bool) -> None:

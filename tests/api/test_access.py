@@ -72,6 +72,7 @@ API = {
     "runs/<slug:code>/checkpoints/<int:pk>/pin": {"POST": OPERATOR},
     "runs/<slug:code>/fork": {"POST": OPERATOR},
     "runs/<slug:code>/events": {"GET": VIEWER},
+    "runs/<slug:code>/lineage": {"GET": VIEWER},
     "runs/<slug:code>/marks": {"GET": VIEWER},
     "runs/<slug:code>/logs": {"GET": VIEWER},
     "runs/<slug:code>/logs/hits": {"GET": VIEWER},

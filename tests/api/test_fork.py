@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from training.jobs import spec
-from training.models import Attempt, Checkpoint, Job, Run
+from training.models import Attempt, Checkpoint, Command, Job, Run
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -70,3 +70,65 @@ def test_what_cannot_be_forked_is_refused_in_words(operator, run, job, saved):
     answer = fork(operator, job, checkpoint=saved.pk)
     assert (answer.status_code, "is gone" in answer.json()["detail"]) == (409, True)
     assert Job.objects.count() == 1
+
+
+def test_devices_priority_and_a_variable_left_out_are_its_own(operator, job, saved):
+    answer = fork(operator, job, checkpoint=saved.pk, env={"A": None}, max_devices=2, priority=7)
+    made = Job.objects.get(code=answer.json()["code"])
+    assert (made.env, made.min_devices, made.max_devices, made.priority) == ({"B": "2"}, 1, 2, 7)
+    refused = fork(operator, job, checkpoint=saved.pk, min_devices=3, max_devices=2)
+    assert (refused.status_code, "1 <= min <= max" in str(refused.json())) == (400, True)
+
+
+def test_the_checkpoint_that_a_fork_begins_from_is_pinned_until_it_has_one_of_its_own(operator, job, saved):
+    Run.objects.filter(pk=job.run_id).update(state="running")
+    made = Job.objects.get(code=fork(operator, job, checkpoint=saved.pk).json()["code"])
+    saved.refresh_from_db()
+    told = Command.objects.get(run=job.run)
+    assert (saved.pinned, told.verb, told.value["pinned"]) == (True, "pin", True)
+    assert made.run.code in told.reason
+    address = f"runs/{job.run.code}/checkpoints/{saved.pk}/pin"
+    answer = operator.ask("POST", address, {"pinned": False})
+    assert (answer.status_code, "still has to begin" in answer.json()["detail"]) == (409, True)
+    Checkpoint.objects.create(run=made.run, step=6, path="/c/6")
+    assert operator.ask("POST", address, {"pinned": False}).json()["pinned"] is False
+
+
+def test_a_run_that_is_over_goes_on_from_an_older_checkpoint_of_its_own(operator, job, saved, node):
+    newer = Checkpoint.objects.create(run=job.run, step=9, path=saved.path + "9", size_bytes=7)
+    with open(newer.path, "wb") as file:
+        file.write(b"weights")
+    answer = operator.ask("POST", f"jobs/{job.code}/requeue", {"checkpoint": saved.pk})
+    assert (answer.status_code, answer.json()["run_state"]) == (200, "queued"), answer.content
+    job.refresh_from_db()
+
+    def resumed(number):
+        attempt = Attempt.objects.create(job=job, number=number, node=node, lease_expires_at=job.submitted_at)
+        found = spec.resumable(attempt)
+        return found and found.pk
+
+    assert resumed(2) == saved.pk
+    told = operator.ask("GET", f"jobs/{job.code}").json()["attempts"][-1]
+    assert told["resumed_from"] == {"checkpoint": saved.pk, "run": job.run.code, "step": 5}
+    own = Checkpoint.objects.create(run=job.run, step=7, path=saved.path + "7", size_bytes=7)
+    with open(own.path, "wb") as file:
+        file.write(b"weights")
+    assert resumed(3) == own.pk, "what it saved since counts for more"
+    own.delete()
+    Job.objects.filter(pk=job.pk).update(state="done")
+    Run.objects.filter(pk=job.run_id).update(state="finished")
+    assert operator.ask("POST", f"jobs/{job.code}/requeue").status_code == 200
+    job.refresh_from_db()
+    assert resumed(4) == newer.pk, "without a choice, the newest"
+
+
+def test_a_checkpoint_that_is_gone_or_another_runs_is_not_gone_on_from(operator, run, job, saved):
+    alone = Checkpoint.objects.create(run=run, step=1, path="/c/1")
+    address = f"jobs/{job.code}/requeue"
+    Run.objects.filter(pk=job.run_id).update(state="finished")
+    assert "has no checkpoint" in str(operator.ask("POST", address, {"checkpoint": alone.pk}).json())
+    Checkpoint.objects.filter(pk=saved.pk).update(available=False)
+    answer = operator.ask("POST", address, {"checkpoint": saved.pk})
+    assert (answer.status_code, "is gone" in answer.json()["detail"]) == (409, True)
+    job.refresh_from_db()
+    assert job.state == "done"

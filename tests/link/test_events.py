@@ -115,6 +115,17 @@ def test_checkpoints_come_and_go(run):
     assert not checkpoint.available
 
 
+def test_which_rules_hold_a_checkpoint_is_known_as_of_the_last_one_saved(run):
+    def save(step, kept):
+        tell(run, event("checkpoint", step, path=f"/c/{step}", kept=kept), seq=step)
+
+    save(1, {"/c/1": ["newest", "loss"]})
+    save(2, {"/c/2": ["newest"], "/c/1": ["loss"], "/c/unknown": ["newest"]})
+    assert dict(Checkpoint.objects.values_list("step", "kept_by")) == {1: ["loss"], 2: ["newest"]}
+    save(3, {f"/c/{n}": [] for n in range(2000)})
+    assert "at most 1000" in reasons(run, "error")[0]
+
+
 def test_branches_are_numbered_and_listed_once(run):
     found = tell(run, event("branch", index=1, from_step=50, reason="rollback"))
     assert [(b["index"], b["from_step"], b["reason"]) for b in found.branches] == [(1, 50, "rollback")]

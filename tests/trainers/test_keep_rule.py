@@ -38,6 +38,13 @@ def test_the_best_by_the_metric_stays_and_a_later_process_knows_of_it(tmp_path, 
     assert 60 not in steps_in(tmp_path)
     gone = {data["path"] for _, data in events(run, "checkpoint_gone")}
     assert str(newest) in gone
+    rules = {
+        int(path.split("step-")[1][:10]): held
+        for path, held in events(run, "checkpoint")[-1][1]["kept"].items()
+    }
+    assert (rules[85][0], rules[90][0]) == ("newest", "newest"), "keep=2"
+    assert ["loss" in held for held in rules.values()].count(True) == 1
+    assert "metric" in rules[best]
 
 
 def test_the_experiments_goal_names_the_best_where_the_script_does_not(tmp_path, monkeypatch):

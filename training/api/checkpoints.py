@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db import transaction
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
@@ -12,10 +11,10 @@ from rest_framework.serializers import BooleanField
 from rest_framework.views import APIView
 
 from monitoring.api.strict import JsonMap, Name, StrictSerializer, Text, Whole
-from training import access, commands
+from monitoring.models import Device
+from training import access, pinning
 from training.jobs import fork
-from training.models import Checkpoint, Role, Run
-from training.states import IllegalMove, RunState
+from training.models import Role, Run
 
 from .jobs import JOBS, JobSerializer
 from .permissions import ProjectRole
@@ -33,7 +32,10 @@ class Pin(APIView):
 
     @extend_schema(request=PinSerializer, responses=CheckpointSerializer)
     def post(self, request: Any, code: str, pk: int) -> Response:
-        """Takes effect at the process's next step boundary, or as the next one starts. 409: the file is gone."""
+        """Takes effect at the process's next step boundary, or as the next one starts.
+
+        409: the file is gone, or a fork that waits in the queue still has to begin from it.
+        """
         run = access.fetch(Run.objects.all(), request.user, Role.OPERATOR, code=code)
         checkpoint = run.checkpoints.filter(pk=pk).first() if pk < 2**63 else None
         if checkpoint is None:
@@ -41,18 +43,7 @@ class Pin(APIView):
         wanted = PinSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         pinned = wanted.validated_data["pinned"]
-        if not checkpoint.available:
-            raise IllegalMove(
-                f"the checkpoint of step {checkpoint.step} is gone: its file was removed or found broken"
-            )
-        with transaction.atomic():
-            Checkpoint.objects.filter(pk=pk).update(pinned=pinned)
-            if run.state in {RunState.RUNNING, RunState.PAUSED}:
-                commands.issue(
-                    run, "pin", value={"checkpoint": pk, "pinned": pinned}, asked_by=request.user.get_username(),
-                    user=request.user,
-                )  # fmt: skip
-        checkpoint.refresh_from_db()
+        checkpoint = pinning.pin(checkpoint, pinned, user=request.user)
         return Response(CheckpointSerializer(checkpoint).data)
 
 
@@ -64,10 +55,15 @@ class ForkSerializer(StrictSerializer):
         allow_empty=False, max_length=1000, required=False, help_text="Instead of the old job's.",
     )  # fmt: skip
     env = serializers.DictField(
-        child=Text(max_length=100_000, allow_blank=True, trim_whitespace=False), required=False,
-        help_text="Changes of the old job's.",
+        child=Text(max_length=100_000, allow_blank=True, trim_whitespace=False, allow_null=True), required=False,
+        help_text="Changes of the old job's; null leaves a variable out.",
     )  # fmt: skip
     config = JsonMap(required=False, help_text="Changes of the old run's, recorded with the new one.")
+    device_kind = serializers.ChoiceField(choices=Device.Kind.choices, required=False)
+    min_devices = Whole(min_value=1, max_value=1024, required=False)
+    max_devices = Whole(min_value=1, max_value=1024, required=False)
+    priority = Whole(min_value=-1000, max_value=1000, required=False)
+    max_retries = Whole(min_value=0, max_value=100, required=False)
 
 
 class Fork(APIView):
@@ -77,7 +73,10 @@ class Fork(APIView):
 
     @extend_schema(request=ForkSerializer, responses={201: JobSerializer})
     def post(self, request: Any, code: str) -> Response:
-        """Queues a job like this run's. 409: the checkpoint is gone, or the run was not submitted as a job."""
+        """Queues a job like this run's, but for what is given, and pins the checkpoint.
+
+        409: the checkpoint is gone, or the run was not submitted as a job.
+        """
         run = access.fetch(Run.objects.all(), request.user, Role.OPERATOR, code=code)
         wanted = ForkSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)

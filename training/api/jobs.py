@@ -6,6 +6,7 @@ import django_filters
 from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, status
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -24,7 +25,9 @@ from .run_serializers import InExperiment, TagList, VisibleExperiment
 JOBS = Job.objects.select_related("run__experiment__project", "submitted_by").prefetch_related(
     Prefetch(
         "attempts",
-        Attempt.objects.select_related("node", "usage").prefetch_related("devices__node", "members__node"),
+        Attempt.objects.select_related("node", "usage", "resumed_from__run").prefetch_related(
+            "devices__node", "members__node"
+        ),
     )
 )
 MAX_QUEUE = 500
@@ -41,17 +44,26 @@ class UsageSerializer(serializers.ModelSerializer):
         ]  # fmt: skip
 
 
+class BeginningSerializer(serializers.Serializer):
+    checkpoint = serializers.IntegerField(source="pk")
+    run = serializers.CharField(source="run.code")
+    step = serializers.IntegerField()
+
+
 class AttemptSerializer(serializers.ModelSerializer):
     node = serializers.CharField(source="node.name")
     nodes = serializers.SerializerMethodField(help_text="All of them, the first one first.")
     devices = serializers.SerializerMethodField()
     usage = UsageSerializer(default=None, allow_null=True, help_text="null before it was first counted.")
+    resumed_from = BeginningSerializer(
+        default=None, allow_null=True, help_text="The checkpoint that it went on from; null: it began anew."
+    )
 
     class Meta:
         model = Attempt
         fields = [
             "number", "node", "nodes", "devices", "state", "outcome", "exit_code", "signal", "first_error_line",
-            "created_at", "started_at", "ended_at", "usage",
+            "created_at", "started_at", "ended_at", "usage", "resumed_from",
         ]  # fmt: skip
 
     def get_devices(self, attempt: Attempt) -> list[str]:
@@ -191,12 +203,31 @@ class Stop(JobAction):
         submit.stop(job, asked_by)
 
 
-@extend_schema(request=Nothing, responses=JobSerializer)
-class Requeue(JobAction):
-    """Queue a job again that is over; it goes on from its newest checkpoint."""
+class RequeueSerializer(StrictSerializer):
+    checkpoint = Whole(
+        min_value=1,
+        max_value=2**63 - 1,
+        required=False,
+        help_text="Go on from this one of the run's instead.",
+    )
 
-    def act(self, job, asked_by):
-        submit.requeue(job, asked_by)
+
+@extend_schema(request=RequeueSerializer, responses=JobSerializer)
+class Requeue(JobAction):
+    """Queue a job again that is over; it goes on from its newest checkpoint, or from the one that is named.
+
+    What was logged after that one stays, as a faded branch; settings that were changed since stay changed.
+    """
+
+    takes = RequeueSerializer
+
+    def act(self, job, asked_by, checkpoint=None):
+        chosen = None
+        if checkpoint is not None:
+            chosen = job.run.checkpoints.filter(pk=checkpoint).first()
+            if chosen is None:
+                raise ValidationError({"checkpoint": [f"Run {job.run.code} has no checkpoint {checkpoint}."]})
+        submit.requeue(job, asked_by, chosen)
 
 
 @extend_schema(request=PrioritySerializer, responses=JobSerializer)

@@ -46,11 +46,14 @@ class RunFilter(django_filters.FilterSet):
         method="by_words", help_text="Part of the name, the code or the notes."
     )
 
+    parent = django_filters.CharFilter(
+        field_name="parent__code", help_text="The code of the run that they go on from."
+    )
     code = django_filters.CharFilter(method="by_codes", help_text="Codes with commas between them.")
 
     class Meta:
         model = Run
-        fields = ["experiment", "project", "state"]
+        fields = ["experiment", "project", "state", "parent"]
 
     def by_codes(self, queryset, name, value):
         return queryset.filter(code__in=re.split(r"[,\s]+", value)[:MAX_CODES])

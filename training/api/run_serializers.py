@@ -272,11 +272,17 @@ class NewCommandSerializer(StrictSerializer):
 
 
 class CheckpointSerializer(serializers.ModelSerializer):
+    kept_by = serializers.ListField(
+        child=serializers.CharField(),
+        read_only=True,
+        help_text="Which rules of its process hold it, as of the last save: newest, loss (least), metric (best).",
+    )
+
     class Meta:
         model = Checkpoint
         fields = [
             "id", "step", "branch", "path", "size_bytes", "sha256", "metrics", "reason", "created_at",
-            "pinned", "available",
+            "pinned", "available", "kept_by",
         ]  # fmt: skip
 
 

@@ -93,24 +93,29 @@ def issued_token(attempt: Attempt, member: Member | None) -> str:
 
 
 def resumable(attempt: Attempt) -> Checkpoint | None:
-    checkpoint = newest_whole_checkpoint(attempt) if attempt.number > 1 else None
-    if checkpoint is None and attempt.job.start_from:
-        checkpoint = forked_from(attempt.job)
+    begin = attempt.job.start_from
+    checkpoint = newest_whole_checkpoint(attempt, begin.get("after", 0)) if attempt.number > 1 else None
+    if checkpoint is None and begin:
+        checkpoint = chosen(attempt.job)
     if checkpoint is not None:
         Attempt.objects.filter(pk=attempt.pk).update(resumed_from=checkpoint)
     return checkpoint
 
 
-def forked_from(job: Job) -> Checkpoint:
-    """The other run's checkpoint that a fork begins from. Raises CannotResume, never begins from nothing."""
+def chosen(job: Job) -> Checkpoint:
+    """What a person chose to begin from: another run's checkpoint for a fork, or an older one of the run's own.
+
+    Raises CannotResume, never begins from nothing.
+    """
     begin = job.start_from
+    it, other = ("this run", "resume from") if "after" in begin else ("this fork", "fork")
     what = f"the checkpoint of step {begin['step']} of run {begin['run']}"
     checkpoint = Checkpoint.objects.filter(pk=begin["checkpoint"]).first()
     if checkpoint is None:
-        raise CannotResume(f"this fork cannot begin: {what} was deleted with its run; fork another one")
+        raise CannotResume(f"{it} cannot begin: {what} was deleted with its run; {other} another one")
     fault = fault_of(checkpoint)
     if fault:
-        raise CannotResume(f"this fork cannot begin from {what}: {fault}; fork another checkpoint")
+        raise CannotResume(f"{it} cannot begin from {what}: {fault}; {other} another checkpoint")
     return checkpoint
 
 
@@ -154,10 +159,13 @@ def sdk_folder() -> Path:
     return folder
 
 
-def newest_whole_checkpoint(attempt: Attempt) -> Checkpoint | None:
-    """The run's newest checkpoint whose file is what was saved; one that is cut short is marked and passed over."""
+def newest_whole_checkpoint(attempt: Attempt, after: int = 0) -> Checkpoint | None:
+    """The run's newest checkpoint whose file is what was saved; one that is cut short is marked and passed over.
+
+    after: only those recorded after this id.
+    """
     run = attempt.job.run
-    for checkpoint in run.checkpoints.filter(available=True).order_by("-id"):
+    for checkpoint in run.checkpoints.filter(available=True, pk__gt=after).order_by("-id"):
         fault = fault_of(checkpoint)
         if not fault:
             return checkpoint

@@ -16,7 +16,7 @@ from monitoring.live.publish import publish_change
 from monitoring.models import Device
 from monitoring.plain import NotPlain, plain, text
 from training import commands
-from training.models import Attempt, Job, JobState, Run, RunEvent
+from training.models import Attempt, Checkpoint, Job, JobState, Run, RunEvent
 from training.models.job import Keep, Launcher
 from training.states import ENDED, IllegalMove, RunState, move
 
@@ -181,8 +181,11 @@ def stop(job: Job, asked_by: str) -> None:
         announce(job)
 
 
-def requeue(job: Job, asked_by: str) -> None:
-    """Queue a job again that is over; it goes on from its newest checkpoint. Raises IllegalMove."""
+def requeue(job: Job, asked_by: str, checkpoint: Checkpoint | None = None) -> None:
+    """Queue a job again that is over; it goes on from its newest checkpoint, or from this older one of its run's.
+
+    Raises IllegalMove, also for a checkpoint that is gone.
+    """
     with transaction.atomic():
         job = Job.objects.select_for_update().select_related("run").get(pk=job.pk)
         if job.state in {JobState.QUEUED, JobState.ACTIVE}:
@@ -192,11 +195,27 @@ def requeue(job: Job, asked_by: str) -> None:
             raise IllegalMove(
                 f"run {job.run.code} is {job.run.state}; it can be queued again once it is over"
             )
-        job.state, job.ended_at, job.retries_used = JobState.QUEUED, None, 0
-        job.save(update_fields=["state", "ended_at", "retries_used"])
-        move(job.run, RunState.QUEUED, "queued again", actor=asked_by)
+        begin = beginning(job, checkpoint)
+        job.state, job.ended_at, job.retries_used, job.start_from = JobState.QUEUED, None, 0, begin
+        job.save(update_fields=["state", "ended_at", "retries_used", "start_from"])
+        why = "queued again" if checkpoint is None else f"queued again from step {checkpoint.step}"
+        move(job.run, RunState.QUEUED, why, actor=asked_by)
         announce(job)
         transaction.on_commit(hurry)
+
+
+def beginning(job: Job, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """Job.start_from of a job that is queued again."""
+    if checkpoint is None:
+        # What somebody chose the last time is over; what a fork begins from stands until it has one of its own.
+        return {} if job.start_from.get("run") == job.run.code else job.start_from
+    checkpoint.refresh_from_db()
+    if not checkpoint.available:
+        raise IllegalMove(
+            f"the checkpoint of step {checkpoint.step} is gone: its file was removed or found broken"
+        )
+    newest = job.run.checkpoints.order_by("-id").values_list("pk", flat=True).first()
+    return {"checkpoint": checkpoint.pk, "run": job.run.code, "step": checkpoint.step, "after": newest}
 
 
 def announce(job: Job) -> None:

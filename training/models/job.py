@@ -45,7 +45,8 @@ class Job(models.Model):
     keep = models.CharField(max_length=9, choices=Keep, default=Keep.BATCH)
     # Asked for by rescale; None: as many as there are, between min and max.
     wanted_devices = models.PositiveIntegerField(null=True, blank=True)
-    # A fork's: {"checkpoint": id, "run": code, "step"} of the run that it goes on from, until it has one of its own.
+    # {"checkpoint": id, "run": code, "step"} that it goes on from: a fork's until it has one of its own, and with
+    # {"after": id} one of its own that a person chose, until it has one newer than that id.
     start_from = models.JSONField(default=dict, blank=True)
     priority = models.IntegerField(default=0)
     max_retries = models.PositiveIntegerField(default=0)

@@ -117,6 +117,8 @@ class Checkpoint(models.Model):
     pinned = models.BooleanField(default=False)
     # False once the process reported the file deleted by its keep rule or found it broken.
     available = models.BooleanField(default=True)
+    # Which of its process's rules hold it, as it said when it last saved: "newest", "loss", "metric".
+    kept_by = models.JSONField(default=list, blank=True)
 
     class Meta:
         ordering = ["-step", "-id"]
@@ -141,7 +143,11 @@ class RunEvent(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["run", "id"], name="event_by_run")]
+        indexes = [
+            models.Index(fields=["run", "id"], name="event_by_run"),
+            # Who took over weights of a run (`new` is that run's code): few of very many lines.
+            models.Index(fields=["new"], condition=models.Q(kind="lineage"), name="lineage_by_source"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.old} -> {self.new}"

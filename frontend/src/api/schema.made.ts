@@ -1,5 +1,22 @@
 /** Made by `make types` from the OpenAPI schema: change that, not this file. */
 
+export interface Adoption {
+  /** The code of the run that took weights over. */
+  run: string;
+  run_name: string;
+  /** Its step at which it did. */
+  step: number | null;
+  /** The code of the run that they are from. */
+  source: string;
+  /** Empty where it was deleted. */
+  source_name: string;
+  source_step: number | null;
+  /** Of the run that they are from. */
+  checkpoint: number | null;
+  by: string;
+  at: string;
+}
+
 export interface Alert {
   id: number;
   rule: number;
@@ -39,9 +56,17 @@ export interface Attempt {
   ended_at: string | null;
   /** null before it was first counted. */
   usage: Usage | null;
+  /** The checkpoint that it went on from; null: it began anew. */
+  resumed_from: Beginning | null;
 }
 
 export type AttemptState = "assigned" | "running" | "stopping" | "ended";
+
+export interface Beginning {
+  checkpoint: number;
+  run: string;
+  step: number;
+}
 
 export interface Belief {
   policy: string;
@@ -177,6 +202,8 @@ export interface Checkpoint {
   created_at: string;
   pinned: boolean;
   available: boolean;
+  /** Which rules of its process hold it, as of the last save: newest, loss (least), metric (best). */
+  kept_by: string[];
 }
 
 export interface Columns {
@@ -406,6 +433,12 @@ export interface Experiment {
   controller_mode: string;
 }
 
+export interface Figure {
+  key: string;
+  /** A number, or "NaN", "Infinity", "-Infinity". */
+  value: unknown;
+}
+
 export interface Finish {
   state: "finished" | "failed" | "stopped";
   reason?: string;
@@ -425,10 +458,15 @@ export interface Fork {
   name?: string;
   /** Instead of the old job's. */
   argv?: string[];
-  /** Changes of the old job's. */
-  env?: Record<string, string>;
+  /** Changes of the old job's; null leaves a variable out. */
+  env?: Record<string, string | null>;
   /** Changes of the old run's, recorded with the new one. */
   config?: unknown;
+  device_kind?: DeviceKind;
+  min_devices?: number;
+  max_devices?: number;
+  priority?: number;
+  max_retries?: number;
 }
 
 export interface Goodput {
@@ -548,6 +586,13 @@ export interface KeysPage {
 }
 
 export type Learning = "use" | "teach" | "off";
+
+export interface Lineage {
+  relatives: Relative[];
+  /** `relatives` has the newest of them. */
+  children_total: number;
+  adoptions: Adoption[];
+}
 
 export interface ListedView {
   code: string;
@@ -1158,6 +1203,24 @@ export interface RefusedRun {
   reason: string;
 }
 
+export interface Relative {
+  code: string;
+  name: string;
+  state: string;
+  experiment: number;
+  experiment_name: string;
+  /** -1 is the parent, 1 a child. */
+  generation: number;
+  parent: string | null;
+  parent_step: number | null;
+  /** The id of the parent's checkpoint that it began from; null: not known. */
+  checkpoint: number | null;
+  last_step: number | null;
+  created_at: string;
+  /** Its last value of the experiment's goal metric, else of its loss. */
+  figure: Figure | null;
+}
+
 export interface ReplayAnswer {
   decisions: Decision[];
   /** Policies that failed, in words. */
@@ -1168,6 +1231,11 @@ export interface ReplayAnswer {
 
 export interface ReplayWanted {
   policies?: string[];
+}
+
+export interface Requeue {
+  /** Go on from this one of the run's instead. */
+  checkpoint?: number;
 }
 
 export interface Rescues {
