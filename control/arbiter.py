@@ -49,12 +49,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Lost:
-    """A claim that gives way: to whom, why in words, and whether that is worth a record.
+    """A claim that gives way: to whom, by which reason, in words, and whether that is worth a record.
 
     It is not where a policy gives way to itself, or where both ask for the same.
     """
 
     winner: Proposal
+    reason: str
     why: str
     matters: bool
 
@@ -75,9 +76,10 @@ def arbitrate(claims: Sequence[Claim]) -> list[Lost | None]:
         else:
             first, second = winner.proposal, claim.proposal
             what = NAMES.get(first.verb, first.verb) if first.verb != "set" else first.tunable
-            why = f"{first.policy} asks for {what} at the same moment, and {reason(winner, claim)}"
+            because = reason(winner, claim)
+            why = f"{first.policy} asks for {what} at the same moment, and {because}"
             matters = first.policy != second.policy and first.changes != second.changes
-            lost[place] = Lost(first, why, matters)
+            lost[place] = Lost(first, because, why, matters)
     return lost
 
 

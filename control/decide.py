@@ -13,12 +13,13 @@ from typing import Any
 
 from monitoring.plain import text
 
-from .arbiter import Claim, arbitrate
+from .arbiter import Claim, Lost, arbitrate
 from .base import AnyPolicy, looks_at_one_run
 from .forecasts import LEAST_POINTS, Forecast, forecast
 from .guards import Limits, Refusal, Rule, already_said, check, waits_for_a_word
 from .learning.book import Book, Shown
 from .learning.choose import Chosen, choose
+from .learning.offered import as_expected, as_kept
 from .proposals import ACTED_STATES, SHADOW, Observation, Proposal, leaves_training
 from .wellformed import proposals_of
 
@@ -94,13 +95,32 @@ def consider(
             claims.append((len(considered), Claim(proposal, chosen.belief)))
         considered.append(Considered(proposal, no_action(observation, proposal), refusal, shadow))
     silent: set[int] = set()
-    for (place, _), lost in zip(claims, arbitrate([claim for _, claim in claims]), strict=True):
+    overruled: dict[int, list[dict[str, Any]]] = {}  # by the place of what went ahead
+    places = {id(claim.proposal): place for place, claim in claims}
+    for (place, claim), lost in zip(claims, arbitrate([claim for _, claim in claims]), strict=True):
         if lost is None:
             continue
         considered[place] = replace(considered[place], refusal=Refusal(Rule.ARBITER, lost.why))
-        if not lost.matters:
+        if lost.matters:
+            told = as_overruled(claim.proposal, lost, observation)
+            overruled.setdefault(places[id(lost.winner)], []).append(told)
+        else:
             silent.add(place)
+    for place, those in overruled.items():
+        winner = considered[place].proposal
+        winner = replace(winner, evidence=dict(winner.evidence) | {"overruled": those})
+        considered[place] = replace(considered[place], proposal=winner)
     return [item for place, item in enumerate(considered) if place not in silent], problems
+
+
+def as_overruled(proposal: Proposal, lost: Lost, observation: Observation) -> dict[str, Any]:
+    """What another policy wanted at the same moment, as the decision keeps it that went ahead."""
+    return {
+        "policy": proposal.policy,
+        "changes": as_kept(proposal.changes, observation),
+        "expected": {"metric": proposal.metric} | as_expected(proposal.expected),
+        "why": lost.reason,
+    }
 
 
 def seen_by(policy: str, shown: Observation, parameters: Mapping[str, Any], book: Book) -> Observation:

@@ -12,7 +12,7 @@ from monitoring.plain import plain
 from . import actions, history
 from .decide import Considered
 from .describe import announce
-from .learning.choose import as_kept
+from .learning.offered import as_expected, as_kept
 from .models import ControllerSettings, Decision, DecisionMode, DecisionState, Mode
 from .proposals import Observation
 
@@ -99,15 +99,7 @@ def as_decision(item: Considered, observed: Observation, mode: str, state: str, 
     proposal = item.proposal
     changes = as_kept(proposal.changes, observed)
     shown = next((c for c in changes if c["verb"] == "set"), changes[0] if changes else {})
-    expected = {
-        "metric": proposal.metric,
-        "effect": proposal.expected.effect,
-        "low": proposal.expected.low,
-        "high": proposal.expected.high,
-        "unit": proposal.expected.unit,
-    }
-    if proposal.expected.low80 is not None:
-        expected |= {"low80": proposal.expected.low80, "high80": proposal.expected.high80}
+    expected = {"metric": proposal.metric} | as_expected(proposal.expected)
     return Decision(
         policy=proposal.policy,
         state=state,

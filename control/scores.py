@@ -18,6 +18,7 @@ from training.models import Experiment
 from .beliefs import gain_of
 from .describe import describe
 from .models import Decision, DecisionMode, DecisionState, Verdict
+from .verify import size_of
 
 S = DecisionState
 IN_FORCE = (S.SENT, S.APPLIED, S.JUDGED, S.UNDONE)
@@ -200,10 +201,9 @@ def sentence(told: Mapping[str, Any], best: Decision | None) -> str:
     words = f"In {counted(told['runs'], 'run')}: {'; '.join(parts)}."
     difference = None if best is None else best.measured.get("difference")
     if best is not None and isinstance(difference, int | float) and best.forecast.get("log"):
-        way = "below" if difference < 0 else "above"
         metric = best.forecast.get("metric") or "its metric"
-        share = f"{100 * abs(difference):.2g} % {way}"
-        words += f" The best of them brought {metric} {share} what not acting was forecast to bring."
+        size = size_of(difference, True)
+        words += f" The best of them brought {metric} to {size} what not acting was forecast to bring."
     if told["saved_steps"]:
         words += f" At least {counted(told['saved_steps'], 'step')} saved; {told['lost_steps']:,} ran under changes "
         words += "that were worse or taken back."

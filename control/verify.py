@@ -255,6 +255,15 @@ def held(fixed: Forecast, window: Window, step: int, horizon_steps: int) -> Held
     return Held(f"Nothing was done. {fixed.metric} was {against}: {told}.", within80, within90, seen)
 
 
+def size_of(difference: float, log: bool) -> str:
+    """How far off in words that go before "what …": 34 % below, 6 times, 0.2 above."""
+    where = "below" if difference < 0 else "above"
+    if not log:
+        return f"{abs(difference):.3g} {where}"
+    # A hundred per cent and more say less than how many times it is.
+    return f"{1 + difference:.3g} times" if difference >= 1 else f"{100 * abs(difference):.2g} % {where}"
+
+
 def in_unit(y: float) -> float:
     return float(unlog(np.asarray(y)))
 
@@ -287,8 +296,7 @@ def _compare(
     ratio = math.expm1(min(difference, LARGEST_LOG)) if log else difference
     back = in_unit if log else float
     forecasted = back(centre)
-    size = f"{100 * abs(ratio):.2g} %" if log else f"{abs(ratio):.3g}"
-    where = "below" if difference < 0 else "above"
+    far = f"{size_of(ratio, log)} what not acting would have given"
     interval = f"{back(centre + low):.4g} to {back(centre + high):.4g}"
     against = f"{measured:.4g} against a forecast of {forecasted:.4g} ({interval})"
     wanted = math.log1p(max(expected_effect * sign, -0.99)) * sign if log else expected_effect
@@ -299,8 +307,8 @@ def _compare(
     else:
         verdict = "same" if abs(wanted) > max(-low, high) else "unclear"
     tail = {
-        "better": f"{size} {where} what not acting would have given",
-        "worse": f"{size} {where} what not acting would have given",
+        "better": far,
+        "worse": far,
         "same": "no difference that would matter",
         "unclear": "the difference is within what chance gives",
     }[verdict]

@@ -137,7 +137,10 @@ def _find_explosion(
         chance = 0.02 + 2 * scatter / np.sqrt(BLOCK)
         never = len(medians) >= 2 and float(medians.min()) > start + chance
         patience = RUIN_POINTS // 2 if never else RUIN_POINTS
-        if len(shot) and stuck and len(y) - shot[0] >= patience:
+        # One that had been well below its start is no ruined start, however high it went then: it has a healthy level.
+        earlier = medians[: (int(shot[0]) - offset) // BLOCK] if len(shot) else medians
+        was_well = len(earlier) >= 3 and _lowest_of_threes(earlier) < start + np.log(0.9) - 1.5 * scatter
+        if len(shot) and stuck and not was_well and len(y) - shot[0] >= patience:
             first = int(shot[0]) + int(np.argmax(y[shot[0] :] > high))
             found = (Kind.RUINED_START, first, start, start + float(np.log(0.9)))
     if found is None and len(medians) >= 5:

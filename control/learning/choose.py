@@ -13,24 +13,23 @@ enough in place of best: Russo and Van Roy 2022, Math. of Operations Research 47
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from control.proposals import Belief, Change, Observation, Proposal
+from control.proposals import Belief, Observation, Proposal
 
 from .actions import action_of
 from .book import Book, as_evidence
 from .contexts import context_of
+from .offered import GOOD_ENOUGH, Compared, as_kept, as_offered, percent, why_not
 
 # So many verdicts at least before an action is held back, and so sure of harm.
 ENOUGH_VERDICTS = 5
 SURE_OF_HARM = 0.9
 # What is held back may try again in one case of so many, or it could never show that times have changed.
 ONE_IN = 20
-GOOD_ENOUGH = 0.5  # of a rescue: it helps more often than not
 
 
 @dataclass(frozen=True)
@@ -51,20 +50,26 @@ def choose(proposal: Proposal, observation: Observation, book: Book) -> Chosen:
     names = [action_of(as_kept(size.changes, observation), roles) for size in sizes]
     # Two sizes of one name are one action: the policy's own comes first and is taken.
     first = [index for index, name in enumerate(names) if name not in names[:index]]
-    draws = {index: 0.0 for index in first}
+    draws: dict[int, float] = {}
     if len(first) > 1 and any(book.verdicts(proposal.policy, names[index]) for index in first):
         draw = drawn_help if proposal.urgency else drawn
         draws = {index: draw(proposal.policy, names[index], context, book, dice) for index in first}
-    best = max(first, key=lambda index: (draws[index], -index))
+    best = max(first, key=lambda index: (draws.get(index, 0.0), -index))
     if proposal.urgency:
-        best = next((index for index in first if draws[index] > GOOD_ENOUGH), best)
+        best = next((index for index in first if draws.get(index, 0.0) > GOOD_ENOUGH), best)
+
+    def known(index: int) -> dict[str, Any]:
+        """What is believed of a size, and what was drawn for it where anything was."""
+        told = as_evidence(book.belief(proposal.policy, names[index], context))
+        return told if index not in draws else told | {"drawn": float(f"{draws[index]:.4g}")}
+
     belief = book.belief(proposal.policy, names[best], context)
-    evidence = dict(proposal.evidence) | {"belief": as_evidence(belief)}
-    if len(first) > 1:
+    evidence = dict(proposal.evidence) | {"belief": known(best)}
+    if len(sizes) > 1:
+        compared = Compared(names, draws, best, proposal.urgency)
         evidence["alternatives"] = [
-            as_evidence(book.belief(proposal.policy, names[index], context))
-            | {"values": [change.value for change in sizes[index].changes], "drawn": round(draws[index], 4)}
-            for index in first
+            known(index) | as_offered(sizes[index], observation) | why_not(index, compared)
+            for index in range(len(sizes))
             if index != best
         ]
     settled = replace(sizes[best], evidence=evidence, alternatives=())
@@ -112,27 +117,8 @@ def sized(proposal: Proposal, other: Any) -> Proposal:
     )
 
 
-def as_kept(changes: Sequence[Change], observation: Observation) -> list[Mapping[str, Any]]:
-    """Changes with the values they replace, as a decision keeps them."""
-    tunables = observation.tunables
-    return [
-        {
-            "verb": change.verb,
-            "tunable": change.tunable,
-            "value": change.value,
-            "old_value": tunables[change.tunable].value if change.tunable in tunables else None,
-        }
-        for change in changes
-    ]
-
-
 def dice_of(observation: Observation, proposal: Proposal) -> np.random.Generator:
     seed = f"{observation.run}:{observation.step}:{proposal.policy}:{proposal.tunable or proposal.verb}"
     return np.random.default_rng(
         int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=8).digest(), "big")
     )
-
-
-def percent(gain: float) -> str:
-    """A gain (a logarithm of a ratio) as a person reads it: +8 %."""
-    return f"{float(f'{100 * np.expm1(gain):.2g}'):+g} %"

@@ -67,7 +67,7 @@ def test_the_summary_counts_what_the_controller_did_for_an_experiment(viewer, hi
     assert told["best"]["measured"]["difference"] == -0.5
     assert told["sentence"] == (
         "In 1 run: 1 rescue, 1 of them judged better; 4 trials: 2 kept, 1 taken back. The best of them brought "
-        "loss 50 % below what not acting was forecast to bring. At least 50 steps saved; 100 ran under changes "
+        "loss to 50 % below what not acting was forecast to bring. At least 50 steps saved; 100 ran under changes "
         "that were worse or taken back."
     )
 

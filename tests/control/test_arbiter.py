@@ -92,6 +92,15 @@ def test_the_loser_is_recorded_with_the_reason_and_a_refused_winner_wins_nothing
     assert decided["rescue"] is None
     assert decided["trial"].rule is Rule.ARBITER
     assert "a rescue comes first" in decided["trial"].sentence
+    won = next(i.proposal for i in consider(observed, [trial, rescue], {}, Limits())[0] if i.refusal is None)
+    assert won.evidence["overruled"] == [
+        {
+            "policy": "trial",
+            "changes": [{"verb": "set", "tunable": "lr", "value": 0.05, "old_value": 0.1}],
+            "expected": {"metric": "loss", "effect": 0, "low": 0, "high": 0, "unit": "ratio"},
+            "why": "a rescue comes first",
+        }
+    ]
     nowhere = seen([1.0] * 300, rate=a_rate())  # no checkpoint to go back to
     decided = {i.proposal.policy: i.refusal for i in consider(nowhere, [trial, rescue], {}, Limits())[0]}
     assert decided["rescue"].rule is Rule.CHECKPOINT

@@ -145,6 +145,22 @@ def test_a_rescue_offers_the_sizes_that_it_would_stand_behind_too():
     assert {change.verb for change in never.alternatives[0].changes} == {"rollback", "set"}
 
 
+def test_what_was_well_and_then_shot_above_its_start_is_measured_by_how_well_it_was():
+    """A rate set forty times too high kills the network: the loss stays a little above where it began."""
+    loss = np.concatenate([FALLING, [9, 40, 6], noisy(2.36 * np.ones(90), 0.01)])
+    for points in (330, 393):
+        (proposal,) = ask(loss[:points], rate=a_rate(2.0, changed_step=299, before=0.05))
+        assert proposal.evidence["kind"] == "explosion"
+        assert proposal.evidence["healthy_level"] < 0.5
+        assert proposal.expected.effect < -0.5
+        assert proposal.changes[1].value == pytest.approx(0.2)
+        assert "on the way to the 0.05 that it was before it was changed at step 299" in proposal.reason
+    (proposal,) = ask(loss, rate=a_rate(0.2, changed_step=299, before=0.05))
+    assert proposal.changes[1].value == pytest.approx(0.05)
+    assert "to 0.05, what it was before it was changed at step 299" in proposal.reason
+    assert (proposal.evidence["changed_step"], proposal.evidence["value_before"]) == (299, 0.05)
+
+
 def test_a_jump_that_stays_is_trouble_though_it_is_no_explosion_and_a_slow_rise_is_none():
     before = noisy(2.6 * np.exp(-np.arange(300) / 2000), 0.02)
     jumped = np.concatenate([before, noisy(2.9 * np.ones(120), 0.02)])

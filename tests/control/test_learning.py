@@ -13,6 +13,7 @@ from control.learning.actions import action_of
 from control.learning.book import Book, Lesson, Shown
 from control.learning.choose import choose, dice_of
 from control.learning.contexts import context_of, family_of, levels_of
+from control.learning.offered import Compared, why_not
 from control.learning.posterior import MEMORY, NOTHING_KNOWN, Tally, left_after
 from control.proposals import Alternative, Change, Expected, Proposal, TunableView
 from tests.control.make import a_past, a_rate, noisy, seen
@@ -280,6 +281,7 @@ def test_where_nothing_is_known_the_policys_own_size_is_taken():
         chosen = choose(asks(), seen(LOSS, step=step), Book()).proposal
         assert chosen.changes[0].value == 0.3
         assert chosen.alternatives == ()
+        assert {each["rule"] for each in chosen.evidence["alternatives"]} == {"first"}
 
 
 def test_the_better_size_is_taken_most_of_the_time_and_the_others_are_still_tried():
@@ -305,6 +307,33 @@ def test_the_choice_is_the_same_for_the_same_run_and_step_and_says_what_it_chose
     }  # fmt: skip
     assert one.reason == f"to {one.changes[0].value}."
     assert dice_of(seen(LOSS, step=5), asks()).random() != dice_of(seen(LOSS, step=6), asks()).random()
+
+
+def test_each_size_that_was_not_taken_tells_what_it_would_have_done_and_why_it_was_left():
+    known = book(("p", "learning_rate x3", "unknown, middle, calm", "better", 0.4, 9))
+    made = choose(asks(alternatives=(0.31, 1.0)), seen(LOSS), known).proposal.evidence
+    twin, other = made["alternatives"]
+    assert twin["rule"] == "same"
+    assert other["changes"] == [{"verb": "set", "tunable": "lr", "value": 1.0, "old_value": 0.1}]
+    assert other["expected"] == {"effect": -0.1, "low": -0.2, "high": 0.0, "unit": "ratio"}
+    assert (other["rule"], other["judge_after_steps"]) == ("draw", 50)
+    assert other["drawn"] < made["belief"]["drawn"]
+    assert f"{100 * math.expm1(other['drawn']):+.2g} %" in other["why"]
+    assert f"{100 * math.expm1(made['belief']['drawn']):+.2g} %" in other["why"]
+
+
+@pytest.mark.parametrize(
+    ("draws", "taken", "rescue", "rules"),
+    [
+        ({}, 0, True, ["first", "first"]),
+        ({0: 0.02, 1: 0.3, 2: -0.1}, 1, False, ["draw", "draw"]),
+        ({0: 0.3, 1: 0.8, 2: 0.9}, 1, True, ["odds", "later"]),
+        ({0: 0.3, 1: 0.4, 2: 0.1}, 1, True, ["chance", "chance"]),
+    ],
+)
+def test_why_a_size_was_left_follows_from_what_was_compared(draws, taken, rescue, rules):
+    compared = Compared(["a", "b", "c"], draws, taken, rescue)
+    assert [why_not(place, compared)["rule"] for place in range(3) if place != taken] == rules
 
 
 class Harmful:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from control import beliefs
-from control.learning.choose import percent
+from control.learning.offered import percent
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from control.estimators.health import BLOCK, Kind, Limits, Trouble, find_collaps
 from control.proposals import ACTED_STATES, Alternative, Change, Expected, Observation, PastDecision, Proposal
 
 from .checkpoints import failed_rescues, last_good
-from .rates import is_proven, rates_to_go_on_at
+from .rates import healthy_before, is_proven, rates_to_go_on_at
 from .signs import began_with, gradient_trouble, often_told, remembered, suffers
 from .words import sentence
 
@@ -84,6 +84,7 @@ class Divergence:
         proven = checkpoint is not None and is_proven(observation, mine, rate, trouble, enough)
         sizes = rates_to_go_on_at(rate, trouble, checkpoint, stride, never_healthy, proven, parameters)
         lower = sizes[0]
+        before = None if rate is None else healthy_before(rate, trouble, checkpoint, stride)
         if rate is not None and lower is not None:
             changes.append(Change("set", rate.name, lower))
         tried = [p for p in mine if p.state in ACTED_STATES and p.verdict != "better" and p.verb == "set"]
@@ -98,13 +99,13 @@ class Divergence:
 
         def size(value: float | None) -> Alternative:
             slower = () if rate is None or value is None else (Change("set", rate.name, value),)
-            told = sentence(cause, trouble, checkpoint, rate, value, proven)
+            told = sentence(cause, trouble, checkpoint, rate, value, proven, before)
             return Alternative((*changes[:1], *slower), told, expected, max(1, horizon) * stride)
 
         return Proposal(
             policy=self.name,
             changes=tuple(changes),
-            reason=sentence(cause, trouble, checkpoint, rate, lower, proven),
+            reason=sentence(cause, trouble, checkpoint, rate, lower, proven, before),
             evidence={
                 "window": [trouble.onset_step, trouble.last_step],
                 "kind": str(trouble.kind),
@@ -114,6 +115,8 @@ class Divergence:
                 "level": trouble.level,
                 "threshold": trouble.threshold,
                 "checkpoint_step": None if checkpoint is None else checkpoint.step,
+                "changed_step": None if before is None or rate is None else rate.changed_step,
+                "value_before": before,
             },
             expected=expected,
             metric=metric,

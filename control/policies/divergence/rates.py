@@ -40,28 +40,29 @@ def rates_to_go_on_at(
     if rate is None:
         return [None]
     factors = [float(parameters["factor"]), float(parameters["factor_when_never_healthy"])]
-    before = healthy_before(rate, trouble, checkpoint, 2 * BLOCK * stride)
+    before = healthy_before(rate, trouble, checkpoint, stride)
     if before is not None:
-        return [before]
+        # At most a decade down at once: the guards' largest step.
+        return [float(f"{max(before, 0.1 * float(rate.value)):.4g}")]
     smaller = [lowered(rate, factor) for factor in (reversed(factors) if never_healthy else factors)]
     wanted: list[float | None] = [None, *smaller] if proven else smaller
     return list(dict.fromkeys(wanted))
 
 
 def healthy_before(
-    rate: TunableView, trouble: Trouble, checkpoint: CheckpointView | None, slack: int
+    rate: TunableView, trouble: Trouble, checkpoint: CheckpointView | None, stride: int
 ) -> float | None:
-    """The rate from before the change that began the trouble, where the run was healthy under it.
+    """The rate from before the change that began the trouble, where the run was healthy under it; None without one.
 
-    That needs a checkpoint from before the change. At most a decade down at once: the guards' largest step.
+    That needs a checkpoint from before the change.
     """
     value, before = float(rate.value), rate.before
     if checkpoint is None or rate.changed_step is None or not isinstance(before, int | float):
         return None
-    caused = checkpoint.step < rate.changed_step and abs(trouble.onset_step - rate.changed_step) <= slack
-    if not caused or not 0 < before < value:
+    soon = abs(trouble.onset_step - rate.changed_step) <= 2 * BLOCK * stride
+    if not (soon and checkpoint.step < rate.changed_step) or not 0 < before < value:
         return None
-    return float(f"{max(float(before), 0.1 * value):.4g}")
+    return float(before)
 
 
 def lowered(rate: TunableView, factor: float) -> float | None:

@@ -1,5 +1,7 @@
 """A rescue in words."""
 
+import math
+
 from control.estimators.health import Kind, Trouble
 from control.proposals import CheckpointView, TunableView
 
@@ -11,7 +13,9 @@ def sentence(
     rate: TunableView | None,
     lower: float | None,
     proven: bool = False,
+    before: float | None = None,
 ) -> str:
+    """before: the healthy rate from before a change, where that is what is gone back to."""
     if trouble.kind is Kind.NON_FINITE:
         what = f"{cause} is no longer a number since step {trouble.onset_step}"
     elif trouble.kind is Kind.RUINED_START:
@@ -42,4 +46,14 @@ def sentence(
         slower = f"{rate.name} stays at {rate.value:.4g}, its lowest value"
     else:
         slower = f"lower {rate.name} from {rate.value:.4g} to {lower:.4g}"
+        if before is not None:
+            slower += f", {where_from(rate, before, lower)}"
     return f"{what}; {back}, and {slower}."
+
+
+def where_from(rate: TunableView, before: float, lower: float) -> str:
+    """Why just this rate, where the one from before a change is gone back to."""
+    if math.isclose(before, lower, rel_tol=1e-3):
+        return f"what it was before it was changed at step {rate.changed_step}"
+    way = f"a tenth is the most at once on the way to the {before:.4g} that it was before it was changed"
+    return f"{way} at step {rate.changed_step}"
