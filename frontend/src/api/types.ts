@@ -107,7 +107,7 @@ export type Verdict = made.Decision["verdict"] | "";
 
 interface DecisionFields {
   expected: { metric?: string; effect?: number; low?: number; high?: number; unit?: string };
-  forecast: { metric?: string; steps?: number[]; mean?: number[]; low?: number[]; high?: number[] };
+  forecast: { metric?: string; direction?: string; log?: boolean; broken?: boolean; steps?: number[]; mean?: number[]; low?: number[]; high?: number[] };
   changes?: { verb: string; tunable?: string; value?: Json; old_value?: Json }[]; // all it asks for, in order
   urgent?: boolean;
   trial?: boolean;

@@ -3,6 +3,7 @@ import type { Checkpoint, Command, Decision, RunEvent } from "../api/types";
 import { fateOf, toneOf, whatOf } from "./command";
 import { number } from "./format";
 import { t, term } from "./i18n";
+import { policyName } from "./policies";
 import { didOf, leadOf, verdictOf, verdictTone } from "./story";
 
 export type Tone = "good" | "bad" | "warn" | "accent" | "quiet";
@@ -61,7 +62,7 @@ function fromCommand(command: Command): Entry {
 
 /** The decision when it was made, and its verdict when that came. */
 function fromDecision(decision: Decision): Entry[] {
-  const base = { id: `decision:${decision.id}`, who: decision.policy.replaceAll("_", " "), tab: "decisions", more: "" };
+  const base = { id: `decision:${decision.id}`, who: policyName(decision.policy), tab: "decisions", more: "" };
   const made: Entry = { ...base, at: Date.parse(decision.created_at), step: decision.decided_step, tone: decision.state === "proposed" ? "warn" : "accent", title: `${leadOf(decision)}: ${didOf(decision)}`, words: [decision.reason, decision.blocked_by].filter(Boolean).join(" ") };
   if (!decision.judged_at || !decision.verdict) return [made];
   return [made, { ...base, id: `${base.id}:verdict`, at: Date.parse(decision.judged_at), step: decision.judge_at_step, tone: verdictTone(decision), title: verdictTitle(decision.verdict), words: [verdictOf(decision), typeof decision.measured.undo === "string" ? decision.measured.undo : ""].filter(Boolean).join(" ") }];

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { Controller } from "../api/types";
-import { changesOf, defaultOf, labelOf } from "./controller";
+import { changesOf, defaultOf } from "./controller";
+import { labelOf } from "./policies";
 
 const controller = {
   mode: "act", policies: { divergence: { enabled: true, factor: 0.3, metric: "" } }, guards: { cooldown_steps: 50 }, available: [], changed_at: null,

@@ -2,6 +2,7 @@
 import type { Controller, Json, JsonMap, Mode } from "../api/types";
 import { exact } from "./format";
 import { t } from "./i18n";
+import { labelOf } from "./policies";
 import { parseNumber } from "./scale";
 
 /** What was typed or switched, by the name the server uses in its errors: "policies.divergence.factor". */
@@ -38,8 +39,6 @@ export function partOf(mode: Mode, enabled: boolean, shadow: boolean): { words: 
   if (shadow || mode === "observe") return { words: t("observes"), tone: "quiet" };
   return mode === "advise" ? { words: t("asks first"), tone: "warn" } : { words: t("acts"), tone: "accent" };
 }
-
-export const labelOf = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 /** Names and sentences of what cannot be taken, and the change to send: only what differs from what is in force. */
 export function changesOf(controller: Controller, drafts: Drafts): { errors: Record<string, string>; body: Partial<Controller> } {

@@ -1,6 +1,6 @@
 /** How each kind of notice is called, whom it is about and where it is looked at in full. What is not listed here goes by its run. */
 import type { Notice } from "../api/types";
-import { labelOf } from "./controller";
+import { policyName } from "./policies";
 
 export type NoticePlace = Pick<Notice, "kind" | "id" | "run" | "experiment"> & Partial<Notice>;
 
@@ -11,7 +11,7 @@ interface Kind {
 }
 
 const OTHER: Kind = {
-  title: ({ title }) => labelOf(title),
+  title: ({ title }) => policyName(title),
   subject: ({ run_name, title }) => run_name || title,
   href: ({ run, experiment }) => (run ? `/runs/${run}` : experiment === null ? "/" : `/experiments/${experiment}`),
 };

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { Decision } from "../api/types";
-import { beliefOf, didOf, evidenceOf, expectedOf, leadOf, verdictOf } from "./story";
+import type { Decision, Tunable } from "../api/types";
+import { didOf, evidenceOf, expectedOf, keptWords, leadOf, surenessOf, undoOf, verdictOf } from "./story";
 
 const decision = {
   verb: "set", tunable: "lr", old_value: 0.3, new_value: 0.03, state: "judged", judge_at_step: 1300, verdict: "better",
@@ -13,8 +13,8 @@ it("tells what was done, expected and found", () => {
   expect(didOf({ ...decision, verb: "rollback", state: "proposed" })).toBe("roll back, lr 0.3 → 0.03");
   const changes = [{ verb: "rollback", value: { step: 1200 } }, { verb: "set", tunable: "lr", value: 0.03, old_value: 0.3 }];
   expect(didOf({ ...decision, changes })).toBe("roll back to step 1,200, then lr 0.3 → 0.03");
-  expect(expectedOf(decision)).toBe("loss −0.4 (−0.6 to −0.1) by step 1,300, against leaving it alone");
-  expect(expectedOf({ ...decision, expected: { metric: "loss", effect: -0.276, low: -0.55, high: 0.02, unit: "ratio" } })).toMatch(/^loss −27.6 % \(−55 % to \+2 %\) by step/);
+  expect(expectedOf({ ...decision, applied_step: 1200, expected: { metric: "loss", effect: -0.276, low: -0.55, high: 0.02, unit: "ratio" } })).toBe("loss 28 % lower (55 % lower to 2 % higher) than if left alone, 100 steps on, at step 1,300");
+  expect(expectedOf({ ...decision, expected: { metric: "_samples_per_second", effect: 0, low: 0, high: 0, unit: "ratio" } })).toBe(""); // nothing is promised
   expect(verdictOf(decision)).toBe("loss is 0.52 where 8.7 was forecast without the change.");
   expect(verdictOf({ ...decision, measured: { sentence: "Fine." } })).toBe("Fine.");
   expect(expectedOf({ ...decision, expected: {} })).toBe("");
@@ -24,16 +24,32 @@ it("shows evidence as figures", () => {
   expect(evidenceOf({ window: [100, 1200], loss_now: 6.9, curve: [1, 2] })).toEqual([
     { name: "steps", value: "100 to 1,200" }, { name: "loss now", value: "6.9" },
   ]);
+  expect(evidenceOf({ onset_step: 305, progress: 0.06, unit: "log", belief: { action: "x" }, alternatives: [], overruled: [] })).toEqual([
+    { name: "began at step", value: "305" }, { name: "fall over these steps", value: "6 %" },
+  ]);
 });
 
-it("tells what was believed of a change and of those it was chosen among", () => {
-  const belief = { action: "learning_rate x3", context: "adam, small, start, quiet", verdicts: 12, better: 0.75, worse: 0.1, gain: 0.08, low: 0.02, high: 0.14 };
-  expect(beliefOf({ belief, alternatives: [{ ...belief, action: "learning_rate x10", gain: -0.1, low: -0.3, high: 0.1 }] })).toEqual({
-    words: "learning_rate x3 in runs like this one (adam, small, start, quiet), after 12 verdicts: helps with 75 %, gain +8 % (+2 % to +14 %)",
-    others: ["learning_rate x10: gain −10 % (−30 % to +10 %)"],
-  });
-  expect(beliefOf({ belief: { ...belief, verdicts: 0 } })?.words).toContain("Nothing has been learnt of learning_rate x3 yet");
-  expect([beliefOf({}), beliefOf({ belief: "odd" }), evidenceOf({ belief, alternatives: [] })]).toEqual([null, null, []]);
+it("says how sure a verdict is, and whether it came as expected", () => {
+  const measured = { metric: "loss", measured: 0.5, forecast: 1, low: 0.8, high: 1.25, difference: -0.5 };
+  const judged = { ...decision, measured, forecast: { metric: "loss", direction: "min" }, expected: { metric: "loss", effect: -0.3, low: -0.4, high: 0, unit: "ratio" } } as Decision;
+  expect(verdictOf(judged)).toBe("loss was 0.5 where 1 was forecast without the change (0.8 to 1.25). That is 50 % lower.");
+  expect(surenessOf(judged)).toBe("3.1 times as far from the forecast as chance goes in nine cases of ten");
+  expect(surenessOf({ ...judged, measured: { ...measured, measured: 0.95 } })).toBe("within what chance gives in nine cases of ten");
+  expect(surenessOf({ ...judged, measured: { sentence: "Too few points." } })).toBe("");
+  expect(keptWords(judged)).toBe("more than was expected");
+  expect(keptWords({ ...judged, expected: { ...judged.expected, low: -0.6 } })).toBe("within what was expected");
+  expect(keptWords({ ...judged, expected: { metric: "loss", effect: 0, low: 0, high: 0 } })).toBe(""); // nothing was promised
+  expect(verdictOf({ ...judged, verdict: "worse", measured: { ...measured, measured: 7, difference: 6 } })).toContain("That is 7 times as much.");
+});
+
+it("offers to undo what stands as the decision left it, and says why it does not", () => {
+  const changes = [{ verb: "rollback", value: { step: 1200 } }, { verb: "set", tunable: "lr", value: 0.03, old_value: 0.3 }];
+  const judged = { ...decision, changes };
+  const lr = (value: number) => [{ name: "lr", value }] as unknown as Tunable[];
+  expect(undoOf(judged, lr(0.03))).toEqual({ can: true, words: "sets lr to 0.3 again" });
+  expect(undoOf(judged, lr(0.1))).toEqual({ can: false, words: "lr was set again since, so there is nothing to undo here." });
+  expect(undoOf({ ...judged, changes: changes.slice(0, 1), verb: "rollback" }, lr(0.03)).words).toContain("taken back by a roll back");
+  expect(undoOf({ ...judged, state: "undone" }, lr(0.03))).toEqual({ can: false, words: "" });
 });
 
 it("names the run whose state is taken over", () => {
