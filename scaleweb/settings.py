@@ -171,6 +171,9 @@ SPECTACULAR_SETTINGS = {
 
 # Unset under the embedded default: `scaleweb.stack` starts a broker on a private socket and sets it.
 REDIS_URL = env.text("REDIS_URL", f"unix://{HOME / 'run' / 'broker.sock'}")
+# Where other hosts reach the database and the broker: a node that joins is given these.
+NODE_DATABASE_URL = env.text("SCALEWEB_NODE_DATABASE_URL", env.text("DATABASE_URL"))
+NODE_REDIS_URL = env.text("SCALEWEB_NODE_REDIS_URL", env.text("REDIS_URL"))
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"

@@ -16,6 +16,7 @@ from . import pinning, states
 from .api.run_serializers import TagList
 from .commands import CommandRefused, issue
 from .deleting import delete_experiment, delete_project, delete_run
+from .joining import LONGEST_LIFE, CannotJoin, addresses
 from .models import (
     ApiToken,
     Attempt,
@@ -444,6 +445,7 @@ class NewTokenForm(forms.ModelForm):
         owner = {
             TokenKind.USER: "user",
             TokenKind.LOGIN: "user",
+            TokenKind.JOIN: "user",
             TokenKind.RUN: "run",
             TokenKind.NODE: "node",
         }.get(kind)
@@ -454,7 +456,23 @@ class NewTokenForm(forms.ModelForm):
                 self.add_error(name, f"A {kind} token has no {name}.")
         if kind == TokenKind.LOGIN and not data.get("expires_at"):
             self.add_error("expires_at", "A login link must end: it opens the account to whoever has it.")
+        if kind == TokenKind.JOIN:
+            self.clean_invitation(data)
         return data
+
+    def clean_invitation(self, data) -> None:
+        end = data.get("expires_at")
+        if not end or end > timezone.now() + LONGEST_LIFE:
+            self.add_error(
+                "expires_at",
+                f"A join token must end, within {LONGEST_LIFE.days} days: it hands out the site's keys.",
+            )
+        if data.get("user") and not data["user"].is_superuser:
+            self.add_error("user", "A join token is an administrator's.")
+        try:
+            addresses()
+        except CannotJoin as error:
+            self.add_error("kind", str(error))
 
 
 @admin.register(ApiToken)

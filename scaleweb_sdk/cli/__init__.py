@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from scaleweb_sdk import settings
 from scaleweb_sdk.rest import Declined, Unreachable
 
+from . import node
 from .login import login, send_kept
 from .look import export, jobs, logs, runs, show
 from .site import Wrong
@@ -101,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--keys", default="", help="comma-separated; all by default")
     one = add("sync", send_kept, "send runs that were kept offline")
     one.add_argument("folder", nargs="?", default="scaleweb-spool")
+    node.add_to(commands)
     return main
 
 

@@ -102,6 +102,12 @@ API = {
     "jobs/<slug:code>/requeue": {"POST": OPERATOR},
     "jobs/<slug:code>/priority": {"POST": OPERATOR},
     "queue": {"GET": LISTED},
+    "invitations": {"GET": SITE_ADMIN, "POST": SITE_ADMIN},
+    "invitations/<int:pk>": {"DELETE": SITE_ADMIN},
+    "join": {
+        "GET": LINK,
+        "POST": LINK,
+    },  # whoever has a join token, which no login stands in for; see test_join
     "nodes": {"GET": LOGIN},
     "nodes/<str:name>": {"GET": LOGIN},
     "nodes/<str:name>/history": {"GET": LOGIN},
@@ -327,6 +333,9 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
             here["pk"] = str(media.pk)
         if "schedules/" in route:
             here["pk"] = str(Schedule.objects.create(run=run, tunable="lr", shape="once", asked_by="olga").pk)
+        if "invitations/" in route:
+            end = timezone.now() + timedelta(hours=1)
+            here["pk"] = str(ApiToken.issue(TokenKind.JOIN, user=a_user("boss"), expires_at=end)[0].pk)
         if "tokens/" in route:
             here["pk"] = str(ApiToken.issue(TokenKind.USER, user=a_user("someone"))[0].pk)
         path = "/" + re.sub(r"<\w+:(\w+)>", lambda match: here[match[1]], route)

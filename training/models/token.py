@@ -18,6 +18,7 @@ class TokenKind(models.TextChoices):
     RUN = "run"  # one run's link and nothing else
     NODE = "node"  # one node's hardware readings and nothing else
     LOGIN = "login"  # a one-time login link
+    JOIN = "join"  # lets one host in as a node; `user` is who made it
 
 
 def digest(plain: str) -> str:

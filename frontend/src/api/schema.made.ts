@@ -536,6 +536,31 @@ export interface ImportantSetting {
   spread: number | null;
 }
 
+export interface Invitation {
+  id: number;
+  name: string;
+  prefix: string;
+  made_by: string | null;
+  created_at: string;
+  expires_at: string | null;
+}
+
+export interface Invite {
+  /** For whom it is, to tell it apart. */
+  name?: string;
+  expires_in_minutes?: number;
+}
+
+export interface InviteAnswer {
+  id: number;
+  name: string;
+  prefix: string;
+  made_by: string | null;
+  created_at: string;
+  expires_at: string | null;
+  token: string;
+}
+
 export interface Job {
   code: string;
   run: string;
@@ -564,6 +589,16 @@ export interface Job {
 }
 
 export type JobState = "queued" | "active" | "done" | "failed" | "stopped";
+
+export interface Join {
+  node: string;
+  hostname: string;
+}
+
+export interface JoinAnswer {
+  /** Of the host's worker. */
+  environment: Record<string, string>;
+}
 
 export interface KeyInfo {
   key: string;
@@ -690,6 +725,13 @@ export interface MembersPage {
 export interface NamedCount {
   name: string;
   runs: number;
+}
+
+export interface Need {
+  /** database or broker */
+  what: string;
+  host: string;
+  port: number;
 }
 
 export interface NewChannel {
@@ -1468,6 +1510,15 @@ export interface SharedView {
   /** Runs that it lists. */
   count: number;
   expires_at: string;
+}
+
+export interface SiteAnswer {
+  version: string;
+  /** {app: its newest migration} */
+  tables: Record<string, string>;
+  /** The site's clock, seconds since the epoch. */
+  now: number;
+  needs: Need[];
 }
 
 export interface StepTime {
