@@ -88,8 +88,12 @@ class Training:
     noise: float
     rate: float
     dice: np.random.Generator
+    first_rate: float = field(init=False)
     weights: Floats = field(default_factory=lambda: np.ones(DIMENSIONS))
     losses: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.first_rate = self.rate
 
     def train(self, rates: Sequence[float], steps: int) -> tuple[Floats, Floats, Floats]:
         """From here with each of these rates, all with the same noise: weights (rate, i), true losses (step, rate)
@@ -193,8 +197,8 @@ def observe(training: Training, past: list[PastDecision], changed: int | None, s
         windows={"loss": Window.of(steps, steps * 0.01, training.losses[-1000:])},
         tunables={
             "lr": TunableView(
-                "lr", "float", training.rate, low=1e-6, high=100.0, scale="log", role="learning_rate",
-                changed_step=changed,
+                "lr", "float", training.rate, initial=training.first_rate, low=1e-6, high=100.0, scale="log",
+                role="learning_rate", changed_step=changed,
             )
         },
         past=tuple(past),

@@ -1,11 +1,12 @@
 """In what kind of moment a decision is made: optimiser, phase of the run, noise of its loss, how often the run was
-changed before, and the model where told.
+changed before and its learning rate moved, and the model where told.
 
 Coarse on purpose. A verdict is dear, and three times three classes an optimiser are filled by some dozens of runs.
 What stands behind these three only refines: what is known of the moment in any run stands in until it has verdicts of
 its own.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from control.estimators.median import median
 from control.estimators.trend import robust_sigma, tame
-from control.proposals import ACTED_STATES, Floats, Observation, Window
+from control.proposals import ACTED_STATES, Floats, Observation, TunableView, Window
 
 FAMILIES = (
     ("adam", ("adam", "nadam", "radam", "lion", "adafactor")),
@@ -33,18 +34,20 @@ CALM, WILD = 0.05, 0.2
 class Context:
     """What tells kinds of moments apart: as text, `sgd, middle, calm`, or `sgd, middle, calm, changed, dense, 10k+`.
 
-    The size that is right at first is wrong once it was done, so a run that was changed is another moment.
+    The size that is right at first is wrong once it was done, so a run that was changed is another moment, and one
+    whose rate stands ten times higher than it began another again.
     """
 
     family: str  # adam, layerwise, sgd, other, unknown
     phase: str  # start, middle, late
     noise: str  # calm, noisy, wild, unknown
     changed: str = ""  # "" as it began, changed, changed again
+    moved: str = ""  # how far the learning rate is from where it began: "rate x10", "" where it is there
     model: str = ""  # attention, recurrent, convolutional, dense, other; "" where nobody told
     size: str = ""  # the decade of its parameters, by its lower bound: 10k+
 
     def __str__(self) -> str:
-        parts = [self.family, self.phase, self.noise, *([self.changed] if self.changed else [])]
+        parts = [self.family, self.phase, self.noise, *filter(None, (self.changed, self.moved))]
         if self.model or self.size:
             parts.append(self.model or "other")
         return ", ".join([*parts, self.size] if self.size else parts)
@@ -66,6 +69,7 @@ def context_of(observation: Observation) -> Context:
         phase_of(observation, window),
         noise_of(window),
         changed_of(observation),
+        moved_of(rate),
         model_of(told.get("model")),
         size_of(told.get("parameters")),
     )
@@ -75,6 +79,25 @@ def changed_of(observation: Observation) -> str:
     """How often decisions changed this run before, those that were taken back too: what was tried is known."""
     times = sum(past.state in ACTED_STATES and past.mode != "shadow" for past in observation.past)
     return ("", "changed", "changed again")[min(times, 2)]
+
+
+def moved_of(rate: TunableView | None) -> str:
+    """How far the learning rate is from where it began, to the nearest half decade: rate x3, rate /10.
+
+    What a training was started with is of its kind, and so is how much it lacks; which of it was done, and stayed,
+    the number of changes does not tell.
+    """
+    if rate is None or not is_rate(rate.initial) or not is_rate(rate.value):
+        return ""
+    halves = round(2 * math.log10(rate.value / rate.initial))
+    if not halves:
+        return ""
+    factor = 10 ** (abs(halves) // 2) * (3 if halves % 2 else 1)
+    return f"rate {'x' if halves > 0 else '/'}{factor}"
+
+
+def is_rate(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def model_of(told: Any) -> str:

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STRENGTH = 3.0
+# Little, for from one kind of moment to the next the right size turns round; with 3 a simulated learner paid a seventh
+# more for its choices (docs/learning.md).
+STRENGTH = 1.0
 # A gain is a logarithm of a ratio; beyond a factor of 20 it says no more than "broken".
 LARGEST_GAIN = 3.0
 Z80 = 1.2816

@@ -1,6 +1,7 @@
 """What verdicts teach, how it is shared between contexts, and what follows from it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,6 +91,20 @@ def test_a_moments_context_is_read_from_the_run(loss, fields, context):
 def test_a_context_names_the_models_kind_and_the_decade_of_its_size_where_the_run_tells_them(about, context):
     loss = noisy(FALL, 0.02)
     assert str(context_of(seen(loss, tunables={"lr": a_rate(about=about)}))) == context
+
+
+@pytest.mark.parametrize(
+    ("initial", "value", "told"),
+    [
+        (0.1, 0.1, ""), (0.1, 0.13, ""), (0.1, 0.3, "rate x3"), (0.1, 1.0, "rate x10"), (0.01, 0.3, "rate x30"),
+        (1.0, 0.3, "rate /3"), (1.0, 0.01, "rate /100"), (None, 0.1, ""), (0.1, 0, ""), (True, 0.1, ""),
+    ],
+)  # fmt: skip
+def test_a_run_whose_rate_stands_far_from_where_it_began_is_another_moment(initial, value, told):
+    rate = replace(a_rate(), value=value, initial=initial)
+    context = str(context_of(seen(noisy(FALL, 0.02), tunables={"lr": rate}, past=(a_past(),))))
+    assert context == ", ".join(["unknown, middle, calm, changed", *([told] if told else [])])
+    assert levels_of(context)[1] == "unknown, middle, calm, changed"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +224,7 @@ def test_a_context_with_little_data_leans_on_the_action_elsewhere_and_on_the_pol
         made.posterior("p", "a", "here"), made.posterior("p", "a", "there"), made.posterior("p", "a", "new"),
         made.posterior("p", "b", "here"), made.posterior("q", "a", "here"),
     )  # fmt: skip
-    assert here.mu > new.mu > there.mu > 0.05
+    assert here.mu > new.mu > there.mu > -0.05  # one verdict there, -0.3, weighs as much as all elsewhere
     assert new.chance_better > sibling.chance_better > stranger.chance_better
     assert stranger.mu == 0
     assert new.scale > here.scale
