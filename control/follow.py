@@ -205,6 +205,7 @@ def taking_back(
             for change in decision.changes
             if change["verb"] == "set"
         ],
+        tunables=declared,
         broken=judgement.is_ruin,
         checkpoints=watched.checkpoints,
         before_step=applied_step,

@@ -5,10 +5,11 @@ Pure. Asked after each verdict; the verdict itself is verify.py's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .batch_back import ROLES, batch_back
 from .proposals import Change, CheckpointView, TunableView
 from .verify import Judgement
 
@@ -20,6 +21,15 @@ class Setting:
     tunable: TunableView | None
     old_value: Any
     new_value: Any
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is what the decision made it."""
+        return self.tunable is not None and self.tunable.value == self.new_value
+
+    @property
+    def name(self) -> str:
+        return "" if self.tunable is None else self.tunable.name
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ def undo(
     trial: bool,
     verb: str,
     settings: Sequence[Setting],
+    tunables: Mapping[str, TunableView],
     broken: bool,
     checkpoints: Sequence[CheckpointView],
     before_step: int,
@@ -43,8 +54,9 @@ def undo(
     """What to take back after a verdict; None when the change stays.
 
     Worse is undone, and a trial that is not better. A rescue is never undone: what it left was broken.
-    A setting that somebody changed since is left as it is. broken: the loss is in ruins, so settings alone
-    do not help: roll back to the newest of `checkpoints` saved before `before_step`.
+    A setting that somebody changed since is left as it is. What makes the batch goes back together, with the rate, or
+    not at all: tunables, of the run as they stand, tell whether memory ran out since. broken: the loss is in ruins, so
+    settings alone do not help: roll back to the newest of `checkpoints` saved before `before_step`.
     """
     # What the run was before a roll back, an adoption or a stop is gone.
     if verb in {"rollback", "adopt", "stop"}:
@@ -53,11 +65,7 @@ def undo(
         return None
     if verb in {"prune", "compile"}:
         return undo_algorithm(judgement, verb, checkpoints, before_step)
-    back = [
-        Change("set", each.tunable.name, each.old_value)
-        for each in reversed(settings)
-        if each.tunable is not None and each.tunable.value == each.new_value
-    ]
+    back = settings_back(settings, tunables)
     if not back:
         return None
     changes: list[Change] = []
@@ -73,6 +81,18 @@ def undo(
     word = "worse" if judgement.verdict == "worse" else "not better"
     told = " and ".join(f"{change.tunable} goes back to {change.value}" for change in back)
     return Undo((*changes, *back), f"The change was {word}; {told}{also}.")
+
+
+def settings_back(settings: Sequence[Setting], tunables: Mapping[str, TunableView]) -> list[Change]:
+    """What sets them back, the last one first."""
+    batch = [each for each in settings if each.tunable is not None and each.tunable.role in ROLES]
+    others = [each for each in settings if each not in batch and each.stands]
+    back = [Change("set", each.name, each.old_value) for each in reversed(others)]
+    if not batch:
+        return back
+    size = batch_back(batch, tunables)
+    # The rate was moved for the batch: it stays where the batch stays.
+    return [] if size is None else [*back, *size]
 
 
 def undo_algorithm(

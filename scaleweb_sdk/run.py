@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import msgspec
 
-from . import ending, leaving, points
+from . import clock, ending, leaving, points
 from .capture import Capture
 from .config import Config
 from .gathering import CROWDED, Gathering, Nowhere
@@ -386,7 +386,7 @@ class Run(MediaCalls):
 
     def _with_step_time(self, metrics: dict[str, Any] | None, at: Any) -> dict[str, Any] | None:
         """With the time since the last step, logged in one call: keys of one call share their times in the store."""
-        now = time.perf_counter()
+        now = clock.seconds()
         before, self._stepped_at = self._stepped_at, now
         if before is None:
             return metrics

@@ -6,20 +6,22 @@ and is applied at the next step boundary. Between the two stand the functions th
 between two ticks.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from control.base import AnyPolicy
+from control.batch_back import ROLES
 from control.decide import Considered, consider
 from control.forecasts import Forecast
 from control.guards import Limits
 from control.proposals import CheckpointView, Goal, Observation, PastDecision, TunableView, Window
 from control.undo import Setting, undo
 from control.verify import Judgement, verdict_now
+from scaleweb_sdk import clock
 from scaleweb_sdk.protocol import Event, EventKind, Order, PackedColumn
 from scaleweb_sdk.run import Run
 
@@ -189,7 +191,7 @@ class Site:
 
     def tick(self) -> None:
         """One round, as control.loop makes it; orders wait for the next step boundary."""
-        began = time.perf_counter()
+        began = clock.seconds()
         self.read()
         seen = self.observe()
         for made in self.made:
@@ -197,7 +199,7 @@ class Site:
                 self._judge(made, seen)
         if self._is_quiet():
             self._decide(self.observe())
-        self.seconds += time.perf_counter() - began
+        self.seconds += clock.seconds() - began
         self.ticks += 1
 
     def _is_quiet(self) -> bool:
@@ -219,6 +221,7 @@ class Site:
             trial=proposal.trial,
             verb=proposal.verb,
             settings=[Setting(seen.tunables.get(name), old, new) for name, old, new in made.settings],
+            tunables=seen.tunables,
             broken=found.is_ruin,
             checkpoints=seen.checkpoints,
             before_step=at,
@@ -272,6 +275,18 @@ class Site:
         return [order.seq for order in orders]
 
     # -- afterwards --------------------------------------------------------------------------------
+
+    def decided_batch(self, began: int | None) -> int | None:
+        """The effective batch that a training which began with `began` has by what was decided and not taken back."""
+        if began is None:
+            return None
+        factor = Fraction(1)
+        for made in self.made:
+            if made.past.state in {"applied", "judged"}:
+                for name, old, new in made.settings:
+                    if self.run.tunables[name].spec.role in ROLES:
+                        factor *= Fraction(new, old)
+        return int(began * factor)
 
     def forecasts(self) -> list[Forecast]:
         return [made.item.forecast for made in self.made if made.item.forecast is not None]

@@ -1,7 +1,8 @@
 """One training from a seed, with the controller or without, through the SDK's own loop; how many steps to the target?
 
 The loop is `scaleweb_sdk.torch.attach`'s: skipped steps, its own roll backs and smaller batches are those of
-production. Steps are counted as they are done: those that a roll back throws away count as well.
+production. Steps are counted as they are done: those that a roll back throws away count as well. Their time is the
+process's own on the processor, so that what else the machine does decides nothing.
 """
 
 import logging
@@ -9,7 +10,8 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import scaleweb_sdk.torch
 from control.base import AnyPolicy, looks_at_one_run
 from control.proposals import Goal, Window
 from control.registry import BUILT_IN
+from scaleweb_sdk import clock
 from scaleweb_sdk.run import Run
 
 from . import faults, methods
@@ -61,6 +64,7 @@ class Outcome:
     rate: float  # at the end
     effective_batch: int | None
     began_with_batch: int | None
+    decided_batch: int | None  # what it began with, and what was decided and kept since
     seconds: float
     control_seconds: float
     samples: int
@@ -79,9 +83,20 @@ def run(trial: Trial) -> Outcome:
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="sw-trial-", dir=memory_disk()))
     try:
-        return Driver(trial, load(trial.workload), folder).drive()
+        with timed_by(time.process_time):
+            return Driver(trial, load(trial.workload), folder).drive()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def timed_by(seconds: Callable[[], float]) -> Iterator[None]:
+    """The SDK takes the time of steps by this clock."""
+    before, clock.seconds = clock.seconds, seconds
+    try:
+        yield
+    finally:
+        clock.seconds = before
 
 
 def policies_of(names: tuple[str, ...]) -> list[AnyPolicy]:
@@ -127,7 +142,7 @@ class Driver:
         self.curve: list[tuple[int, float]] = []
 
     def drive(self) -> Outcome:
-        began = time.perf_counter()
+        began = clock.seconds()
         batch_before = self._effective_batch()
         reached = None
         latest: dict[str, float] = {}
@@ -158,7 +173,8 @@ class Driver:
         self.site.read()
         return Outcome(
             self.trial, reached, self.done, self.best, self.loop.rates.now, self._effective_batch(), batch_before,
-            time.perf_counter() - began, self.site.seconds, self.samples, self.site.ticks, len(self.site.made),
+            self.site.decided_batch(batch_before),
+            clock.seconds() - began, self.site.seconds, self.samples, self.site.ticks, len(self.site.made),
             self.site.reflexes, self.site.told, self.curve, self._held(), self.applying,
         )  # fmt: skip
 
@@ -173,9 +189,9 @@ class Driver:
         serve = self.sdk_run.desk.serve
 
         def timed(step: int) -> None:
-            began = time.perf_counter()
+            began = clock.seconds()
             serve(step)
-            self.applying += time.perf_counter() - began
+            self.applying += clock.seconds() - began
 
         self.sdk_run.desk.serve = timed  # type: ignore[method-assign]
 

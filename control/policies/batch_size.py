@@ -153,6 +153,8 @@ class BatchSize:
             return None
         if seen.samples < float(observation.parameters["shrink_at"]) * noise.high:
             return None
+        if not self._sees_afterwards(observation, seen):
+            return None
         if seen.parts is not None and seen.accumulation % 2 == 0:
             change = Change("set", seen.parts.name, seen.accumulation // 2)
         elif seen.size.value % 2 == 0 and in_bounds(seen.size, seen.size.value // 2):
@@ -170,6 +172,15 @@ class BatchSize:
             f"taken: half as many bring {100 * saved:.0f} % more for each sample; taken back if they come slower",
             THROUGHPUT, Expected(effect=0.0, low=-0.1, high=0.2), trial=False,
         )  # fmt: skip
+
+    def _sees_afterwards(self, observation: Observation, seen: "Batch") -> bool:
+        """Whether the noise can still be measured at half the batch, so that it can grow again.
+
+        The noise grows while a training learns. A batch that shrank to one micro-batch on one rank, as it may after
+        memory ran out, would rest for good on what was measured early.
+        """
+        halved = seen.accumulation // 2 if seen.accumulation % 2 == 0 else seen.accumulation
+        return halved * seen.ranks > 1 or bool(observation.parameters["probe"])
 
     def _probe(self, observation: Observation, seen: "Batch", metric: str) -> Proposal | None:
         """Two halves in place of one batch, for as long as it takes to measure."""

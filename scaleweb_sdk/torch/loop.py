@@ -1,7 +1,6 @@
 """The training loop around a user's own: batches in, one optimiser step out, steered at every boundary."""
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from scaleweb_sdk import leaving
+from scaleweb_sdk import clock, leaving
 from scaleweb_sdk.orders import Refused
 from scaleweb_sdk.run import Run
 from scaleweb_sdk.tunables import Tunable
@@ -89,7 +88,7 @@ class Loop:
         self._sizes: list[int] = []  # samples in them
         self._memory_batch = None if feed is None else feed.batch_size
         self._waited = self._computed = self._apart = 0.0
-        self._began = self._handed_over = time.perf_counter()
+        self._began = self._handed_over = clock.seconds()
 
     # -- driving ---------------------------------------------------------------------------------
 
@@ -125,7 +124,7 @@ class Loop:
                     self._boundary()
                     if self.run.should_stop or self._is_over(max_steps):
                         break
-                began = time.perf_counter()
+                began = clock.seconds()
                 batch, samples = None, 0
                 if feed is not None:
                     epoch = feed.epoch
@@ -140,7 +139,7 @@ class Loop:
                         extended = self.controls.total_was_set
                         if max_epochs is not None and feed.epoch >= max_epochs and not extended:
                             break
-                now = time.perf_counter()
+                now = clock.seconds()
                 if not self.batches_in_step:
                     self._began = began
                 self._waited += now - began
@@ -181,7 +180,7 @@ class Loop:
         loss or gradient that is not finite, and when memory ran out (the samples then come again).
         """
         self.batches_in_step = max(1, self.batches_in_step)
-        self._apart += time.perf_counter() - self._handed_over
+        self._apart += clock.seconds() - self._handed_over
         value = float(loss.detach())
         self._losses.append(value)
         # Of several ranks each takes part in the exchange of gradients: the others wait for it. What is not finite
@@ -197,7 +196,7 @@ class Loop:
                 shrink(self, error)
                 return False
         if len(self._losses) < self.controls.accumulate:
-            self._computed += time.perf_counter() - self._handed_over
+            self._computed += clock.seconds() - self._handed_over
             return False
         stepped = self._finish_step(metrics or {})
         if not self._driving:
@@ -228,7 +227,7 @@ class Loop:
             self._step_scheduler(loss)
         self.optimizer.zero_grad()
         self.step += 1
-        now = time.perf_counter()
+        now = clock.seconds()
         seconds = now - self._began
         # A loss that is not finite is logged as it came: NaN and inf say different things.
         shown = loss if math.isfinite(loss) else next(v for v in self._losses if not math.isfinite(v))
@@ -299,7 +298,7 @@ class Loop:
         self.batches_in_step = 0
         self._sizes = []
         self._waited = self._computed = self._apart = 0.0
-        self._began = self._handed_over = time.perf_counter()
+        self._began = self._handed_over = clock.seconds()
 
     def forward(self) -> AbstractContextManager[Any]:
         """`with loop.forward():` around the forward pass and its loss: computed in the control `precision`.

@@ -8,13 +8,14 @@ Source: McCandlish et al. 2018, arXiv 1812.06162, appendix A.1.
 """
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch.utils.hooks import RemovableHandle
+
+from scaleweb_sdk import clock
 
 from .norms import trained
 
@@ -72,18 +73,18 @@ class GradientNoise:
         norms: list[torch.Tensor] = []
 
         def catch(gradient: torch.Tensor) -> None:
-            began = time.perf_counter()
+            began = clock.seconds()
             norms.append(torch.linalg.vector_norm(gradient.detach(), dtype=torch.float32))
-            self._spent += time.perf_counter() - began
+            self._spent += clock.seconds() - began
 
-        began = time.perf_counter()
+        began = clock.seconds()
         # A hook of the parameter sees this pass's own gradient, before it is added up or averaged over ranks.
         hooks: list[RemovableHandle] = [
             parameter.register_hook(catch)  # type: ignore[no-untyped-call]
             for parameter in trained(self.optimizer)
             if parameter.requires_grad
         ]
-        self._spent += time.perf_counter() - began
+        self._spent += clock.seconds() - began
         try:
             yield
         finally:
@@ -108,7 +109,7 @@ class GradientNoise:
         # Of unequal micro-batches the mean of means is not the samples' mean.
         if len(caught) != parts or min(sizes) < 1 or min(sizes) != max(sizes) or not all(caught):
             return {}
-        began = time.perf_counter()
+        began = clock.seconds()
         # Each loss was divided by the number of micro-batches, so that their sum is the mean.
         small = mean_square(caught) * (parts / loss_scale) ** 2
         if not math.isfinite(small):
@@ -117,7 +118,7 @@ class GradientNoise:
         square, variance = pair_estimates(small, norm * norm, batch, batch * parts * self.ranks)
         self._average(square, variance)
         if self._is_warm:  # the first one starts up what the others find ready
-            self.allowance_seconds -= self._spent + time.perf_counter() - began
+            self.allowance_seconds -= self._spent + clock.seconds() - began
         self._is_warm = True
         figures = {"_grad_square": square, "_grad_variance": variance}
         if (scale := self.scale) is not None:

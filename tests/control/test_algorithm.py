@@ -229,7 +229,7 @@ BACK = Change("rollback", value={"checkpoint": 201, "step": 200, "path": ""})
 )  # fmt: skip
 def test_what_proved_worse_is_taken_back_by_its_own_way(verb, judgement, trial, steps, wanted):
     found = undo(
-        judgement, trial=trial, verb=verb, settings=(), broken=False,
+        judgement, trial=trial, verb=verb, settings=(), tunables={}, broken=False,
         checkpoints=[a_checkpoint(step) for step in steps], before_step=200,
     )  # fmt: skip
     assert (found and found.changes) == (None if wanted is None else (wanted,))

@@ -87,6 +87,12 @@ def test_where_the_process_tells_no_family_the_runs_config_does():
     [
         ({"noise": 2.0, "parts": 4}, ("accumulation", 2)),
         ({"noise": 2.0, "parts": 3}, ("batch_size", 16)),
+        # One micro-batch on one rank shows no noise: it would be blind, and for good.
+        ({"noise": 2.0, "parts": 2}, None),
+        ({"noise": 2.0, "parts": 1}, None),
+        ({"noise": 2.0, "parts": 2, "parameters": {"probe": True}}, ("accumulation", 1)),
+        ({"noise": 2.0, "parts": 2, "batch": {"about": {"ranks": 2}}}, ("accumulation", 1)),
+        ({"noise": 2.0, "parts": 1, "batch": {"about": {"ranks": 2}}}, ("batch_size", 16)),
         ({"noise": 2.0, "size": 5, "parts": 3}, None),
         ({"noise": 30.0}, None),
     ],

@@ -158,7 +158,7 @@ def test_what_is_taken_back(verdict, fields, changes):
         "before_step": 200,
     } | fields  # fmt: skip
     settings = [Setting(fields.pop("tunable"), 0.1, 0.3)]
-    result = undo(Judgement(verdict, "."), settings=settings, **fields)
+    result = undo(Judgement(verdict, "."), settings=settings, tunables={}, **fields)
     told = result and [
         f"{c.verb} {c.value['step'] if c.verb == 'rollback' else c.value}" for c in result.changes
     ]

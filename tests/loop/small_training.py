@@ -169,6 +169,7 @@ class Steered:
             back = undo(
                 verdict, trial=item.trial, verb=item.past.verb,
                 settings=[Setting(seen.tunables["lr"], item.past.old_value, item.past.new_value)],
+                tunables=seen.tunables,
                 broken=verdict.is_ruin,
                 checkpoints=seen.checkpoints, before_step=item.past.at_step,
             )  # fmt: skip

@@ -1,6 +1,7 @@
 """Real trainings whose loader is slow, or whose device is small, under the policies for input and memory."""
 
 import time
+from typing import ClassVar
 
 import torch
 from torch.nn import functional as F
@@ -8,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from control.policies.input import Input
 from control.policies.memory import Memory
+from control.proposals import Change, Expected, Proposal
 from scaleweb_sdk.torch.memory import MemoryUse
 from tests.loop.steered import SteeredLoop
 from tests.trainers.small import loss_of, parts
@@ -120,6 +122,45 @@ def test_a_batch_that_ran_out_of_memory_grows_again_once_there_is_room_and_not_b
     # Steps that were begun anew after the reflex, and an epoch's last batch, apart.
     assert sorted(effective.values())[len(effective) // 2] == 64
     assert "failed" not in steered.telling.tunables["batch_size"].spec.about
+
+
+class Doubling:
+    """Once, at step 40: twice the batch, at a rate that cannot be better."""
+
+    name = "doubling"
+    summary = "For this test."
+    defaults: ClassVar = {"enabled": True}
+
+    def propose(self, observation):
+        if observation.step < 40 or any(past.policy == self.name for past in observation.past):
+            return []
+        size, rate = observation.tunables["batch_size"], observation.tunables["lr"]
+        changes = (Change("set", "batch_size", 2 * size.value), Change("set", "lr", rate.value / 5))
+        return [
+            Proposal(
+                self.name, changes, "Twice the batch.", {"window": [0, observation.step]},
+                Expected(-0.1, -0.2, 0.0), "loss", 30, trial=True,
+            )
+        ]  # fmt: skip
+
+
+def test_a_larger_batch_that_ran_out_of_memory_goes_back_to_the_samples_of_before():
+    steered, card = on_a_card(50, batch_size=32)
+    steered.site.policies = [Doubling()]
+    steered.run(
+        lambda batch: loss_of(steered.loop.model, batch), 120, each=lambda _, b: card.compute(len(b[0]))
+    )
+    assert steered.site.reflexes == {"out_of_memory": 1}
+    (doubled,) = steered.decisions("doubling")
+    assert doubled.state == "undone", steered.site.told
+    values = steered.values
+    assert (values["batch_size"], values["accumulation"], values["lr"]) == (32, 1, 0.1), steered.site.told
+    assert steered.loop.controls.accumulate == 1
+    assert steered.site.decided_batch(32) == 32
+    # While it was tried, a step had the 64 samples that were decided, in two halves.
+    since = doubled.applied_step
+    tried = [samples for step, samples in steered.sizes if since + 2 < step <= since + 6]
+    assert tried == [32] * 2 * 4
 
 
 def test_bfloat16_that_is_not_faster_here_is_taken_back():

@@ -65,11 +65,11 @@ def rows(options: Options) -> Iterator[Row]:
         },
     )  # fmt: skip
     yield Row(
-        "on this machine: seconds to target against the fixed batch at its best rate",
+        "on this machine: processor seconds to target against the fixed batch at its best rate",
         ratio([o.seconds for o in by_time], [o.seconds for o in fixed]), "x",
         told=told(by_time) | {
             "samples_against_fixed": ratio([o.samples for o in by_time], [o.samples for o in fixed]),
-            "note": "by the clock of this machine, so only as quiet as it is; the time of measuring progress counts",
+            "note": "the process's own time on the processor; the time of measuring progress counts",
         },
     )  # fmt: skip
 

@@ -35,8 +35,14 @@ def rows(options: Options) -> Iterator[Row]:
     if not trials:
         return
     outcomes = options.run(trials)
-    same = [each.reached is not None and each.effective_batch == each.began_with_batch for each in outcomes]
+    # A reflex must not change the batch; a policy may, by a decision that says so and moves the rate along.
+    same = [each.reached is not None and each.effective_batch == each.decided_batch for each in outcomes]
     yield Row(
-        "out of memory: survived at the same effective batch", 100 * sum(same) / len(same), "%", at_least=100,
-        told={"runs": len(same)},
+        "out of memory: survived at the effective batch that was chosen", 100 * sum(same) / len(same), "%",
+        at_least=100,
+        told={
+            "runs": len(same),
+            "reached": sum(each.reached is not None for each in outcomes),
+            "changed_by_a_decision": sum(each.decided_batch != each.began_with_batch for each in outcomes),
+        },
     )  # fmt: skip
