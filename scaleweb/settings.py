@@ -149,6 +149,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RunState": "training.models.Run.STATES",
         "JobState": "training.models.JobState",
+        "JobGroupKind": "training.models.JobGroup.Kind",
         "AttemptState": "training.models.Attempt.State",
         "CommandState": "training.models.CommandState",
         "DecisionState": "control.models.DecisionState",

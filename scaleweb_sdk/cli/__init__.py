@@ -11,9 +11,10 @@ from scaleweb_sdk.rest import Declined, Unreachable
 from . import node
 from .login import login, send_kept
 from .look import export, jobs, logs, runs, show
+from .queue import after, groups, stop
 from .site import Wrong
-from .steer import offered_verb, plain_verb, rescale, rollback, set_value, stop
-from .submit import submit
+from .steer import offered_verb, plain_verb, rescale, rollback, set_value
+from .submit import add_options, submit
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,28 +39,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("url", nargs="?", default="")
     one.add_argument("--token-stdin", action="store_true", help="read the token from standard input")
     one = add("submit", submit, "queue a command: scaleweb submit -- python train.py --lr 0.1")
-    one.add_argument("--experiment", default="", help="its name; by default the folder's")
-    one.add_argument("--project", default="")
-    one.add_argument("--name", default="", help="the run's name")
-    one.add_argument("--devices", default="1", help="how many, or a range such as 1-4")
-    one.add_argument("--gpu", action="store_true", help="GPUs instead of CPU slots")
-    one.add_argument(
-        "--torchrun", action="store_true", help="run the command once a device, as ranks of one training"
-    )
-    one.add_argument("--nodes", type=int, default=1, help="how many nodes its ranks may span (1)")
-    one.add_argument(
-        "--keep", choices=["batch", "rate-rule"], default="",
-        help="when the number of ranks changes: the effective batch (default), or each rank's and the rate's rule",
-    )  # fmt: skip
-    one.add_argument("--priority", type=int, default=0)
-    one.add_argument(
-        "--retries", type=int, default=0, help="how often to try again, from the last checkpoint"
-    )
-    one.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
-    one.add_argument("--cwd", default="", help="folder on the node; by default this one")
-    one.add_argument("--tag", action="append", default=[])
-    one.add_argument("--follow", action="store_true", help="print its output until it is over")
-    one.add_argument("argv", nargs=argparse.REMAINDER)
+    add_options(one)
     one = add("runs", runs, "list runs, newest first")
     one.add_argument("-n", type=int, default=20)
     one.add_argument("--state", default="")
@@ -67,6 +47,11 @@ def parser() -> argparse.ArgumentParser:
     one = add("jobs", jobs, "list jobs, newest first")
     one.add_argument("-n", type=int, default=20)
     one.add_argument("--state", default="")
+    one = add("groups", groups, "list grids and arrays, newest first")
+    one.add_argument("-n", type=int, default=20)
+    one = add("after", after, "let a waiting job wait for other jobs, or for none")
+    one.add_argument("job")
+    one.add_argument("on", nargs="*", metavar="CODE[:ok|any|failed]", help="jobs, runs or groups")
     one = add("show", show, "a run's state, latest figures and what can be set")
     one.add_argument("run")
     one = add("logs", logs, "what a run printed")
@@ -95,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
         one = add_command(verb, offered_verb, help)
         one.add_argument("settings", nargs="*", metavar="name=value")
         one.add_argument("--dry", action="store_true", help="measure it and change nothing")
-    add_command("stop", stop, "end a run, or take its job out of the queue")
+    add_command("stop", stop, "end a run, take its job out of the queue, or end a whole grid or array")
     one = add("export", export, "a run's points on standard output")
     one.add_argument("run")
     one.add_argument("--format", choices=["jsonl", "csv"], default="jsonl")

@@ -1,4 +1,4 @@
-"""Orders to a run: `set`, `pause`, `rollback`, `rescale`, `prune`, `stop` and the like."""
+"""Orders to a run: `set`, `pause`, `rollback`, `rescale`, `prune` and the like."""
 
 import argparse
 import json
@@ -73,18 +73,3 @@ def command(options: argparse.Namespace, body: dict[str, Any]) -> None:
         )
     else:
         raise Wrong(f"#{asked['seq']} {what} was {asked['state']}: {asked['message']}")
-
-
-def stop(options: argparse.Namespace) -> None:
-    """A run's job if it has one (queued ones too), else the run itself."""
-    site = Site()
-    run = site.get(f"runs/{quote(options.run)}")
-    if run["job"]:
-        job = site.post(f"jobs/{run['job']}/stop")
-        print(
-            f"job {job['code']} of run {run['code']} is asked to stop"
-            if job["state"] == "active"
-            else job["state"]
-        )
-    else:
-        command(options, {"verb": "stop"})

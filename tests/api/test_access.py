@@ -13,7 +13,7 @@ from alerts.models import Alert, Channel, Rule
 from control.models import Decision
 from tests.support.domain import a_user
 from training.media import files
-from training.models import ApiToken, Checkpoint, Media, SavedView, Schedule, TokenKind, ViewLink
+from training.models import ApiToken, Checkpoint, JobGroup, Media, SavedView, Schedule, TokenKind, ViewLink
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -101,6 +101,10 @@ API = {
     "jobs/<slug:code>/stop": {"POST": OPERATOR},
     "jobs/<slug:code>/requeue": {"POST": OPERATOR},
     "jobs/<slug:code>/priority": {"POST": OPERATOR},
+    "jobs/<slug:code>/after": {"POST": OPERATOR},
+    "job-groups": {"GET": LISTED, "POST": IN_BODY},
+    "job-groups/<slug:code>": {"GET": VIEWER},
+    "job-groups/<slug:code>/stop": {"POST": OPERATOR},
     "queue": {"GET": LISTED},
     "invitations": {"GET": SITE_ADMIN, "POST": SITE_ADMIN},
     "invitations/<int:pk>": {"DELETE": SITE_ADMIN},
@@ -285,6 +289,8 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
         "POST api/v1/runs/<slug:code>/finish": {"state": "stopped"},
         "POST api/v1/runs/<slug:code>/checkpoints/<int:pk>/pin": {"pinned": True},
         "POST api/v1/jobs/<slug:code>/priority": {"priority": 3},
+        "POST api/v1/jobs/<slug:code>/after": {"after": []},
+        "POST api/v1/job-groups": {"experiment": run.experiment_id, "argv": ["true"], "array": "0-1"},
         "PUT api/v1/projects/<slug:slug>/members": {"username": "ada", "role": "admin"},
         "DELETE api/v1/projects/<slug:slug>/members": {"username": "vera"},
     }
@@ -323,6 +329,10 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
             here["pk"] = str(ViewLink.issue(view, expires_at=ends)[0].pk)
         if "jobs/" in route:
             here["code"] = job.code
+        if "job-groups/" in route:
+            here["code"] = JobGroup.objects.create(
+                experiment=run.experiment, name="g", kind="array", count=0
+            ).code
         if "alerts/" in route:
             here["pk"] = str(alert.pk)
         if "decisions/" in route:

@@ -13,7 +13,7 @@ import scaleweb_sdk
 from scaleweb_sdk.cli import main
 from tests.support.domain import a_member, a_project, a_run, a_run_token
 from tests.support.wait import until
-from training.models import ApiToken, Job, TokenKind
+from training.models import ApiToken, Job, JobGroup, TokenKind
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, databases="__all__")]
 
@@ -77,6 +77,40 @@ def test_submit_queues_what_follows_the_dashes(logged_in, say, tmp_path):
     assert (job.cwd, job.run.tags, job.run.experiment.name) == (str(tmp_path), ["x"], "digits")
     assert job.code in say("jobs")[1]
     assert say("stop", job.run.code)[:2] == (0, "stopped\n")
+
+
+def test_submit_takes_wishes_ranges_and_words_for_priorities(logged_in, say):
+    code, _, wrong = say(
+        "submit", "--experiment", "digits", "--gpus", "2..4", "--kind", "h100", "--priority", "high",
+        "--memory", "1.5G",
+        "--device-memory", "512M", "--label", "zone=a", "--deadline", "8h", "--", "python", "train.py",
+    )  # fmt: skip
+    assert code == 0, wrong
+    job = Job.objects.get()
+    assert (job.device_kind, job.device_name, job.min_devices, job.max_devices) == ("gpu", "h100", 2, 4)
+    assert (job.priority, job.memory_bytes, job.device_memory_bytes) == (100, 3 * 2**29, 2**29)
+    assert job.node_labels == {"zone": "a"}
+    assert 7.9 < (job.deadline - job.submitted_at).total_seconds() / 3600 < 8.1
+    say("submit", "--after", f"{job.run.code}:any", "--", "true")
+    second = Job.objects.latest("id")
+    assert second.dependencies.get().on == job
+    assert say("after", second.code)[1] == f"job {second.code} waits for no other job\n"
+    assert "circle" in say("after", second.code, second.code)[2]
+
+
+def test_a_grid_is_submitted_listed_and_stopped_as_one(logged_in, say):
+    code, said, _ = say(
+        "submit", "--grid", "lr=1e-4,1e-3", "--grid", "seed=1,2", "--at-once", 3, "--", "python", "t.py"
+    )
+    group = JobGroup.objects.get()
+    assert code == 0
+    assert f"group {group.code}: 4 jobs" in said
+    assert sorted(job.argv[2:] for job in group.jobs.all())[0] == ["--lr", "1e-3", "--seed", "1"]
+    assert f"{group.code}  t     grid  4     4" in say("groups")[1]
+    assert say("stop", group.code)[:2] == (0, f"4 jobs of group {group.code} are stopped or asked to stop\n")
+    assert (
+        "0-999999 is 1,000,000 jobs; at most 10,000" in say("submit", "--array", "0-999999", "--", "true")[2]
+    )
 
 
 def test_set_waits_for_the_answer_and_tells_it(say, training):

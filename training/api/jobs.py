@@ -10,25 +10,24 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from monitoring.api.strict import JsonMap, Name, Nothing, StrictSerializer, Text, Whole
+from monitoring.api.strict import Nothing, StrictSerializer, Whole
 from monitoring.models import Device
 from training import access
-from training.jobs import submit
-from training.models import Attempt, DeviceLease, Job, JobState, Role, Usage
-from training.models.job import Keep, Launcher
+from training.jobs import dependencies, submit
+from training.models import Attempt, DeviceLease, Job, JobDependency, JobState, Role, Usage
 from training.states import IllegalMove
 
-from .experiments import VisibleProject
+from .job_requests import AfterSerializer, NewJobSerializer
 from .permissions import ProjectRole, ProjectScoped
-from .run_serializers import InExperiment, TagList, VisibleExperiment
 
-JOBS = Job.objects.select_related("run__experiment__project", "submitted_by").prefetch_related(
+JOBS = Job.objects.select_related("run__experiment__project", "submitted_by", "group").prefetch_related(
+    Prefetch("dependencies", JobDependency.objects.select_related("on")),
     Prefetch(
         "attempts",
         Attempt.objects.select_related("node", "usage", "resumed_from__run").prefetch_related(
             "devices__node", "members__node"
         ),
-    )
+    ),
 )
 MAX_QUEUE = 500
 
@@ -78,6 +77,20 @@ class AttemptSerializer(serializers.ModelSerializer):
         return [attempt.node.name, *(member.node.name for member in attempt.members.all())]
 
 
+class DependencySerializer(serializers.ModelSerializer):
+    code = serializers.CharField(source="on_code", help_text="The job or group that is waited for.")
+    state = serializers.CharField(
+        source="on.state",
+        default=None,
+        allow_null=True,
+        help_text="The job's; null of a group, and once it was deleted.",
+    )
+
+    class Meta:
+        model = JobDependency
+        fields = ["code", "when", "state"]
+
+
 class JobSerializer(serializers.ModelSerializer):
     run = serializers.CharField(source="run.code")
     run_name = serializers.CharField(source="run.name")
@@ -87,51 +100,21 @@ class JobSerializer(serializers.ModelSerializer):
     argv = serializers.ListField(child=serializers.CharField())
     submitted_by = serializers.CharField(source="submitted_by.username", default=None, allow_null=True)
     usage = serializers.DictField(source="run.usage")
+    node_labels = serializers.DictField(child=serializers.CharField())
+    group = serializers.CharField(source="group.code", default=None, allow_null=True)
+    group_name = serializers.CharField(source="group.name", default=None, allow_null=True)
+    after = DependencySerializer(source="dependencies", many=True)
     attempts = AttemptSerializer(many=True)
 
     class Meta:
         model = Job
         fields = [
-            "code", "run", "run_name", "run_state", "experiment", "project", "argv", "device_kind",
-            "min_devices", "max_devices", "launcher", "max_nodes", "keep", "wanted_devices", "priority",
-            "max_retries", "retries_used", "state",
+            "code", "run", "run_name", "run_state", "experiment", "project", "argv", "cwd", "device_kind",
+            "device_name", "device_memory_bytes", "memory_bytes", "node_labels", "deadline", "group", "group_name",
+            "group_index", "after", "min_devices", "max_devices", "launcher", "max_nodes", "keep", "wanted_devices",
+            "priority", "max_retries", "retries_used", "state",
             "waiting_reason", "submitted_by", "submitted_at", "ended_at", "usage", "attempts",
         ]  # fmt: skip
-
-
-class NewJobSerializer(InExperiment):
-    """The arguments of `training.jobs.submit`; the experiment by id, or by project and name."""
-
-    experiment = VisibleExperiment(required=False)
-    project = VisibleProject(required=False)
-    experiment_name = Name(max_length=200, required=False)
-    name = Name(max_length=200, required=False, allow_blank=True)
-    argv = serializers.ListField(
-        child=Text(max_length=100_000, allow_blank=True, trim_whitespace=False),
-        allow_empty=False,
-        max_length=1000,
-        help_text="The command as a list of arguments; no shell reads it.",
-    )
-    env = serializers.DictField(
-        child=Text(max_length=100_000, allow_blank=True, trim_whitespace=False), required=False
-    )
-    cwd = Text(max_length=1000, required=False, allow_blank=True, trim_whitespace=False)
-    device_kind = serializers.ChoiceField(choices=Device.Kind.choices, required=False)
-    min_devices = Whole(min_value=1, max_value=1024, required=False)
-    max_devices = Whole(min_value=1, max_value=1024, required=False)
-    launcher = serializers.ChoiceField(
-        choices=Launcher.choices, required=False,
-        help_text="torchrun: the command runs once for each device, as the ranks of one training.",
-    )  # fmt: skip
-    max_nodes = Whole(min_value=1, max_value=1024, required=False)
-    keep = serializers.ChoiceField(
-        choices=Keep.choices, required=False,
-        help_text="What stays as it is when the number of ranks changes: the effective batch, or what each rank does.",
-    )  # fmt: skip
-    priority = Whole(min_value=-1000, max_value=1000, required=False)
-    max_retries = Whole(min_value=0, max_value=100, required=False)
-    config = JsonMap(required=False)
-    tags = TagList(required=False)
 
 
 class PrioritySerializer(StrictSerializer):
@@ -144,10 +127,11 @@ class JobFilter(django_filters.FilterSet):
         field_name="run__experiment_id", min_value=1, max_value=2**53, decimal_places=0
     )
     state = django_filters.MultipleChoiceFilter(choices=JobState.choices)
+    group = django_filters.CharFilter(field_name="group__code")
 
     class Meta:
         model = Job
-        fields = ["project", "experiment", "state"]
+        fields = ["project", "experiment", "state", "group"]
 
 
 class Jobs(ProjectScoped, generics.ListCreateAPIView):
@@ -162,11 +146,7 @@ class Jobs(ProjectScoped, generics.ListCreateAPIView):
         """Queue a command. It starts on a node's free devices as soon as there are enough."""
         wanted = NewJobSerializer(data=request.data, context=self.get_serializer_context())
         wanted.is_valid(raise_exception=True)
-        data = dict(wanted.validated_data)
-        experiment = wanted.chosen_experiment(data)
-        if "max_devices" not in data and data.get("min_devices", 1) > 1:
-            data["max_devices"] = data["min_devices"]
-        job = submit.submit(experiment=experiment, user=request.user, **data)
+        job = submit.submit(user=request.user, **wanted.arguments())
         return Response(JobSerializer(JOBS.get(pk=job.pk)).data, status=status.HTTP_201_CREATED)
 
 
@@ -241,6 +221,17 @@ class Priority(JobAction):
         if not won:
             job.refresh_from_db(fields=["state"])
             raise IllegalMove(f"job {job.code} is {job.state}; priority counts while it waits in the queue")
+
+
+@extend_schema(request=AfterSerializer, responses=JobSerializer)
+class After(JobAction):
+    """Let a waiting job wait for these instead; none lets it go. A circle is refused."""
+
+    takes = AfterSerializer
+
+    def act(self, job, asked_by, after):
+        dependencies.change(job, after)
+        submit.hurry()
 
 
 class DeviceCount(serializers.Serializer):

@@ -15,7 +15,7 @@ HELD_AFTER_SECONDS = 120.0
 @dataclass(frozen=True)
 class Waiting:
     """A queued job. It takes `min_devices` to `max_devices` of one kind on up to `max_nodes` nodes, and waits for
-    `waited_seconds` by now."""
+    `waited_seconds` by now. nodes: where alone it may run, None where any will do; asked: why, " with label x=y"."""
 
     job: int
     project: int
@@ -25,6 +25,11 @@ class Waiting:
     priority: int = 0
     waited_seconds: float = 0.0
     max_nodes: int = 1
+    nodes: frozenset[int] | None = None
+    asked: str = ""
+
+    def may_use(self, where: "Place") -> bool:
+        return self.nodes is None or where[0] in self.nodes
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,9 @@ class Room:
             self._most = max(map(len, self.free.values()), default=0)
         return self._most
 
-    def fitting(self, least: int) -> list[tuple[int, Place]]:
-        """(free devices, node) of those that have so many free and are kept for nobody."""
+    def fitting(self, job: Waiting) -> list[tuple[int, Place]]:
+        """(free devices, node) of those that take the job and are kept for nobody."""
+        least = job.min_devices
         if self._open is None:
             self._open = max((len(d) for where, d in self.free.items() if where != self.kept), default=0)
         if self._open < least:
@@ -85,13 +91,14 @@ class Room:
         return [
             (len(devices), where)
             for where, devices in self.free.items()
-            if len(devices) >= least and where != self.kept
+            if len(devices) >= least and where != self.kept and job.may_use(where)
         ]
 
     def spread(self, job: Waiting) -> list[Place]:
         """The nodes with most room that together take the job; none where they do not hold its least."""
         able = sorted(
-            (where for where in self.free if where != self.kept), key=lambda w: (-len(self.free[w]), w)
+            (where for where in self.free if where != self.kept and job.may_use(where)),
+            key=lambda w: (-len(self.free[w]), w),
         )
         chosen: list[Place] = []
         found = 0
@@ -146,7 +153,13 @@ def place(
         room = rooms[job.kind]
         chosen = chosen_nodes(job, room)
         if not chosen:
-            placement.waiting[job.job] = reason(job, room, sum(largest[job.kind][: job.max_nodes]))
+            counts = largest[job.kind]
+            if job.nodes is not None:
+                usable = (
+                    count for where, count in capacity.items() if where[1] == job.kind and job.may_use(where)
+                )
+                counts = sorted(usable, reverse=True)
+            placement.waiting[job.job] = reason(job, room, sum(counts[: job.max_nodes]))
             if room.kept is None and job.waited_seconds >= HELD_AFTER_SECONDS:
                 where = best_node(job, room, capacity)
                 if where is not None:
@@ -164,7 +177,7 @@ def place(
 
 def chosen_nodes(job: Waiting, room: Room) -> list[Place]:
     """Where the job starts now: one node where one will do, else as few as hold most of what it can use."""
-    fitting = room.fitting(job.min_devices)
+    fitting = room.fitting(job)
     if job.max_nodes > 1 and max(fitting, default=(0, None))[0] < job.max_devices:
         return room.spread(job)
     if not fitting:
@@ -202,7 +215,11 @@ def by_project(jobs: Iterable[Waiting]) -> dict[int, deque[Waiting]]:
 
 def best_node(job: Waiting, room: Room, capacity: Mapping[Place, int]) -> Place | None:
     """The node that is nearest to taking the job, of those that can at all."""
-    able = [where for where, count in capacity.items() if where[1] == job.kind and count >= job.min_devices]
+    able = [
+        where
+        for where, count in capacity.items()
+        if where[1] == job.kind and count >= job.min_devices and job.may_use(where)
+    ]
     return min(able, key=lambda where: (-len(room.free.get(where, ())), where), default=None)
 
 
@@ -210,8 +227,13 @@ def reason(job: Waiting, room: Room, largest: int) -> str:
     """Why a job waits, in words. largest: devices of the largest open nodes of its kind, as many as it may span."""
     what = {"cpu": "CPU slot", "gpu": "GPU"}.get(job.kind, job.kind)
     wanted = f"{job.min_devices} {what}{'s' if job.min_devices > 1 else ''}"
+    if job.nodes is not None:
+        wanted += f" on a node{job.asked}"
     if largest == 0:
-        return f"waits for {wanted}: no open node has a healthy {what}"
+        return f"waits for {wanted}: no open node has a healthy {what}" + (" and that" if job.asked else "")
+    if job.nodes is not None:
+        free = max((len(free) for where, free in room.free.items() if job.may_use(where)), default=0)
+        return f"waits for {wanted}: at most {free} free on one of {len(job.nodes)} such"
     if job.max_nodes > 1:
         few = f"waits for {wanted} on up to {job.max_nodes} nodes"
         if largest < job.min_devices:

@@ -51,6 +51,8 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
         "SCALEWEB_CHECKPOINT_DIR": str(checkpoints),
         "SCALEWEB_CAPTURE": "0",
     }
+    if job.group_index is not None:
+        environment["SCALEWEB_ARRAY_INDEX"] = str(job.group_index)
     if run.experiment.goal_metric:
         environment["SCALEWEB_GOAL_METRIC"] = run.experiment.goal_metric
         environment["SCALEWEB_GOAL_DIRECTION"] = run.experiment.goal_direction

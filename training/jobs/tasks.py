@@ -19,7 +19,7 @@ from training import ledger
 from training.models import Attempt, DeviceLease, Job, JobState, Member, Run
 from training.states import LIVE, RunState, move
 
-from . import attempts, node_worker  # the worker's signals are connected by the import
+from . import attempts, holding, node_worker, wishes  # the worker's signals are connected by the import
 from .placement import Placement, Waiting, place
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ ROWS_A_STATEMENT = 500
 def place_tick() -> int:
     """Start what fits on free devices. Returns how many attempts were begun."""
     begun = 0
+    holding.settle()
     for assignment in apply(planned()).assigned:
         try:
             attempt = attempts.begin(assignment)
@@ -46,18 +47,22 @@ def planned() -> Placement:
     # The first of each project before the second of any: a thousand jobs of one do not hide another's.
     place_in_project = Window(RowNumber(), partition_by=project, order_by=["-priority", "id"])
     last_end = Attempt.objects.filter(job=OuterRef("pk")).order_by("-number").values("ended_at")[:1]
-    jobs = Job.objects.filter(state=JobState.QUEUED).annotate(
+    jobs = Job.objects.filter(state=JobState.QUEUED, held=False).annotate(
         project=project, place=place_in_project, since=Coalesce(Subquery(last_end), "submitted_at")
     )
     now = timezone.now()
+    rows = jobs.order_by("-priority", "place", "id").values(
+        "pk", "project", "device_kind", "min_devices", "max_devices", "wanted_devices", "max_nodes", "priority",
+        "since", *wishes.FIELDS,
+    )[:MAX_JOBS_A_TICK]  # fmt: skip
+    only = wishes.suitable(wishes.Wish.of(row) for row in rows)
     waiting = [
-        Waiting(pk, project, kind, low, wanted or high, priority, (now - since).total_seconds(), nodes)
-        for pk, project, kind, low, high, wanted, nodes, priority, since in jobs.order_by(
-            "-priority", "place", "id"
-        ).values_list(
-            "pk", "project", "device_kind", "min_devices", "max_devices", "wanted_devices", "max_nodes",
-            "priority", "since",
-        )[:MAX_JOBS_A_TICK]
+        Waiting(
+            row["pk"], row["project"], row["device_kind"], row["min_devices"],
+            row["wanted_devices"] or row["max_devices"], row["priority"], (now - row["since"]).total_seconds(),
+            row["max_nodes"], *wishes.told(row, only),
+        )
+        for row in rows
     ]  # fmt: skip
     if not waiting:
         return Placement()

@@ -6,7 +6,9 @@ from django.db import models
 from monitoring.models import Device, Node
 from training.codes import new_code
 
+from .project import Experiment
 from .run import Run
+from .working_copy import WorkingCopy
 
 
 class JobState(models.TextChoices):
@@ -31,13 +33,52 @@ class Keep(models.TextChoices):
     )
 
 
+class JobGroup(models.Model):
+    """Jobs that were asked for as one: the points of a grid, or an array of equal ones."""
+
+    class Kind(models.TextChoices):
+        GRID = "grid"
+        ARRAY = "array"
+
+    code = models.CharField(max_length=16, unique=True, default=new_code, editable=False)
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="job_groups")
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=5, choices=Kind)
+    # {"lr": ["1e-4", "1e-3"], …} of a grid, {"index": "0-99"} of an array.
+    axes = models.JSONField(default=dict)
+    count = models.PositiveIntegerField()
+    # How many of them may run at one time; None: as many as there is room for.
+    at_once = models.PositiveIntegerField(null=True, blank=True)
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    submitted_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.code})"
+
+
 class Job(models.Model):
     code = models.CharField(max_length=16, unique=True, default=new_code, editable=False)
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="job")
     argv = models.JSONField()  # list of str, never a shell string
     env = models.JSONField(default=dict, blank=True)
     cwd = models.CharField(max_length=1000, blank=True)
+    # What its folder is filled with: files that were sent, or {"url", "revision"} to be fetched. Of files from a
+    # repository `git` tells {"url", "revision", "branch", "dirty"}.
+    working_copy = models.ForeignKey(
+        WorkingCopy, null=True, blank=True, on_delete=models.PROTECT, related_name="jobs"
+    )
+    git = models.JSONField(default=dict, blank=True)
     device_kind = models.CharField(max_length=3, choices=Device.Kind, default="cpu")
+    # Of the nodes it may run on: a part of the devices' name (h100), their least memory, the host's least, and labels.
+    device_name = models.CharField(max_length=100, blank=True)
+    device_memory_bytes = models.BigIntegerField(null=True, blank=True)
+    memory_bytes = models.BigIntegerField(null=True, blank=True)
+    node_labels = models.JSONField(default=dict, blank=True)
     min_devices = models.PositiveIntegerField(default=1)
     max_devices = models.PositiveIntegerField(default=1)
     launcher = models.CharField(max_length=8, choices=Launcher, default=Launcher.ONCE)
@@ -49,6 +90,12 @@ class Job(models.Model):
     # {"after": id} one of its own that a person chose, until it has one newer than that id.
     start_from = models.JSONField(default=dict, blank=True)
     priority = models.IntegerField(default=0)
+    # Waiting or running, it is ended then.
+    deadline = models.DateTimeField(null=True, blank=True)
+    group = models.ForeignKey(JobGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs")
+    group_index = models.PositiveIntegerField(null=True, blank=True)
+    # Waits for other jobs, or for its group to have room: written by `jobs.holding`, and not placed meanwhile.
+    held = models.BooleanField(default=False)
     max_retries = models.PositiveIntegerField(default=0)
     retries_used = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=8, choices=JobState, default=JobState.QUEUED, db_index=True)
@@ -64,6 +111,29 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {' '.join(self.argv)[:80]}"
+
+
+class JobDependency(models.Model):
+    """A job waits until another one, or each of a group, is over."""
+
+    class When(models.TextChoices):
+        OK = "ok"  # each has ended well, or this one is cancelled
+        ANY = "any"  # however they ended
+        FAILED = "failed"  # one has failed, or this one is cancelled
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="dependencies")
+    on = models.ForeignKey(Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="dependents")
+    on_group = models.ForeignKey(
+        JobGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="dependents"
+    )
+    on_code = models.CharField(max_length=16)  # still tells which it was, once that is deleted
+    when = models.CharField(max_length=6, choices=When, default=When.OK)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.job.code} after {self.on_code}:{self.when}"
 
 
 class Attempt(models.Model):

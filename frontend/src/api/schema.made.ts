@@ -17,6 +17,11 @@ export interface Adoption {
   at: string;
 }
 
+export interface After {
+  /** What it waits for: CODE (to end well), CODE:any or CODE:failed of jobs, runs or groups. */
+  after: string[];
+}
+
 export interface Alert {
   id: number;
   rule: number;
@@ -357,6 +362,14 @@ export interface Delivery {
 
 export type DeliveryState = "waiting" | "sent" | "failed";
 
+export interface Dependency {
+  /** The job or group that is waited for. */
+  code: string;
+  when: "ok" | "any" | "failed";
+  /** The job's; null of a group, and once it was deleted. */
+  state: string | null;
+}
+
 export interface Device {
   kind: DeviceKind;
   index: number;
@@ -569,7 +582,17 @@ export interface Job {
   experiment: number;
   project: string;
   argv: string[];
+  cwd: string;
   device_kind: DeviceKind;
+  device_name: string;
+  device_memory_bytes: number | null;
+  memory_bytes: number | null;
+  node_labels: Record<string, string>;
+  deadline: string | null;
+  group: string | null;
+  group_name: string | null;
+  group_index: number | null;
+  after: Dependency[];
   min_devices: number;
   max_devices: number;
   launcher: "once" | "torchrun";
@@ -587,6 +610,23 @@ export interface Job {
   usage: Record<string, unknown>;
   attempts: Attempt[];
 }
+
+export interface JobGroup {
+  code: string;
+  name: string;
+  kind: JobGroupKind;
+  axes: Record<string, string[]>;
+  count: number;
+  at_once: number | null;
+  experiment: number;
+  project: string;
+  submitted_by: string | null;
+  submitted_at: string;
+  /** How many are queued, active, done, failed, stopped. */
+  jobs: Record<string, number>;
+}
+
+export type JobGroupKind = "grid" | "array";
 
 export type JobState = "queued" | "active" | "done" | "failed" | "stopped";
 
@@ -758,6 +798,62 @@ export interface NewCommand {
   key?: string;
 }
 
+export interface NewGroup {
+  experiment?: number;
+  project?: string;
+  experiment_name?: string;
+  name?: string;
+  /** The command as a list of arguments; no shell reads it. */
+  argv: string[];
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Labels that its nodes must have: {name: value}. */
+  node_labels?: Record<string, string>;
+  /** A part of the devices' name, such as h100. */
+  device_name?: string;
+  device_memory_bytes?: number | null;
+  /** Main memory that its nodes must have. */
+  memory_bytes?: number | null;
+  /** Waiting or running, it is ended then. */
+  deadline?: string | null;
+  /** What it waits for: CODE (to end well), CODE:any or CODE:failed of jobs, runs or groups. */
+  after?: string[];
+  device_kind?: DeviceKind;
+  min_devices?: number;
+  max_devices?: number;
+  /** torchrun: the command runs once for each device, as the ranks of one training. * `once` - Once * `torchrun` - Torchrun */
+  launcher?: "once" | "torchrun";
+  max_nodes?: number;
+  /** What stays as it is when the number of ranks changes: the effective batch, or what each rank does. * `batch` - Batch * `rate-rule` - Rate Rule */
+  keep?: "batch" | "rate-rule";
+  priority?: number;
+  max_retries?: number;
+  config?: unknown;
+  tags?: string[];
+  /** Values by setting: {"lr": ["1e-4", "1e-3"]}. One job for each combination. */
+  grid?: Record<string, string[]>;
+  /** 0-99, 0-99:10 (every tenth), 0-99%8 (at most 8 at once). */
+  array?: string;
+  at_once?: number | null;
+}
+
+export interface NewGroupAnswer {
+  code: string;
+  name: string;
+  kind: JobGroupKind;
+  axes: Record<string, string[]>;
+  count: number;
+  at_once: number | null;
+  experiment: number;
+  project: string;
+  submitted_by: string | null;
+  submitted_at: string;
+  /** How many are queued, active, done, failed, stopped. */
+  jobs: Record<string, number>;
+  /** Codes of the first 1,000 runs, in the grid's order. */
+  runs: string[];
+}
+
 export interface NewJob {
   experiment?: number;
   project?: string;
@@ -767,6 +863,17 @@ export interface NewJob {
   argv: string[];
   env?: Record<string, string>;
   cwd?: string;
+  /** Labels that its nodes must have: {name: value}. */
+  node_labels?: Record<string, string>;
+  /** A part of the devices' name, such as h100. */
+  device_name?: string;
+  device_memory_bytes?: number | null;
+  /** Main memory that its nodes must have. */
+  memory_bytes?: number | null;
+  /** Waiting or running, it is ended then. */
+  deadline?: string | null;
+  /** What it waits for: CODE (to end well), CODE:any or CODE:failed of jobs, runs or groups. */
+  after?: string[];
   device_kind?: DeviceKind;
   min_devices?: number;
   max_devices?: number;
@@ -1527,6 +1634,10 @@ export interface StepTime {
   step_seconds: number;
   /** Samples a device works on at once. */
   micro_batch: number;
+}
+
+export interface Stopped {
+  stopped: number;
 }
 
 export interface StoreSize {
