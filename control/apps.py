@@ -6,4 +6,4 @@ class ControlConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import notices  # noqa: F401  enters its kind
+        from . import needs, notices  # noqa: F401  enter what they know

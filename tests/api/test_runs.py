@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from monitoring.storage import series
+from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_member, a_project, a_run
 from training.models import ApiToken, Experiment, Membership, Project, Run, TokenKind
 
@@ -522,3 +523,22 @@ def test_the_overview_tells_what_the_controller_did_today_and_who_waits_for_an_a
     others = outsider.ask("GET", "overview").json()
     assert set(others["controller"].values()) == {0}
     assert others["needs_attention"] == []
+
+
+def test_a_run_whose_loss_is_broken_needs_a_person_though_no_controller_looks_after_it(
+    operator, outsider, run
+):
+    Run.objects.filter(pk=run.pk).update(state="running", last_seen_at=timezone.now())
+    well = Run.objects.create(
+        experiment=run.experiment, name="well", state="running", last_seen_at=timezone.now()
+    )
+    steps = list(range(300))
+    falling = [2.3 * 0.99**step for step in steps]
+    for each, values in ((run, falling[:200] + [40.0] * 100), (well, falling)):
+        column = Column("loss", steps, [1.0 * step for step in steps], values)
+        series.append(each.source, "s", [Batch(1, columns=[column])])
+    seen = operator.ask("GET", "overview").json()["needs_attention"]
+    assert [(each["code"], each["attention"]) for each in seen] == [
+        (run.code, "diverged: loss is broken since step 200")
+    ]
+    assert outsider.ask("GET", "overview").json()["needs_attention"] == []

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -115,25 +116,33 @@ def operator(live_site):
 @pytest.fixture
 def training(live_site, operator, tmp_path) -> Iterator:
     """The row of a run whose process is training now."""
-    row = a_run(state="starting", name="bold-otter")
+    with trained(live_site, tmp_path) as row:
+        yield row
+
+
+@contextmanager
+def trained(site, folder: Path, script: Path = TRAINING, name: str = "bold-otter") -> Iterator:
+    """The row of a run that this script trains, until the end of the block."""
+    row = a_run(state="starting", name=name)
     environment = {
         **os.environ,
-        "SCALEWEB_URL": live_site.url,
+        "SCALEWEB_URL": site.url,
         "SCALEWEB_TOKEN": a_run_token(row),
         "SCALEWEB_RUN": row.code,
-        "SCALEWEB_SPOOL_DIR": str(tmp_path / "spool"),
-        "SCALEWEB_CHECKPOINT_DIR": str(tmp_path / "checkpoints"),
+        "SCALEWEB_SPOOL_DIR": str(folder / "spool" / row.code),
+        "SCALEWEB_CHECKPOINT_DIR": str(folder / "checkpoints" / row.code),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
-    with (tmp_path / "out.log").open("w") as output:
+    told = folder / f"{row.code}.log"
+    with told.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, str(TRAINING)], env=environment, stdout=output, stderr=output
+            [sys.executable, str(script)], env=environment, stdout=output, stderr=output
         )
     try:
         row.process_handle = process  # a test may look whether it still lives
         until(lambda: started(row) or process.poll() is not None, 30)
-        assert process.poll() is None, (tmp_path / "out.log").read_text()
+        assert process.poll() is None, told.read_text()
         yield row
     finally:
         process.terminate()

@@ -14,6 +14,7 @@ from monitoring.models import Node
 from monitoring.storage import series
 from training import access
 from training.models import Project, Run
+from training.needs import wrong_with
 from training.states import LIVE, RunState
 
 from .jobs import DeviceCount, device_count
@@ -22,6 +23,7 @@ from .projects import ProjectSerializer
 from .run_serializers import RUNS, RunSerializer
 
 SHOWN = 50
+LOOKED_AT = 200  # running runs whose loss is read for the first page
 ATTENTION_DAYS = 3
 
 
@@ -87,8 +89,8 @@ class OverviewSerializer(serializers.Serializer):
 
 
 class Overview(APIView):
-    """Live runs, runs that need a person (a proposal waits, silent now, failed or lost within 3 days), nodes, devices,
-    the store, the controller's last day."""
+    """Live runs, runs that need a person (a proposal waits, silent now, diverged though it runs, failed or lost within
+    3 days), nodes, devices, the store, the controller's last day."""
 
     permission_classes = [ProjectRole]
 
@@ -136,10 +138,14 @@ def in_need(runs, user):
     silent = Q(state__in=LIVE, last_seen_at__lt=now - timedelta(seconds=settings.SILENT_SECONDS))
     broken = Q(state__in=[RunState.FAILED, RunState.LOST], ended_at__gt=now - timedelta(days=ATTENTION_DAYS))
     waiting = Q(pk__in=list(asked)[-SHOWN:])
-    found = list(runs.filter(silent | broken | waiting, experiment__archived=False)[:SHOWN])
+    runs = runs.filter(experiment__archived=False)
+    wrong = wrong_with(runs.filter(state=RunState.RUNNING)[:LOOKED_AT])
+    found = list(runs.filter(silent | broken | waiting | Q(pk__in=wrong))[:SHOWN])
     for run in found:
         if run.state in {RunState.FAILED, RunState.LOST}:
             run.attention = run.state
+        elif run.pk in asked:
+            run.attention = f"waits for your answer: {asked[run.pk]}"
         else:
-            run.attention = f"waits for your answer: {asked[run.pk]}" if run.pk in asked else "silent"
+            run.attention = wrong.get(run.pk, "silent")
     return found

@@ -45,7 +45,7 @@ export interface Frame {
 type Of = Pick<Decision, "forecast" | "expected" | "evidence" | "decided_step" | "applied_step" | "judge_at_step" | "measured" | "verb" | "state" | "created_at">;
 
 const LEAD = 0.35; // of the steps that matter before the decision, shown ahead of them
-const AIR = 12; // pixels above the highest point, for the marks
+const AIR = 26; // pixels above the highest point, for the marks
 const MANY_TIMES = 30; // from there on a level scale would press the lower part flat
 
 /** The steps that have to be read for it. */

@@ -19,13 +19,9 @@ export function blockedWords(blocked: string): { rule: string; sentence: string 
 /** What a figure of a policy's evidence is called. */
 export function evidenceName(name: string): string {
   switch (name) {
-    case "onset_step": return t("began at step");
     case "healthy_level": return t("healthy level");
     case "level": return t("level then");
     case "threshold": return t("counts as broken above");
-    case "checkpoint_step": return t("checkpoint of step");
-    case "changed_step": return t("set last at step");
-    case "value_before": return t("value before that");
     case "cause": return t("seen in");
     case "kind": return t("kind of trouble");
     case "progress": return t("fall over these steps");

@@ -82,12 +82,13 @@ export function keptWords({ expected, measured, verdict, forecast }: Decision): 
 
 // How the figures beside it were reckoned or chosen, no figure of what was seen.
 const NO_EVIDENCE = new Set(["unit", "belief", "alternatives", "overruled"]);
+const PICTURED = new Set(["onset_step", "checkpoint_step", "changed_step", "value_before"]); // marks of the picture, and in the reason
 const SHARES = new Set(["progress", "progress_low", "progress_high", "noise"]);
 
 /** Evidence as short pairs; the window as steps. What is no plain figure is left to the reason. */
 export function evidenceOf(evidence: Record<string, Json>): { name: string; value: string }[] {
   return Object.entries(evidence).flatMap(([name, value]) => {
-    if (NO_EVIDENCE.has(name)) return [];
+    if (NO_EVIDENCE.has(name) || PICTURED.has(name)) return [];
     if (name === "window" && Array.isArray(value)) return [{ name: t("steps"), value: t("{from} to {to}", { from: integer(Number(value[0])), to: integer(Number(value[1])) }) }];
     if (typeof value === "number") return [{ name: evidenceName(name), value: evidence.unit === "log" && SHARES.has(name) ? percent(value) : number(value) }];
     if (typeof value === "string" || typeof value === "boolean") return [{ name: evidenceName(name), value: typeof value === "string" ? term(value) : exact(value) }];

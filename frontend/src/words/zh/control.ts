@@ -260,13 +260,9 @@ export default {
   "sets {changes} again": "恢复为：{changes}",
 
   // The figures it saw, and its picture
-  "began at step": "起始步",
   "healthy level": "正常水平",
   "level then": "当时水平",
   "counts as broken above": "超过此值视为异常",
-  "checkpoint of step": "检查点步数",
-  "set last at step": "上次设定于步",
-  "value before that": "此前的值",
   "seen in": "出现于",
   "kind of trouble": "异常类型",
   "fall over these steps": "这些步内的下降",
@@ -278,7 +274,7 @@ export default {
   "checkpoint of step {step}": "第 {step} 步的检查点",
   "{name} was set to {value}": "{name} 被设为 {value}",
   "a setting was changed": "参数被更改",
-  "trouble begins, step {step}": "第 {step} 步开始异常",
+  "trouble begins about step {step}": "约第 {step} 步开始异常",
   "decided, step {step}": "第 {step} 步作出决策",
   "step, after the roll back from {step} on": "步（回滚后从第 {step} 步起）",
   step: "步",
@@ -307,6 +303,7 @@ export default {
   "{n} times": "{n} 次",
 
   // What waits for an answer
+  "waits for your answer: {what}": "等待您的答复：{what}",
   "{n} wait for an answer": "{n} 项等待答复",
   "Nothing waits for an answer": "没有等待答复的事项",
   "Waits for an answer": "等待答复",

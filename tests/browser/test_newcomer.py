@@ -1,0 +1,62 @@
+"""A person new to the project, without docs: what went wrong is found, understood, mended, and seen to be mended."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from control import effects
+from tests.browser.conftest import trained
+from tests.support.wait import until
+from training import commands
+from training.models import Command
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+REGRESSION = Path(__file__).with_name("training_regression.py")
+
+
+def applied(run, value):
+    return Command.objects.filter(run=run, tunable="lr", state="applied", new_value=value).first()
+
+
+def test_a_newcomer_finds_the_run_that_diverged_sees_why_and_lowers_its_learning_rate(
+    window, operator, live_site, tmp_path
+):
+    with trained(live_site, tmp_path, REGRESSION) as run:
+        until(lambda: run.refresh_from_db() or run.last_step > 80)
+        commands.issue(run, "set", tunable="lr", value=0.195, asked_by="bob", reason="faster, I hope")
+        bad = until(lambda: applied(run, 0.195))
+        page = window().log_in(operator).open("/")
+        needs = page.get_by_role("region", name="Needs you")
+
+        def is_named():
+            page.reload()
+            return needs.get_by_text(re.compile(r"loss is broken since step \d+")).count()
+
+        until(is_named, 40, every=1.0)
+        needs.get_by_role("link", name="bold-otter").click()
+        chart = page.get_by_role("region", name="loss", exact=True).locator(".canvas")
+        expect(chart).to_have_attribute("data-marks", re.compile(rf"command:{bad.pk}\b"))
+        expect(page.get_by_text("diverged", exact=True)).to_be_visible()
+        page.get_by_role("link", name=re.compile("^Control")).click()
+        first = page.get_by_role("list", name="Changes, newest first").get_by_role("listitem").first
+        expect(first).to_contain_text(re.compile(r"0\.03 → 0\.195"))
+        expect(first).to_contain_text("faster, I hope")
+        lr = page.get_by_role("textbox", name="lr")
+        lr.fill("0.03")
+        expect(page.get_by_text("0.195 → 0.03, ÷ 6.5")).to_be_visible()
+        lr.press("Enter")
+        expect(first).to_contain_text(re.compile(r"applied at step [\d,]+: 0\.195 → 0\.03"))
+        effects.follow(timezone.now())  # as the controller's tick does, every five seconds
+        stages = first.get_by_role("list", name="How far it has come")
+        expect(stages).to_contain_text(re.compile("asked.*delivered.*applied at step.*effect at step"))
+        until(lambda: effects.follow(timezone.now()), 40, every=0.5)
+        expect(first).to_contain_text(re.compile(r"better: loss .+ was forecast without it"))
+        page.get_by_role("link", name="Experiments").first.click()
+        until(lambda: page.reload() or not needs.count(), 40, every=1.0)
