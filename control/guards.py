@@ -18,6 +18,7 @@ from .proposals import (
     Proposal,
     TunableView,
 )
+from .proven import is_return
 
 
 class Rule(StrEnum):
@@ -105,17 +106,19 @@ def check(proposal: Proposal, observation: Observation, limits: Limits) -> Refus
     if not proposal.changes:
         return Refusal(Rule.NO_CHANGE, "the proposal holds no change")
     for change in proposal.changes:
-        refusal = _check_change(change, observation, limits)
+        refusal = _check_change(change, proposal, observation, limits)
         if refusal is not None:
             return refusal
     return _check_open(proposal, observation) or _check_pace(proposal, observation, limits)
 
 
-def _check_change(change: Change, observation: Observation, limits: Limits) -> Refusal | None:
+def _check_change(
+    change: Change, proposal: Proposal, observation: Observation, limits: Limits
+) -> Refusal | None:
     if change.verb not in VERBS:
         return Refusal(Rule.VERB, f"a policy may ask for {', '.join(VERBS)}, not {change.verb!r}")
     if change.verb == "set":
-        return _check_set(change, observation, limits)
+        return _check_set(change, proposal, observation, limits)
     if change.verb == "rollback":
         wanted = change.value.get("checkpoint") if isinstance(change.value, Mapping) else None
         if any(checkpoint.id == wanted for checkpoint in observation.checkpoints):
@@ -129,7 +132,9 @@ def _check_change(change: Change, observation: Observation, limits: Limits) -> R
     )
 
 
-def _check_set(change: Change, observation: Observation, limits: Limits) -> Refusal | None:
+def _check_set(
+    change: Change, proposal: Proposal, observation: Observation, limits: Limits
+) -> Refusal | None:
     tunable = observation.tunables.get(change.tunable)
     if tunable is None:
         have = ", ".join(sorted(observation.tunables)) or "none"
@@ -138,11 +143,12 @@ def _check_set(change: Change, observation: Observation, limits: Limits) -> Refu
         )
     if tunable.role == "total_steps" and isinstance(tunable.value, int | float):
         return _check_value(tunable, change.value) or _check_end(tunable, change.value, observation, limits)
-    return (
-        _check_value(tunable, change.value)
-        or _check_hand(tunable, limits)
-        or _check_size(tunable, change.value, limits)
-    )
+    refusal = _check_value(tunable, change.value) or _check_hand(tunable, limits)
+    if refusal is not None:
+        return refusal
+    refusal = _check_size(tunable, change.value, limits)
+    # The way back is bounded by what was measured there, not by its length.
+    return None if refusal is None or is_return(change, proposal, observation) else refusal
 
 
 def _check_shape(change: Change, observation: Observation) -> Refusal | None:

@@ -181,12 +181,12 @@ def add_decisions(found: Mapping[int, Watched]) -> None:
 
 
 def add_checkpoints(found: Mapping[int, Watched]) -> None:
-    fields = ("run", "id", "step", "branch", "metrics", "path")
+    fields = ("run", "id", "step", "branch", "metrics", "path", "settings")
     rows = Checkpoint.objects.filter(run__in=found, available=True).order_by("id").values_list(*fields)
     forks = {pk: forks_of(watched.run) for pk, watched in found.items()}
-    for run, pk, step, branch, metrics, path in rows:
+    for run, pk, step, branch, metrics, path, settings in rows:
         if is_on_line(step, branch, forks[run]):
-            found[run].checkpoints.append(CheckpointView(pk, step, branch, metrics, path))
+            found[run].checkpoints.append(CheckpointView(pk, step, branch, metrics, path, settings))
 
 
 def add_commands(found: Mapping[int, Watched]) -> None:
@@ -349,7 +349,12 @@ def tunable_view(
 
 def checkpoint_view(checkpoint: Checkpoint) -> CheckpointView:
     return CheckpointView(
-        checkpoint.pk, checkpoint.step, checkpoint.branch, checkpoint.metrics, checkpoint.path
+        checkpoint.pk,
+        checkpoint.step,
+        checkpoint.branch,
+        checkpoint.metrics,
+        checkpoint.path,
+        checkpoint.settings,
     )
 
 

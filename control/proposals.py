@@ -178,13 +178,17 @@ class PastDecision:
 
 @dataclass(frozen=True)
 class CheckpointView:
-    """A state that the run can be rolled back to. `metrics`: what the run logged when it was saved."""
+    """A state that the run can be rolled back to. `metrics`: what the run logged when it was saved.
+
+    settings: {tunable: {"value", "since": the step from which it was in force}} then; empty where nobody told.
+    """
 
     id: int
     step: int
     branch: int = 0
     metrics: Mapping[str, Any] = field(default_factory=dict)
     path: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

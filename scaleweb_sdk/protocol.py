@@ -115,8 +115,9 @@ class EventKind(StrEnum):
     ACTION = "action"  # data: ActionSpec as a map
     VERB = "verb"  # data: VerbSpec as a map
     COMMAND = "command"  # data: {"seq", "ok", "message", "old_value", "new_value"}: a command's outcome
-    CHECKPOINT = "checkpoint"  # data: {"path", "size_bytes", "sha256", "metrics", "reason", "branch"},
-    # and where known "pinned" and "kept": {path: rules that hold it} of all files that are there
+    # data: {"path", "size_bytes", "sha256", "metrics", "reason", "branch", "settings": {name: {"value", "since"}}}, and
+    # where known "pinned" and "kept": {path: rules that hold it} of all files that are there
+    CHECKPOINT = "checkpoint"
     CHECKPOINT_GONE = "checkpoint_gone"  # data: {"path", "reason"}
     BRANCH = "branch"  # data: {"index", "from_step", "reason": "resume"|"rollback"|"adopt"}
     STATE = "state"  # data: {"state": running|paused|stopping, "reason"}

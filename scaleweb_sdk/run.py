@@ -153,7 +153,7 @@ class Run(MediaCalls):
         known = self.tunables.get(spec.name)
         if known is not None and known.declared_as(spec) and known.on_change is on_change:
             return known
-        tunable = Tunable(spec, on_change, self._report_tunable)
+        tunable = Tunable(spec, on_change, self._report_tunable, lambda: self.current_step)
         self.tunables[name] = tunable
         self._report_tunable(tunable)
         return tunable
@@ -251,6 +251,10 @@ class Run(MediaCalls):
             "branch": self.branch,
             "size_bytes": size_bytes,
             "sha256": sha256,
+            "settings": {
+                name: plain({"value": tunable.value, "since": tunable.since})
+                for name, tunable in self.tunables.items()
+            },
         }
         if pinned:
             data["pinned"] = True
@@ -275,6 +279,8 @@ class Run(MediaCalls):
         """Say that training went back to `from_step`: later points of the old branch fade, none is erased."""
         self.branch += 1
         self.current_step = from_step
+        for tunable in self.tunables.values():
+            tunable.went_back(from_step)
         if reason != "resume":
             self.desk.went_back(from_step)
         elif self.desk.resumed_step < 0:

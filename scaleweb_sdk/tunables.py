@@ -16,6 +16,7 @@ class Tunable:
 
     Assigning `.value` changes it from within the script; the page shows that the script did.
     on_change(value) is called with each new value that comes from outside, at a step boundary.
+    since: the step from which the value is in force on the run's present branch.
     """
 
     def __init__(
@@ -23,10 +24,13 @@ class Tunable:
         spec: TunableSpec,
         on_change: Callable[[Any], None] | None = None,
         report: Callable[["Tunable"], None] = lambda _: None,
+        step: Callable[[], int] = lambda: 0,
     ) -> None:
         self.spec = spec
         self.on_change = on_change
         self._report = report
+        self._step = step
+        self.since = step()
         self._declared = (spec.value, *words(spec))
         self.spec.value = check(spec, spec.value)
 
@@ -48,8 +52,17 @@ class Tunable:
 
     @value.setter
     def value(self, value: Any) -> None:
-        self.spec.value = check(self.spec, value)
+        self._take(check(self.spec, value))
         self._report(self)
+
+    def _take(self, value: Any) -> None:
+        if value != self.spec.value:
+            self.since = self._step()
+        self.spec.value = value
+
+    def went_back(self, step: int) -> None:
+        """The training goes on from `step` again, with the value that this has now."""
+        self.since = min(self.since, step)
 
     def tell(self, **facts: Any) -> None:
         """Add to `about`, or change it there; None takes a fact away. Reported only where something is new."""
@@ -60,13 +73,13 @@ class Tunable:
 
     def order(self, value: Any) -> tuple[Any, Any]:
         """Apply a value from outside: (old, new). Raises BadValue, or what on_change raises; then nothing changed."""
-        old, new = self.spec.value, check(self.spec, value)
-        self.spec.value = new
+        old, new, since = self.spec.value, check(self.spec, value), self.since
+        self._take(new)
         if self.on_change is not None:
             try:
                 self.on_change(new)
             except BaseException:
-                self.spec.value = old
+                self.spec.value, self.since = old, since
                 raise
         return old, new
 

@@ -64,6 +64,13 @@ class Report:
         return self.event.step
 
 
+class Setting(msgspec.Struct):
+    """A tunable's value, and the step from which it was in force."""
+
+    value: Any
+    since: int
+
+
 class CheckpointData(msgspec.Struct):
     path: str
     size_bytes: int = 0
@@ -74,6 +81,7 @@ class CheckpointData(msgspec.Struct):
     pinned: bool = False
     # {path: rules} of every file that its keep rule holds now.
     kept: dict[str, list[str]] = {}
+    settings: dict[str, Setting] = {}
 
 
 class BranchData(msgspec.Struct):
@@ -271,6 +279,7 @@ def on_checkpoint(report: Report) -> None:
             "size_bytes": saved.size_bytes,
             "sha256": saved.sha256[:64],
             "metrics": saved.metrics,
+            "settings": msgspec.to_builtins(saved.settings),
             "reason": saved.reason[:200],
             "available": True,
         }

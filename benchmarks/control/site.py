@@ -127,7 +127,12 @@ class Site:
         elif event.kind == EventKind.CHECKPOINT:
             self._numbers += 1
             view = CheckpointView(
-                self._numbers, event.step or 0, data["branch"], data["metrics"], data["path"]
+                self._numbers,
+                event.step or 0,
+                data["branch"],
+                data["metrics"],
+                data["path"],
+                data["settings"],
             )
             self.checkpoints = [c for c in self.checkpoints if c.path != view.path] + [view]
         elif event.kind == EventKind.CHECKPOINT_GONE:

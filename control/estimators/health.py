@@ -89,7 +89,7 @@ def _non_finite_onset(window: Window, limits: Limits) -> int | None:
 
 def _lowest_level(values: Floats) -> float:
     """The lowest median of three neighbouring blocks, or of all points where there are fewer."""
-    medians = _block_medians(values)
+    medians = block_medians(values)
     if len(medians) < 3:
         return median(values)
     return _lowest_of_threes(medians)
@@ -104,7 +104,7 @@ def threes(values: Floats) -> Floats:
     return np.stack((values[:-2], values[1:-1], values[2:]), axis=1)
 
 
-def _block_medians(values: Floats) -> Floats:
+def block_medians(values: Floats) -> Floats:
     whole = len(values) // BLOCK * BLOCK
     return row_medians(values[len(values) - whole :].reshape(-1, BLOCK)) if whole else np.empty(0)
 
@@ -117,7 +117,7 @@ def _find_explosion(
         return None
     positive = bool(values.min() > 0)
     y = np.log(values) if positive else values
-    medians = _block_medians(y)
+    medians = block_medians(y)
     offset = len(y) - len(medians) * BLOCK
     now = median(y[-2 * BLOCK :])
 
@@ -137,9 +137,8 @@ def _find_explosion(
         chance = 0.02 + 2 * scatter / np.sqrt(BLOCK)
         never = len(medians) >= 2 and float(medians.min()) > start + chance
         patience = RUIN_POINTS // 2 if never else RUIN_POINTS
-        # One that had been well below its start is no ruined start, however high it went then: it has a healthy level.
-        earlier = medians[: (int(shot[0]) - offset) // BLOCK] if len(shot) else medians
-        was_well = len(earlier) >= 3 and _lowest_of_threes(earlier) < start + np.log(0.9) - 1.5 * scatter
+        # One that came well below its start is no ruined start, however high it went then: it has a healthy level.
+        was_well = len(medians) >= 3 and _lowest_of_threes(medians) < start + np.log(0.9) - 1.5 * scatter
         if len(shot) and stuck and not was_well and len(y) - shot[0] >= patience:
             first = int(shot[0]) + int(np.argmax(y[shot[0] :] > high))
             found = (Kind.RUINED_START, first, start, start + float(np.log(0.9)))
@@ -205,7 +204,7 @@ def find_collapse(window: Window, spreads: float, after_step: int | None = None)
     if found is None or found.kind is not Kind.EXPLOSION or not found.healthy_level or not found.level:
         return None
     steps, y = window.steps[good], np.log(inverse.values[good])
-    medians = _block_medians(y)
+    medians = block_medians(y)
     near = np.flatnonzero(medians <= np.log(found.healthy_level) + np.log(1.25))
     first = len(y) - (len(medians) - 1 - int(near[-1])) * BLOCK if len(near) else 0
     onset = min(found.onset_step, int(steps[first]))

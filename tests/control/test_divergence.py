@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from control.guards import Limits as GuardLimits
+from control.guards import check
 from control.policies.divergence import Divergence
 from control.proposals import Goal
 from tests.control.make import a_checkpoint, a_past, a_rate, a_window, noisy, seen
@@ -356,3 +358,73 @@ def test_a_rescue_that_was_held_back_comes_again_when_the_healthy_past_is_out_of
 )
 def test_it_does_not_come_again_where_it_is_over(loss, past):
     assert ask(loss, first_step=400, past=tuple(past)) == []
+
+
+def held(value, since=0, name="lr"):
+    return {name: {"value": value, "since": since}}
+
+
+def at_200(settings, **fields):
+    return {"checkpoints": (a_checkpoint(200, settings=settings),), **fields}
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate", "wanted", "steps"),
+    [
+        (held(0.01), a_rate(2.0, high=10.0, changed_step=300, before=0.01), 0.01, 200),
+        (held(0.01, since=150), a_rate(2.0, high=10.0, changed_step=300, before=0.01), 0.01, 50),
+        (held(0.01), a_rate(2.0, high=10.0, changed_step=300, before=1.0), 0.01, 200),
+        (held(0.01), a_rate(2.0, high=10.0, changed_step=400, before=0.01), 0.01, 200),
+        (held(0.01, since=185), a_rate(2.0, high=10.0, changed_step=300, before=0.01), 0.2, None),
+        (held(3.0), a_rate(2.0, high=10.0, changed_step=300, before=0.01), 0.2, None),
+        (held("?"), a_rate(2.0, high=10.0, changed_step=300, before=0.01), 0.2, None),
+        ({}, a_rate(2.0, high=10.0, changed_step=300, before=0.01), 0.2, None),
+        (held(0.01), a_rate(2.0, high=10.0, changed_step=220, before=0.01), 0.6, None),
+    ],
+    ids=[
+        "200 times too high",
+        "set a while before",
+        "raised twice",
+        "the process went back by itself since",
+        "held for too short a time",
+        "higher there",
+        "no figure",
+        "not told",
+        "the rate is not what broke it",
+    ],
+)
+def test_after_a_slip_the_rate_that_was_proven_at_the_checkpoint_comes_back(settings, rate, wanted, steps):
+    (proposal,) = ask(BROKEN, rate=rate, **at_200(settings))
+    assert proposal.changes[1].value == wanted
+    assert check(proposal, seen(BROKEN, rate=rate, **at_200(settings)), GuardLimits()) is None
+    proof = proposal.evidence.get("proven")
+    if steps is None:
+        assert proof is None
+    else:
+        assert proof == {"checkpoint": 201, "step": 200, "value": wanted, "steps": steps}
+        assert f"at which it had been well for {steps} steps there" in proposal.reason
+
+
+def test_a_rate_that_a_judged_trial_set_on_the_way_comes_back_and_not_the_one_before_it():
+    """A climb whose last step was one too many goes one step down, not to where it began."""
+    kept = a_past(verdict="better", old_value=0.05, new_value=0.5, decided_step=250, applied_step=250)
+    rate = a_rate(2.0, high=10.0, changed_step=300, before=0.5)
+    (proposal,) = ask(BROKEN, rate=rate, past=(kept,), **at_200(held(0.05)))
+    assert proposal.changes[1].value == 0.5
+
+
+def test_what_was_broken_under_a_rate_proves_nothing_for_it():
+    spoilt = np.concatenate([FALLING[:180], [np.nan], FALLING[181:], 1.5 + np.zeros(60)])
+    rate = a_rate(2.0, high=10.0, changed_step=300, before=0.01)
+    (proposal,) = ask(spoilt, rate=rate, **at_200(held(0.01)))
+    assert proposal.changes[1].value == 0.2
+
+
+def test_a_run_that_was_well_for_long_is_not_taken_for_a_ruined_start_because_its_first_steps_rose():
+    """Its first steps shot up as well, long ago; then it came to half of where it began, until weights were hurt."""
+    loss = np.concatenate(
+        [[0.2, 0.28, 0.3, 0.26], noisy(np.geomspace(0.22, 0.08, 210), 0.15), np.full(40, 1e9)]
+    )
+    (proposal,) = ask(loss, checkpoints=(a_checkpoint(0), a_checkpoint(200)))
+    assert proposal.evidence["kind"] == "explosion"
+    assert [change.value["step"] for change in proposal.changes] == [200]

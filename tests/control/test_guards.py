@@ -36,6 +36,37 @@ def test_a_modest_change_of_a_running_run_passes():
     assert check(proposal(BACK, Change("set", "lr", 0.05)), at(), LIMITS) is None
 
 
+def proving(value, since=0, **fields):
+    checkpoint = a_checkpoint(100, settings={"lr": {"value": value, "since": since}})
+    return seen([1.0] * 200, **{"checkpoints": (checkpoint,), "rate": a_rate(1.0)} | fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "observation", "rule"),
+    [
+        ((BACK, Change("set", "lr", 0.001)), proving(0.001), None),
+        ((Change("set", "lr", 0.001),), proving(0.001), Rule.STEP),
+        ((BACK, Change("set", "lr", 0.002)), proving(0.001), Rule.STEP),
+        ((BACK, Change("set", "lr", 0.001)), proving(0.001, since=90), Rule.STEP),
+        ((BACK, Change("set", "lr", 0.001)), proving(0.001, first_step=500), Rule.STEP),
+        ((BACK, Change("set", "lr", 0.001)), at(rate=a_rate(1.0)), Rule.STEP),
+        ((BACK, Change("set", "lr", 1e-9)), proving(1e-9), Rule.BOUNDS),
+        (
+            (BACK, Change("set", "lr", 0.001)),
+            proving(0.001, rate=a_rate(1.0, person_seconds_ago=5)),
+            Rule.PERSON,
+        ),
+    ],
+    ids=[
+        "a return", "no roll back with it", "another value", "held for ten steps", "out of sight", "not told",
+        "out of bounds", "a person's hand",
+    ],
+)  # fmt: skip
+def test_a_return_to_a_value_proven_at_the_checkpoint_may_be_longer_than_a_leap(changes, observation, rule):
+    refusal = check(proposal(*changes, urgency=True), observation, LIMITS)
+    assert (refusal and refusal.rule) == rule
+
+
 INT = TunableView("batch", "int", 32, low=1, high=512)
 FLAG = TunableView("flag", "bool", False)
 MENU = TunableView("menu", "choice", "a", choices=("a", "b"))

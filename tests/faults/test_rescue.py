@@ -51,7 +51,7 @@ def test_a_bad_rate_set_by_a_person_is_mended_and_the_page_can_tell_the_story(ap
 
     until(lambda: run()["state"] == "running" and run()["summary"].get("loss", 9) < 0.5, 60, every=0.2)
     bad = api.post(
-        f"runs/{code}/commands", {"verb": "set", "tunable": "lr", "value": 2.0, "reason": "a slip"}
+        f"runs/{code}/commands", {"verb": "set", "tunable": "lr", "value": 10.0, "reason": "a slip"}
     )
 
     def rescue():
@@ -62,11 +62,16 @@ def test_a_bad_rate_set_by_a_person_is_mended_and_the_page_can_tell_the_story(ap
     decision = until(rescue, 90, every=0.5)
     assert decision["verdict"] == "better", decision
     assert [change["verb"] for change in decision["changes"]] == ["rollback", "set"]
-    assert decision["new_value"] < 2.0
+    # Two hundred times too high, and one rescue is enough: back to the rate that the checkpoint proved.
+    assert decision["new_value"] == 0.05
+    assert decision["evidence"]["proven"]["value"] == 0.05
+    assert decision["evidence"]["proven"]["step"] == decision["changes"][0]["value"]["step"]
     assert decision["reason"]
     assert "below what not acting would have given" in decision["measured"]["sentence"]
     assert decision["forecast"]["mean"][0] > 1.0
     until(lambda: run()["summary"]["loss"] < 0.5, 30)
+    rescues = [d for d in api.get(f"runs/{code}/decisions")["results"] if d["policy"] == "divergence"]
+    assert len(rescues) == 1, [d["reason"] for d in rescues]
     marks = api.get(f"runs/{code}/marks")
     kinds = {mark["kind"] for mark in (marks["results"] if isinstance(marks, dict) else marks)}
     assert {"command", "decision", "checkpoint"} <= kinds

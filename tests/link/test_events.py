@@ -6,6 +6,7 @@ import time
 import pytest
 from django.utils import timezone
 
+from control import history
 from monitoring.models import Node
 from scaleweb_sdk.protocol import Event
 from tests.support.domain import a_run
@@ -106,9 +107,14 @@ def test_checkpoints_come_and_go(run):
         "sha256": "ab",
         "metrics": {"loss": math.nan},
         "reason": "asked",
+        "settings": {"lr": {"value": 0.05, "since": 3}},
     }
     tell(run, event("checkpoint", 10, **saved))
     checkpoint = Checkpoint.objects.get()
+    assert checkpoint.settings == {"lr": {"value": 0.05, "since": 3}}
+    watched = history.Watched(run, None)
+    history.add_checkpoints({run.pk: watched})
+    assert [each.settings for each in watched.checkpoints] == [checkpoint.settings]
     assert (checkpoint.step, checkpoint.metrics, checkpoint.available) == (10, {"loss": "NaN"}, True)
     tell(run, event("checkpoint_gone", path="/c/1", reason="cut short"), seq=2)
     checkpoint.refresh_from_db()

@@ -112,6 +112,8 @@ class Checkpoint(models.Model):
     size_bytes = models.BigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
     metrics = models.JSONField(default=dict, blank=True)
+    # {tunable: {"value", "since": the step from which it was in force}}; empty where the process did not say.
+    settings = models.JSONField(default=dict, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     pinned = models.BooleanField(default=False)

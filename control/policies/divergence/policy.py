@@ -7,7 +7,7 @@ from control.estimators.health import BLOCK, Kind, Limits, Trouble, find_collaps
 from control.proposals import ACTED_STATES, Alternative, Change, Expected, Observation, PastDecision, Proposal
 
 from .checkpoints import failed_rescues, last_good
-from .rates import healthy_before, is_proven, rates_to_go_on_at
+from .rates import is_proven, rates_to_go_on_at
 from .signs import began_with, gradient_trouble, often_told, remembered, suffers
 from .words import sentence
 
@@ -82,9 +82,10 @@ class Divergence:
         loss = observation.windows[observation.loss_metric(str(parameters["metric"]))]
         enough = int(parameters["proven_points"]) * loss.stride
         proven = checkpoint is not None and is_proven(observation, mine, rate, trouble, enough)
-        sizes = rates_to_go_on_at(rate, trouble, checkpoint, stride, never_healthy, proven, parameters)
-        lower = sizes[0]
-        before = None if rate is None else healthy_before(rate, trouble, checkpoint, stride)
+        sizes = rates_to_go_on_at(
+            observation, rate, trouble, checkpoint, stride, never_healthy, proven, parameters
+        )
+        lower, proof, before = sizes.values[0], sizes.proof, sizes.before
         if rate is not None and lower is not None:
             changes.append(Change("set", rate.name, lower))
         tried = [p for p in mine if p.state in ACTED_STATES and p.verdict != "better" and p.verb == "set"]
@@ -99,13 +100,13 @@ class Divergence:
 
         def size(value: float | None) -> Alternative:
             slower = () if rate is None or value is None else (Change("set", rate.name, value),)
-            told = sentence(cause, trouble, checkpoint, rate, value, proven, before)
+            told = sentence(cause, trouble, checkpoint, rate, value, None, proven)
             return Alternative((*changes[:1], *slower), told, expected, max(1, horizon) * stride)
 
         return Proposal(
             policy=self.name,
             changes=tuple(changes),
-            reason=sentence(cause, trouble, checkpoint, rate, lower, proven, before),
+            reason=sentence(cause, trouble, checkpoint, rate, lower, proof, proven, before),
             evidence={
                 "window": [trouble.onset_step, trouble.last_step],
                 "kind": str(trouble.kind),
@@ -117,13 +118,14 @@ class Divergence:
                 "checkpoint_step": None if checkpoint is None else checkpoint.step,
                 "changed_step": None if before is None or rate is None else rate.changed_step,
                 "value_before": before,
-            },
+            }
+            | ({} if proof is None else {"proven": proof.evidence}),
             expected=expected,
             metric=metric,
             judge_after_steps=max(1, horizon) * stride,
             urgency=True,
             broken=True,
-            alternatives=tuple(map(size, sizes[1:])) if checkpoint is not None else (),
+            alternatives=tuple(map(size, sizes.values[1:])) if checkpoint is not None else (),
         )
 
 

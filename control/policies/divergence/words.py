@@ -4,6 +4,7 @@ import math
 
 from control.estimators.health import Kind, Trouble
 from control.proposals import CheckpointView, TunableView
+from control.proven import Proof
 
 
 def sentence(
@@ -12,6 +13,7 @@ def sentence(
     checkpoint: CheckpointView | None,
     rate: TunableView | None,
     lower: float | None,
+    proof: Proof | None = None,
     proven: bool = False,
     before: float | None = None,
 ) -> str:
@@ -44,6 +46,11 @@ def sentence(
         slower = f"go on at {rate.name} {rate.value:.4g}, at which it had been well for long"
     elif lower is None:
         slower = f"{rate.name} stays at {rate.value:.4g}, its lowest value"
+    elif proof is not None:
+        slower = (
+            f"go back with {rate.name} from {rate.value:.4g} to {lower:.4g}, at which it had been well for "
+            f"{proof.steps} steps there"
+        )
     else:
         slower = f"lower {rate.name} from {rate.value:.4g} to {lower:.4g}"
         if before is not None:
