@@ -20,6 +20,7 @@ class Kind(StrEnum):
     EXPLOSION = "explosion"
     COLLAPSE = "collapse"  # of what is to grow
     JUMP = "jump"  # less than an explosion, but at once and for long
+    SPIKE = "spike"  # thrown up at once and on its way down, but slowly (spike.py)
     RUINED_START = "ruined start"  # never got below where it started, after having shot far above it
 
 

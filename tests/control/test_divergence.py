@@ -428,3 +428,42 @@ def test_a_run_that_was_well_for_long_is_not_taken_for_a_ruined_start_because_it
     (proposal,) = ask(loss, checkpoints=(a_checkpoint(0), a_checkpoint(200)))
     assert proposal.evidence["kind"] == "explosion"
     assert [change.value["step"] for change in proposal.changes] == [200]
+
+
+# A decoder's loss: it moves slowly and scatters little.
+SLOW = noisy(2.6 * np.exp(-np.arange(200) / 1500), 0.02)
+
+
+def thrown(height, decay, after, level=SLOW[-1]):
+    """SLOW, then thrown to `height` times its level, from where it comes back with this time constant."""
+    return np.concatenate(
+        [SLOW, noisy(level * (1 + (height - 1) * np.exp(-np.arange(after) / decay)), 0.02, 1)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "checkpoint", "rate"),
+    [
+        (thrown(1.3, 15, 60), 150, a_rate()),
+        (thrown(1.3, 80, 40), 150, a_rate()),
+        (thrown(1.3, 80, 80), 100, a_rate()),
+        (thrown(1.08, 80, 60), 150, a_rate()),
+        (thrown(1.3, 80, 60), 150, a_rate(changed_step=200, before=0.05)),
+        (thrown(1.3, 80, 60), None, a_rate()),
+        (noisy(np.concatenate([SLOW, np.linspace(2.2, 2.7, 100)]), 0.02), 150, a_rate()),
+    ],
+    ids=[
+        "healed", "not yet as long as going back costs", "further to go back", "a small one",
+        "the rate was raised there", "nowhere to go back to", "a slow rise",
+    ],
+)  # fmt: skip
+def test_a_spike_is_left_to_heal_for_as_long_as_going_back_would_cost(loss, checkpoint, rate):
+    checkpoints = () if checkpoint is None else (a_checkpoint(checkpoint),)
+    assert ask(loss, checkpoints=checkpoints, rate=rate) == []
+
+
+def test_a_spike_that_heals_more_slowly_than_going_back_is_gone_back_from_at_the_same_rate():
+    (proposal,) = ask(thrown(1.3, 80, 60), checkpoints=(a_checkpoint(0), a_checkpoint(150)))
+    assert proposal.evidence["kind"] == "spike"
+    assert [(c.verb, c.value["step"]) for c in proposal.changes] == [("rollback", 150)]
+    assert "after as long as going back costs" in proposal.reason

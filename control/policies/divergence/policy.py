@@ -8,7 +8,7 @@ from control.proposals import ACTED_STATES, Alternative, Change, Expected, Obser
 
 from .checkpoints import failed_rescues, last_good
 from .rates import is_proven, rates_to_go_on_at
-from .signs import began_with, gradient_trouble, often_told, remembered, suffers
+from .signs import began_with, gradient_trouble, often_told, remembered, slow_spike, suffers
 from .words import sentence
 
 
@@ -56,6 +56,8 @@ class Divergence:
             cause = str(parameters["gradient_metric"])
         if trouble is None and reward is not None:
             trouble, cause = find_collapse(reward, limits.spreads, after_step), observation.goal.metric
+        if trouble is None:
+            trouble, cause = slow_spike(observation, metric, mine, limits.spreads, after_step), metric
         if trouble is None:
             trouble, cause = remembered(observation, mine, window), metric
         if trouble is None or any(past.is_open for past in mine):

@@ -6,8 +6,11 @@ import numpy as np
 
 from control.estimators.health import BLOCK, Kind, Limits, Trouble, find_trouble
 from control.estimators.median import median
+from control.estimators.spike import find_spike
 from control.estimators.trend import robust_sigma
 from control.proposals import Observation, PastDecision, TunableView, Window
+
+from .checkpoints import failed_rescues, last_good
 
 
 def gradient_trouble(
@@ -30,6 +33,29 @@ def began_with(rate: TunableView | None, trouble: Trouble, stride: int) -> bool:
     """Whether the trouble began where the learning rate was changed."""
     changed = None if rate is None else rate.changed_step
     return changed is not None and abs(trouble.onset_step - changed) <= 2 * BLOCK * stride
+
+
+def slow_spike(
+    observation: Observation, metric: str, mine: list[PastDecision], spreads: float, after_step: int | None
+) -> Trouble | None:
+    """A spike that has had as long to heal as going back would cost, and has not.
+
+    Whoever waits just so long and then pays, pays twice the best at the most, whatever comes (the ski rental's rule:
+    Karlin et al. 1988, Algorithmica 3). An agent's loss says little.
+    """
+    if observation.goal.direction == "max":
+        return None
+    window = observation.windows[metric]
+    spike = find_spike(window, after_step, spreads)
+    if spike is None or began_with(observation.with_role("learning_rate"), spike, window.stride):
+        return None
+    checkpoint = last_good(
+        observation.checkpoints, metric, spike, window.stride, failed_rescues(observation, mine)
+    )
+    if checkpoint is None:
+        return None
+    cost = max(2 * BLOCK * window.stride, spike.onset_step - checkpoint.step)
+    return spike if spike.last_step - spike.onset_step >= cost else None
 
 
 def often_told(observation: Observation, loss: Window) -> Window | None:

@@ -30,6 +30,11 @@ def sentence(
             f"{cause} fell from {trouble.healthy_level:.4g} to {trouble.level:.4g} since step "
             f"{trouble.onset_step} and does not come back"
         )
+    elif trouble.kind is Kind.SPIKE:
+        what = (
+            f"{cause} was thrown from {trouble.healthy_level:.4g} up at step {trouble.onset_step} and is at "
+            f"{trouble.level:.4g} after as long as going back costs"
+        )
     else:
         what = (
             f"{cause} rose from {trouble.healthy_level:.4g} to {trouble.level:.4g} since step "
