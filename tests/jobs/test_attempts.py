@@ -283,3 +283,23 @@ def test_who_watches_the_queue_learns_that_it_changed_and_of_no_projects_codes(s
     monkeypatch.setattr("training.jobs.submit.publish_change", lambda *message: told.append(message))
     jobs.announce(submitted())
     assert ("queue", "job", {"state": "queued"}) in told
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_leases_and_signs_of_life_are_by_the_databases_clock_whatever_a_hosts_says(
+    node, submitted, monkeypatch, hours
+):
+    """A host an hour behind would else lose what it renews; one an hour ahead would give up everybody's."""
+    attempt = begun(submitted())
+    attempts.end(begun(submitted()).pk, "finished", "exit code 0", exit_code=0)
+    monkeypatch.setattr(timezone, "now", lambda real=timezone.now: real() + timedelta(hours=hours))
+    attempts.renew([attempt.pk])
+    nodes.seen("n1")
+    assert tasks.reap_tick() == 0
+    assert nodes.mark_absent() == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(tasks, "watch", tasks.Watch(since=float("-inf"), last=float("inf")))
+    assert tasks.reap_tick() == 0
+    assert nodes.mark_absent() == 0
+    Attempt.objects.filter(pk=attempt.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert tasks.reap_tick() == 1

@@ -35,10 +35,12 @@ class RunningStack:
         self.environment = kept | own | environment
         self.process: subprocess.Popen[str] | None = None
         self.said = ""
+        # Where another host than this machine runs it: its address, and what a command there begins with.
+        self.address, self.within = "127.0.0.1", list[str]()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def start(self, wait: bool = True) -> "RunningStack":
         self.session: httpx.Client | None = None
@@ -46,7 +48,7 @@ class RunningStack:
         self.output.parent.mkdir(parents=True, exist_ok=True)
         with open(self.output, "w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "scaleweb.stack"], cwd=TOP, env=self.environment, stdout=out,
+                [*self.within, sys.executable, "-m", "scaleweb.stack"], cwd=TOP, env=self.environment, stdout=out,
                 stderr=subprocess.STDOUT, text=True, start_new_session=True,
             )  # fmt: skip
         if wait:

@@ -12,7 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 
 from monitoring.live.publish import publish_change, wake_run
 from monitoring.models import Device, Node
@@ -78,9 +79,8 @@ def begin(assignment: Assignment) -> Attempt | None:
 
 def claim(attempt: Attempt) -> bool:
     """True for the one caller that starts the attempt's process."""
-    now = timezone.now()
     won = Attempt.objects.filter(pk=attempt.pk, state=Attempt.State.ASSIGNED, ended_at=None).update(
-        state=Attempt.State.RUNNING, started_at=now, heartbeat_at=now, lease_expires_at=lease_end()
+        state=Attempt.State.RUNNING, started_at=Now(), heartbeat_at=Now(), lease_expires_at=lease_end()
     )
     return bool(won)
 
@@ -89,13 +89,14 @@ def renew(pks: Iterable[int]) -> set[int]:
     """Renew the leases of attempts whose processes live. Returns those that are still theirs."""
     wanted = list(pks)
     Attempt.objects.filter(pk__in=wanted, ended_at=None).update(
-        heartbeat_at=timezone.now(), lease_expires_at=lease_end()
+        heartbeat_at=Now(), lease_expires_at=lease_end()
     )
     return set(Attempt.objects.filter(pk__in=wanted, ended_at=None).values_list("pk", flat=True))
 
 
-def lease_end():
-    return timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+def lease_end() -> Combinable:
+    """By the database's clock, which also says when it has run out: hosts' own clocks differ, and are set at times."""
+    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
 def end(
@@ -118,16 +119,20 @@ def end(
     only_expired, expired_member: end it only if its lease, or that of this further node, has run out by now; the
     reaper's way. leaving: what the process wrote as it left to be started on other devices, which it then is at once.
     """
-    now = timezone.now()
     with transaction.atomic():
         attempt = (
-            Attempt.objects.select_for_update().select_related("node").filter(pk=pk, ended_at=None).first()
+            Attempt.objects.select_for_update()
+            .select_related("node")
+            .annotate(at=Now())
+            .filter(pk=pk, ended_at=None)
+            .first()
         )
-        if attempt is None or (only_expired and attempt.lease_expires_at > now):
+        if attempt is None or (only_expired and attempt.lease_expires_at > attempt.at):
             return False
+        now = attempt.at
         if (
             expired_member is not None
-            and not attempt.members.filter(pk=expired_member, lease_expires_at__lte=now)
+            and not attempt.members.filter(pk=expired_member, lease_expires_at__lte=Now())
             .exclude(state=Attempt.State.ENDED)
             .exists()
         ):

@@ -11,7 +11,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, F, OuterRef, Subquery, Window
-from django.db.models.functions import Coalesce, RowNumber
+from django.db.models.functions import Coalesce, Now, RowNumber
 from django.utils import timezone
 
 from monitoring.live.publish import publish_change
@@ -138,7 +138,7 @@ watch = Watch()
 def reap_tick() -> int:
     """End attempts whose lease ran out, and mark runs lost that nobody heard of. Returns how many."""
     now = timezone.now()
-    late = Attempt.objects.filter(ended_at=None, lease_expires_at__lt=now)
+    late = Attempt.objects.filter(ended_at=None, lease_expires_at__lt=Now())
     found = list(late.values_list("pk", "node__name"))
     if not watch.look(time.monotonic()):
         return 0
@@ -148,7 +148,7 @@ def reap_tick() -> int:
             pk, Attempt.Outcome.LOST, f"nothing was heard from the worker of {node} for {settings.LEASE_SECONDS:g} s",
             only_expired=True,
         )  # fmt: skip
-    for member in Member.objects.filter(attempt__ended_at=None, lease_expires_at__lt=now).exclude(
+    for member in Member.objects.filter(attempt__ended_at=None, lease_expires_at__lt=Now()).exclude(
         state=Attempt.State.ENDED
     ):
         ended += attempts.end(
