@@ -1,12 +1,15 @@
 # make run    sets everything up and starts the site on this machine
 # make test   sets everything up and checks all of it
 # make lint   style and types alone          make front   builds the front end
+# make hosts  three hosts in network namespaces (root)   make soak MINUTES=30   random faults, then the records are read
 # make bench  measures this machine          make bench-peers   the same work for ours and for MLflow, trackio, Aim, TensorBoard
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 
-.PHONY: run test lint front types lighthouse bench bench-peers environment environment-dev need-python
+MINUTES ?= 10
+
+.PHONY: run test hosts soak lint front types lighthouse bench bench-peers environment environment-dev need-python
 
 need-python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. On Debian: apt install python3 python3-venv" >&2; exit 1; }
@@ -23,6 +26,12 @@ run: environment
 
 test: environment-dev
 	@exec .venv/bin/python scripts/check.py $(CHECK)
+
+hosts: environment-dev
+	@exec .venv/bin/python -m pytest -q -rs -m hosts tests/hosts
+
+soak: environment-dev
+	@exec .venv/bin/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: environment-dev
 	@exec .venv/bin/python scripts/check.py --only style

@@ -161,6 +161,8 @@ export const nodeHistory = (name: string, hours: number, signal?: Signal) => ask
 export const drain = (name: string, drained: boolean) =>
   post<t.Node>(drained ? path`nodes/${name}/drain` : path`nodes/${name}/undrain`);
 
+/** Lets one host in as a node, once; the token is in this answer alone. */
+export const invite = () => post<t.Invitation>("invitations", {});
 export const tokens = (signal?: Signal) => list<t.Token>("tokens", {}, signal);
 export const createToken = (body: { name: string; expires_in_days?: number }) => post<t.Token>("tokens", body);
 export const revokeToken = (id: number) => ask<void>(path`tokens/${id}`, { method: "DELETE" });

@@ -133,6 +133,7 @@ export type Device = Narrow<made.Device, { latest: Readings; processes: { pid: n
 export type Node = Narrow<made.Node, { latest: Readings; devices: Device[] }>;
 /** Its secret is in the answer to its creation alone. */
 export type Token = made.Token & Partial<Pick<made.NewTokenAnswer, "token">>;
+export type Invitation = made.InviteAnswer;
 
 /** As typed arrays (columns.ts), which know NaN. */
 export type Buckets = Narrow<Omit<made.Buckets, "aged">, { columns: Columns; non_finite: NonFinite[] }>;
