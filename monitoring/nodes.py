@@ -81,6 +81,18 @@ def leave(name: str) -> None:
         announce(name, Node.State.SILENT)
 
 
+def unheard(name: str, seconds: float) -> None:
+    """A lease of this node ran out: nothing is placed there until it is seen again, if it gave no other sign of life.
+
+    `mark_absent` comes later, and a job that was just lost there would be given to the dead node again.
+    """
+    quiet = Node.objects.filter(
+        name=name, state=Node.State.ONLINE, last_seen_at__lt=Now() - timedelta(seconds=seconds)
+    )
+    if quiet.update(state=Node.State.SILENT):
+        announce(name, Node.State.SILENT)
+
+
 def back_online(node: Node) -> None:
     won = Node.objects.filter(pk=node.pk).exclude(state=Node.State.ONLINE).update(state=Node.State.ONLINE)
     if won:

@@ -125,7 +125,9 @@ def on_sqlite() -> None:
 
 def with_processes() -> None:
     # They mostly wait for processes to start, to end and to be given up: two at a time wait half as long.
-    pytest("-n", "2", "--dist", "loadfile", "-m", "processes and not browser and not hosts", "--durations", "10")
+    pytest(
+        "-n", "2", "--dist", "loadfile", "-m", "processes and not browser and not hosts", "--durations", "10"
+    )
 
 
 def on_postgresql() -> None:

@@ -7,6 +7,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from monitoring import nodes
+from monitoring.models import Node
 from tests.support.domain import a_project, a_run, a_user
 from training import commands
 from training.jobs import attempts, tasks
@@ -117,6 +118,22 @@ def test_a_lease_that_runs_out_is_lost_and_the_job_goes_on_elsewhere(node, submi
     assert (attempt.outcome, *states(job)) == ("lost", "queued", "queued")
     assert attempts.renew([attempt.pk]) == set()
     assert begun(job).number == 2
+
+
+def test_a_job_that_was_lost_with_its_node_is_not_given_to_that_node_again(node, submitted):
+    """The node counts as online for some seconds longer than its leases: its retries would all be lost there."""
+    job = submitted(max_retries=1)
+    begun(job)
+    past = timezone.now() - timedelta(seconds=11)
+    Attempt.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    Node.objects.update(last_seen_at=past)
+    assert tasks.reap_tick() == 1
+    assert tasks.place_tick() == 0
+    assert states(job) == ("queued", "queued")
+    other = nodes.register("n2", {"hostname": "n2"}, [{"kind": "cpu", "index": 0}])
+    assert begun(job).node == other
+    nodes.seen("n1")
+    assert begun(submitted()).node == node
 
 
 def test_an_attempt_that_lives_after_all_is_taken_back_unless_its_place_is_taken(node, submitted):

@@ -14,6 +14,7 @@ from django.db.models import Count, Exists, F, OuterRef, Subquery, Window
 from django.db.models.functions import Coalesce, Now, RowNumber
 from django.utils import timezone
 
+from monitoring import nodes
 from monitoring.live.publish import publish_change
 from training import ledger
 from training.models import Attempt, DeviceLease, Job, JobState, Member, Run
@@ -144,6 +145,7 @@ def reap_tick() -> int:
         return 0
     ended = 0
     for pk, node in found:
+        nodes.unheard(node, settings.LEASE_SECONDS)
         ended += attempts.end(
             pk, Attempt.Outcome.LOST, f"nothing was heard from the worker of {node} for {settings.LEASE_SECONDS:g} s",
             only_expired=True,
@@ -151,6 +153,7 @@ def reap_tick() -> int:
     for member in Member.objects.filter(attempt__ended_at=None, lease_expires_at__lt=Now()).exclude(
         state=Attempt.State.ENDED
     ):
+        nodes.unheard(member.node.name, settings.LEASE_SECONDS)
         ended += attempts.end(
             member.attempt_id, Attempt.Outcome.LOST,
             f"nothing was heard from the worker of {member.node.name} for {settings.LEASE_SECONDS:g} s",
