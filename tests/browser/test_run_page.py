@@ -208,7 +208,7 @@ def test_the_controller_is_set_within_its_guards_and_replayed(page, window, trai
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_text(re.compile("must lie in 0"))).to_be_visible()
     dialog.get_by_label("Most changes").fill("5")
-    dialog.get_by_role("switch", name="Use learning_rate").click()
+    dialog.get_by_role("switch", name="Use Learning rate").click()
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
     settings = ControllerSettings.objects.get(experiment=training.experiment)

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Controller } from "../api/types";
-import { changesOf, defaultOf } from "./controller";
+import { beforeOf, changesOf, defaultOf } from "./controller";
 import { labelOf } from "./policies";
 
 const controller = {
@@ -22,4 +22,9 @@ it("names the field that is not a number", () => {
 it("says what the default would be, where another figure is in force", () => {
   expect([defaultOf(0.3, 0.3), defaultOf(0.5, 0.3), defaultOf("loss", "")]).toEqual(["", "By default 0.3", "By default empty"]);
   expect(labelOf("factor_when_never_healthy")).toBe("Factor when never healthy");
+});
+
+it("knows what takes a change back: the figures that are in force now", () => {
+  const { body } = changesOf(controller, { mode: "off", "policies.divergence.factor": "0.5", "guards.cooldown_steps": "80" });
+  expect(beforeOf(controller, body)).toEqual({ mode: "act", policies: { divergence: { factor: 0.3 } }, guards: { cooldown_steps: controller.guards.cooldown_steps } });
 });

@@ -63,6 +63,17 @@ export function changesOf(controller: Controller, drafts: Drafts): { errors: Rec
   return { errors, body: { ...top, ...(Object.keys(policies).length ? { policies } : {}), ...(Object.keys(guards).length ? { guards } : {}) } };
 }
 
+/** The change that takes another back: of each figure in it, what is in force now. */
+export function beforeOf(controller: Controller, body: Partial<Controller>): Partial<Controller> {
+  const back: Partial<Controller> = {};
+  if (body.mode !== undefined) back.mode = controller.mode;
+  if (body.learning !== undefined) back.learning = controller.learning;
+  const old = (now: JsonMap | undefined, changed: JsonMap): JsonMap => Object.fromEntries(Object.keys(changed).map((name) => [name, now?.[name] ?? null]));
+  if (body.guards) back.guards = old(controller.guards, body.guards);
+  if (body.policies) back.policies = Object.fromEntries(Object.entries(body.policies).map(([policy, figures]) => [policy, old(controller.policies[policy], figures)]));
+  return back;
+}
+
 function read(draft: string | boolean, current: Json): Json | undefined {
   if (typeof draft === "boolean" || typeof current !== "number") return typeof draft === "string" ? draft.trim() : draft;
   return parseNumber(draft) ?? undefined;

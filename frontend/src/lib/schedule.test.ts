@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Schedule, Tunable } from "../api/types";
-import { begin, placeOf, scheduleWords, wantedOf, type Form } from "./schedule";
+import { againOf, begin, placeOf, scheduleWords, wantedOf, type Form } from "./schedule";
 
 const lr = { name: "lr", kind: "float", value: 0.1, low: 1e-6, high: 1 } as unknown as Tunable;
 const form = (fields: Partial<Form>): Form => ({ ...begin(lr, 4200), ...fields });
@@ -40,4 +40,12 @@ it.each<[Pick<Schedule, "shape" | "asked">, string]>([
 it("tells where a schedule stands", () => {
   const changes = [{ seq: 1, at_step: 10, value: 1, state: "applied" }, { seq: 2, at_step: 20, value: 2, state: "sent" }];
   expect(placeOf({ changes })).toMatchObject({ made: 1, of: 2, next: { at_step: 20 } });
+});
+
+it("plans what is left of a schedule anew", () => {
+  const change = (at_step: number, state: string) => ({ seq: at_step, at_step, value: 0.1, state });
+  const schedule = { tunable: "lr", shape: "repeat", asked: { at_step: 100, factor: 0.9, every: 100, until_step: 400 }, changes: [change(100, "applied"), change(200, "sent")] } as unknown as Schedule;
+  expect(againOf(schedule)).toEqual({ tunable: "lr", shape: "repeat", at_step: 200, factor: 0.9, every: 100, until_step: 400 });
+  expect(againOf({ ...schedule, shape: "cosine" })).toBeNull(); // begun: the rest would be another curve
+  expect(againOf({ ...schedule, changes: [change(100, "applied")] as Schedule["changes"] })).toBeNull();
 });

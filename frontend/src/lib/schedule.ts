@@ -83,6 +83,13 @@ export function scheduleWords({ shape, asked }: Pick<Schedule, "shape" | "asked"
   return t("{to} at step {step}", { to, step });
 }
 
+/** The request that plans what is left of a schedule anew; null of a curve that was begun, which would be another one. */
+export function againOf({ tunable, shape, asked, changes }: Schedule): Wanted | null {
+  const { next, made } = placeOf({ changes });
+  if (!next || (shape === "cosine" && made > 0)) return null;
+  return { ...(asked as Omit<Wanted, "tunable" | "shape">), tunable, shape: shape as Shape, at_step: next.at_step };
+}
+
 /** Where a schedule stands: how many of its changes were made, and the next. */
 export function placeOf({ changes }: Pick<Schedule, "changes">): { made: number; of: number; next: Schedule["changes"][number] | null } {
   const next = changes.find(({ state }) => state === "pending" || state === "sent") ?? null;

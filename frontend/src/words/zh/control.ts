@@ -302,6 +302,10 @@ export default {
   once: "一次",
   "{n} times": "{n} 次",
 
+  "The controller's mode is {mode} now.": "控制器模式现为{mode}。",
+  "The controller's settings were changed.": "控制器设置已更改。",
+  "What was planned for {name} was cancelled.": "{name} 的计划已取消。",
+
   // What waits for an answer
   "waits for your answer: {what}": "等待您的答复：{what}",
   "{n} wait for an answer": "{n} 项等待答复",
