@@ -8,6 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from control import effects
+from control.models import ControllerSettings
 from tests.browser.conftest import trained
 from tests.support.wait import until
 from training import commands
@@ -60,3 +61,34 @@ def test_a_newcomer_finds_the_run_that_diverged_sees_why_and_lowers_its_learning
         expect(first).to_contain_text(re.compile(r"better: loss .+ was forecast without it"))
         page.get_by_role("link", name="Experiments").first.click()
         until(lambda: page.reload() or not needs.count(), 40, every=1.0)
+
+
+def test_selected_runs_are_changed_together_and_a_slip_is_taken_back(window, operator, live_site, tmp_path):
+    with (
+        trained(live_site, tmp_path, REGRESSION, "first") as one,
+        trained(live_site, tmp_path, REGRESSION, "second") as two,
+    ):
+        page = window().log_in(operator).open(f"/experiments/{one.experiment_id}")
+        page.get_by_role("checkbox", name="Select all").check()
+        page.get_by_role("button", name="Control", exact=True).click()
+        dialog = page.get_by_role("dialog", name="Control 2 runs")
+        dialog.get_by_label("Tunable").select_option("lr")
+        dialog.get_by_label("Times what it is in each run").check()
+        dialog.get_by_label("Times", exact=True).fill("0.5")
+        dialog.get_by_label("Why (optional)").fill("calmer")
+        dialog.get_by_role("button", name="Ask 2 runs").click()
+        expect(dialog).to_contain_text("2 of 2 were asked.")
+        until(lambda: applied(one, 0.015) and applied(two, 0.015))
+        dialog.get_by_role("link", name="first").click()
+        first = page.get_by_role("list", name="Changes, newest first").get_by_role("listitem").first
+        expect(first).to_contain_text("calmer")
+        first.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("textbox", name="lr")).to_have_value("0.03")
+        until(lambda: applied(one, 0.03))
+        assert not applied(two, 0.03), "the other run was not asked"
+        page.get_by_role("link", name=re.compile("^Decisions")).click()
+        page.get_by_text("Act", exact=True).click()
+        told = page.get_by_text("The controller's mode is Act now.").locator("..")
+        told.get_by_role("button", name="Undo").click()
+        expect(page.get_by_text("Taken back.")).to_be_visible()
+        assert ControllerSettings.objects.get(experiment=one.experiment).mode == "off"
