@@ -158,12 +158,14 @@ def test_what_the_process_refuses_shows_its_reason(page, training):
 def test_a_roll_back_leaves_a_faded_branch(page, training):
     page.get_by_role("button", name="Checkpoint", exact=True).click()
     page.get_by_role("link", name=re.compile("^Checkpoints")).click()
+    page.get_by_role("button", name=re.compile("^step ")).click()
     back = page.get_by_role("button", name="Roll back")
     expect(back).to_be_visible()
     saved = training.checkpoints.get().step
     page.get_by_role("link", name="Charts").click()
     until(lambda: int(drawn(page, "step") or 0) > saved + 15)
     page.get_by_role("link", name=re.compile("^Checkpoints")).click()
+    page.get_by_role("button", name=re.compile(f"^step {saved}")).click()
     back.click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Nothing is erased")

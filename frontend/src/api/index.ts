@@ -90,7 +90,19 @@ export const tunables = (code: string, signal?: Signal) => list<t.Tunable>(path`
 export const commands = (code: string, signal?: Signal) => list<t.Command>(path`runs/${code}/commands`, {}, signal);
 export const checkpoints = (code: string, signal?: Signal) => list<t.Checkpoint>(path`runs/${code}/checkpoints`, {}, signal);
 /** A new run that goes on from one of this one's checkpoints. */
-export const forkRun = (code: string, body: { checkpoint: number; name?: string }) => post<t.Job>(path`runs/${code}/fork`, body);
+export interface ForkRequest {
+  checkpoint: number;
+  name?: string;
+  argv?: string[];
+  env?: Record<string, string | null>;
+  config?: t.JsonMap;
+  device_kind?: "cpu" | "gpu";
+  min_devices?: number;
+  max_devices?: number;
+  priority?: number;
+}
+export const forkRun = (code: string, body: ForkRequest) => post<t.Job>(path`runs/${code}/fork`, body);
+export const lineage = (code: string, signal?: Signal) => ask<t.Lineage>(path`runs/${code}/lineage`, { signal });
 /** The processes of a run, with their pace; none for a run of one. */
 export const ranks = (code: string, signal?: Signal) => ask<t.Ranks>(path`runs/${code}/ranks`, { signal });
 export const pinCheckpoint = (code: string, id: number, pinned: boolean) => post<t.Checkpoint>(path`runs/${code}/checkpoints/${id}/pin`, { pinned });
@@ -151,7 +163,8 @@ export const replay = (code: string) => post<t.Replay>(path`runs/${code}/replay`
 export const submitJob = (body: Record<string, unknown>) => post<t.Job>("jobs", body);
 export const job = (code: string, signal?: Signal) => ask<t.Job>(path`jobs/${code}`, { signal });
 export const stopJob = (code: string) => post<t.Job>(path`jobs/${code}/stop`);
-export const requeueJob = (code: string) => post<t.Job>(path`jobs/${code}/requeue`);
+/** A job that is over goes on from its run's newest checkpoint, or from the one that is named. */
+export const requeueJob = (code: string, checkpoint?: number) => post<t.Job>(path`jobs/${code}/requeue`, checkpoint === undefined ? {} : { checkpoint });
 export const prioritiseJob = (code: string, priority: number) => post<t.Job>(path`jobs/${code}/priority`, { priority });
 export const queue = (signal?: Signal) => ask<t.Queue>("queue", { signal });
 

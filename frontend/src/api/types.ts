@@ -78,6 +78,7 @@ export type Experiment = Narrow<made.Experiment, { run_counts: Partial<Record<Ru
 export type KeyInfo = Narrow<made.KeyInfo, { last_value: number | string | null }>;
 export type Tunable = Narrow<Omit<made.Tunable, "about">, { choices: Json[] }>;
 export type Checkpoint = Narrow<made.Checkpoint, { metrics: Figures }>;
+export type Lineage = made.Lineage;
 export type RunEvent = Narrow<made.RunEvent, { data: JsonMap }>;
 export type Mark = Narrow<made.Mark, { at: string | number; tone: string; run?: string }>;
 export type LogLine = [time: number, stream: string, text: string];

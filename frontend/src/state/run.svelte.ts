@@ -1,6 +1,6 @@
 /** Everything about one run that a page shows, kept up to date over its topic. */
 import * as api from "../api";
-import type { Checkpoint, Command, Condition, Decision, Effect, Json, LogLine, Mark, MediaKey, Run, RunEvent, Schedule, Tunable } from "../api/types";
+import type { Checkpoint, Command, Condition, Decision, Effect, Job, Json, LogLine, Mark, MediaKey, Run, RunEvent, Schedule, Tunable } from "../api/types";
 import { SeriesBoard } from "../charts/board";
 import type { XAxis } from "../lib/columns";
 import { Intents } from "../lib/intent";
@@ -26,6 +26,8 @@ export class RunState {
   mediaVersions = $state.raw<Record<string, number>>({});
   readonly effects: Resource<Effect[]>;
   readonly schedules: Resource<Schedule[]>;
+  /** What executes it; null for a script that somebody started. */
+  readonly job: Resource<Job | null>;
   /** Keys that have points, in the order they were first seen. */
   keys = $state.raw<string[]>([]);
   step = $state<number | null>(null);
@@ -55,6 +57,7 @@ export class RunState {
     this.media = new Resource((signal) => api.mediaKeys(code, signal));
     this.effects = new Resource((signal) => api.effects(code, signal));
     this.schedules = new Resource((signal) => api.schedules(code, signal));
+    this.job = new Resource(async (signal) => (this.run.data?.job ? api.job(this.run.data.job, signal) : null));
     this.keyList = new Resource(async (signal) => (await api.keys(code, signal)).map((info) => info.key));
     this.board = new SeriesBoard([this.source], x);
   }
@@ -79,7 +82,7 @@ export class RunState {
     window.clearInterval(this.judging);
     this.unsubscribe?.();
     this.board.stop();
-    for (const resource of this.resources()) resource.stop();
+    for (const resource of [...this.resources(), this.job]) resource.stop();
   }
 
   /** Another horizontal axis: other columns from the store. */
@@ -124,7 +127,10 @@ export class RunState {
 
   private async load(): Promise<void> {
     await Promise.all([
-      this.run.load().then(() => this.whereItStands()),
+      this.run.load().then(() => {
+        this.whereItStands();
+        return this.job.load();
+      }),
       this.keyList.load().then(() => this.addKeys(this.keyList.data ?? [])),
       ...this.resources().slice(1, -1).map((resource) => resource.load()),
     ]);
@@ -174,6 +180,8 @@ export class RunState {
       case "run":
         if (this.run.data) this.run.data = { ...this.run.data, ...pick(data, this.run.data) };
         this.run.soon();
+        // Another state may mean another attempt, on another node.
+        this.job.soon(500);
         this.condition.soon(1000);
         this.events.soon();
         break;
@@ -203,6 +211,11 @@ export class RunState {
         this.media.soon(1000);
         if (typeof data.key === "string") this.mediaVersions = { ...this.mediaVersions, [data.key]: (this.mediaVersions[data.key] ?? 0) + 1 };
         return;
+      case "job":
+        this.job.soon(500);
+        this.events.soon();
+        this.run.soon(1000);
+        break;
       default:
         this.events.soon();
         this.run.soon(1000);

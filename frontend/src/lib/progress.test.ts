@@ -1,0 +1,32 @@
+import { expect, it } from "vitest";
+import type { Condition } from "../api/types";
+import { leftWords, progressFrom, progressOf, rateWords, shareWords, stepWords, totalOf } from "./progress";
+
+const of = (about: Partial<Parameters<typeof progressOf>[0]>) => progressOf({ step: 250, total: 1000, stepSeconds: 0.1, moving: true, ...about });
+
+it("tells share, rate and time left", () => {
+  const found = of({});
+  expect([shareWords(found), rateWords(found), leftWords(found), stepWords(found)]).toEqual(["25 %", "10 steps/s", "1 m 15 s left", "250 / 1,000"]);
+});
+
+it.each([
+  [{ total: null }, ["", "10 steps/s", "no end known", "step 250"]],
+  [{ moving: false }, ["25 %", "", "time left unknown", "250 / 1,000"]],
+  [{ stepSeconds: null }, ["25 %", "", "time left unknown", "250 / 1,000"]],
+  [{ step: 1200 }, ["100 %", "10 steps/s", "at its end", "1,200 / 1,000"]],
+  [{ step: 999 }, ["99.9 %", "10 steps/s", "100 ms left", "999 / 1,000"]],
+  [{ step: null }, ["", "10 steps/s", "time left unknown", "– / 1,000"]],
+])("says what is unknown of %o", (about, words) => {
+  const found = of(about);
+  expect([shareWords(found), rateWords(found), leftWords(found), stepWords(found)]).toEqual(words);
+});
+
+it("finds the length in a config as the server does", () => {
+  expect([totalOf({ steps: 5, max_steps: 7 }), totalOf({ total_steps: "9", steps: 1.5 }), totalOf({ steps: true })]).toEqual([7, null, null]);
+});
+
+it("takes the newer step beside the server's word", () => {
+  const condition = { step: 10, total_steps: 100, step_seconds: 1, eta_seconds: 90 } as Condition;
+  expect(progressFrom(condition, 20).left).toBe(80);
+  expect(progressFrom({ ...condition, eta_seconds: null }, 20).left).toBeNull();
+});

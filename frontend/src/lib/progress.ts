@@ -1,0 +1,46 @@
+/** How far a training is and when it will be done, from what is known of it. */
+import type { Condition, JsonMap } from "../api/types";
+import { duration, integer, number, percent } from "./format";
+import { t } from "./i18n";
+
+export interface Progress {
+  share: number | null; // 0 to 1; null: nobody knows where it ends
+  left: number | null; // seconds
+  step: number | null;
+  total: number | null;
+  rate: number | null; // steps a second
+}
+
+// As the server reads a config (control/condition.py); a control of that role is known to it alone.
+const LENGTHS = ["total_steps", "max_steps", "steps"] as const;
+
+export function totalOf(config: JsonMap): number | null {
+  for (const name of LENGTHS) {
+    const value = config[name];
+    if (typeof value === "number" && Number.isInteger(value) && value > 0) return value;
+  }
+  return null;
+}
+
+export function progressOf(about: { step: number | null; total: number | null; stepSeconds: number | null; moving: boolean }): Progress {
+  const { step, total } = about;
+  const seconds = about.stepSeconds !== null && about.stepSeconds > 0 ? about.stepSeconds : null;
+  return {
+    share: total === null || step === null ? null : Math.min(1, Math.max(0, step / total)),
+    left: about.moving && total !== null && step !== null && seconds !== null ? Math.max(0, total - step) * seconds : null,
+    step,
+    total,
+    rate: about.moving && seconds !== null ? 1 / seconds : null,
+  };
+}
+
+/** The server's word on it, with the step that came since. */
+export function progressFrom(condition: Condition, step: number | null): Progress {
+  return progressOf({ step: step ?? condition.step, total: condition.total_steps, stepSeconds: condition.step_seconds, moving: condition.eta_seconds !== null || condition.total_steps === null });
+}
+
+export const shareWords = ({ share }: Progress): string => (share === null ? "" : percent(Math.floor(share * 1000) / 1000));
+export const rateWords = ({ rate }: Progress): string => (rate === null ? "" : t("{n} steps/s", { n: number(rate, 3) }));
+export const leftWords = ({ left, total, share }: Progress): string =>
+  total === null ? t("no end known") : share === 1 ? t("at its end") : left === null ? t("time left unknown") : t("{time} left", { time: duration(left) });
+export const stepWords = ({ step, total }: Progress): string => (total === null ? t("step {n}", { n: integer(step) }) : `${integer(step)} / ${integer(total)}`);
