@@ -40,6 +40,13 @@ def number(name: str, default: float, low: float, high: float) -> float:
     return value
 
 
+def choice(name: str, default: str, among: tuple[str, ...]) -> str:
+    raw = text(name, default).lower()
+    if raw not in among:
+        raise BadSetting(f"{name}={raw!r} is none of {', '.join(among)}")
+    return raw
+
+
 def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 

@@ -12,12 +12,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Sum
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from rest_framework.request import Request
@@ -27,7 +27,8 @@ import monitoring.live.metrics  # noqa: F401  registers its counters
 import training.metrics  # noqa: F401  registers its counters
 from control.models import ControllerSettings, Decision, Mode, TickLease
 from monitoring.models import Device, Node
-from training.models import DeviceLease, Job, JobState, Run
+from training.jobs.devices import load_of
+from training.models import Attempt, DeviceLease, Job, JobState, Quota, Run
 from training.states import LIVE, RunState
 
 CACHE_SECONDS = 5.0
@@ -99,6 +100,46 @@ def queue() -> Iterator[Metric]:
     )  # fmt: skip
 
 
+def sharing() -> Iterator[Metric]:
+    """How long jobs waited, who left for whom, and what is done with what is held."""
+    since = timezone.now() - timedelta(hours=1)
+    began = Attempt.objects.filter(number=1, created_at__gte=since).values_list(
+        "job__device_kind", "job__submitted_at", "created_at"
+    )
+    waits: dict[str, list[float]] = {}
+    for kind, submitted, created in began:
+        waits.setdefault(kind, []).append((created - submitted).total_seconds())
+    yield gauge(
+        "queue_wait_seconds", "From submission to the first attempt, of those begun in the last hour",
+        ["kind", "quantile"],
+        [
+            ([kind, name], sorted(found)[min(len(found) - 1, int(share * len(found)))])
+            for kind, found in sorted(waits.items())
+            for name, share in (("0.5", 0.5), ("0.99", 0.99))
+        ],
+    )  # fmt: skip
+    left = CounterMetricFamily("scaleweb_preemptions", "Attempts that left for another job")
+    left.add_metric([], Attempt.objects.filter(outcome=Attempt.Outcome.PREEMPTED).count())
+    yield left
+    leaving = Attempt.objects.filter(ended_at=None, preempt_asked_at__isnull=False).count()
+    yield gauge(
+        "preemptions_asked", "Attempts that were asked to leave and have not yet", [], [([], leaving)]
+    )
+    loads: dict[str, list[float]] = {}
+    for kind, latest, host in DeviceLease.objects.values_list(
+        "device__kind", "device__latest", "device__node__latest"
+    ):
+        loads.setdefault(kind, []).append(load_of(kind, latest, host))
+    yield gauge(
+        "devices_busy_utilisation_ratio", "How much of the devices that attempts hold was measured to be used",
+        ["kind"], [([kind], sum(found) / len(found)) for kind, found in sorted(loads.items())],
+    )  # fmt: skip
+    own = Quota.objects.values_list("kind").annotate(Sum("devices")).order_by("kind")
+    yield gauge(
+        "devices_quota", "Devices that are some project's own", ["kind"], [([kind], n) for kind, n in own]
+    )
+
+
 def runs() -> Iterator[Metric]:
     counts = dict(Run.objects.values_list("state").annotate(Count("pk")).order_by("state"))
     yield gauge("runs", "Runs by state", ["state"], [([state], counts.get(state, 0)) for state in RunState])
@@ -146,7 +187,9 @@ class TableCollector(Collector):
     def collect(self) -> list[Metric]:
         with self.lock:
             if time.monotonic() - self.read_at > CACHE_SECONDS:
-                self.found = [metric for part in (fleet, queue, runs, controller, store) for metric in part()]
+                self.found = [
+                    metric for part in (fleet, queue, sharing, runs, controller, store) for metric in part()
+                ]
                 self.read_at = time.monotonic()
             return self.found
 

@@ -197,6 +197,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     # `expires` keeps a tick that waited behind an outage from running many times at once.
     "place": {"task": "training.place", "schedule": 2.0, "options": {"expires": 4}},
+    "expect": {"task": "training.expect", "schedule": 20.0, "options": {"expires": 20}},
     "reap": {"task": "training.reap", "schedule": 2.0, "options": {"expires": 4}},
     "control": {"task": "control.tick", "schedule": 5.0, "options": {"expires": 5}},
     "resources": {"task": "control.resources", "schedule": 60.0, "options": {"expires": 60}},
@@ -219,6 +220,16 @@ KEEP_FINE_DAYS = {
     "run": env.number("SCALEWEB_KEEP_RUN_DAYS", 0, 0, 36_500),
     "node": env.number("SCALEWEB_KEEP_NODE_DAYS", 14, 0, 36_500),
 }
+# How placement chooses among nodes: the fullest that fits, or the emptiest.
+PLACEMENT = env.choice("SCALEWEB_PLACEMENT", "pack", ("pack", "spread"))
+# A waiting job counts as one class of priority higher after so long; 0: never.
+AGEING_HOURS = env.number("SCALEWEB_AGEING_HOURS", 10, 0, 8760)
+# How long a job has run at least before it is asked to leave for another; 0: nobody ever is.
+PREEMPT_AFTER_SECONDS = env.number("SCALEWEB_PREEMPT_AFTER_SECONDS", 300, 0, 86_400)
+# Time to save a checkpoint and leave before the processes are ended.
+PREEMPT_GRACE_SECONDS = env.number("SCALEWEB_PREEMPT_GRACE_SECONDS", 60, 1, 3600)
+# A free device that is so hot gets nothing new.
+HOT_CELSIUS = env.number("SCALEWEB_HOT_CELSIUS", 85, 30, 150)
 STOP_GRACE_SECONDS = env.number("SCALEWEB_STOP_GRACE_SECONDS", 15, 1, 3600)
 # What a device hour costs, by part of the device's name (h100=3.2) or by kind (gpu=2, cpu=0.04).
 DEVICE_RATES = env.rates("SCALEWEB_DEVICE_RATES")

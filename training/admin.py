@@ -29,6 +29,7 @@ from .models import (
     Member,
     Membership,
     Project,
+    Quota,
     Rank,
     Run,
     RunEvent,
@@ -45,6 +46,12 @@ class Members(admin.TabularInline):
     model = Membership
     extra = 1
     autocomplete_fields = ["user"]
+
+
+class Quotas(admin.TabularInline):
+    model = Quota
+    extra = 0
+    max_num = 2  # one a kind of device
 
 
 class DeletesWithSeries(admin.ModelAdmin):
@@ -73,10 +80,18 @@ class DeletesWithSeries(admin.ModelAdmin):
 class ProjectAdmin(DeletesWithSeries):
     list_display = ["slug", "name", "created_at"]
     search_fields = ["slug", "name"]
-    inlines = [Members]
+    inlines = [Members, Quotas]
 
     def remove(self, thing) -> None:
         delete_project(thing)
+
+
+@admin.register(Quota)
+class QuotaAdmin(admin.ModelAdmin):
+    list_display = ["project", "kind", "devices", "borrow"]
+    list_filter = ["kind"]
+    list_select_related = ["project"]
+    autocomplete_fields = ["project"]
 
 
 @admin.register(Membership)
@@ -302,6 +317,7 @@ class CommandAdmin(ReadOnly):
 
 class Attempts(admin.TabularInline):
     model = Attempt
+    fk_name = "job"
     extra = 0
     can_delete = False
     show_change_link = True
@@ -340,10 +356,10 @@ class JobAdmin(admin.ModelAdmin):
     # The environment may hold a secret that its owner gave the training: it is not shown here.
     fields = [
         "code", "run", "argv", "cwd", "device_kind", "min_devices", "max_devices", "launcher", "max_nodes", "keep",
-        "wanted_devices", "priority", "max_retries",
+        "wanted_devices", "priority", "position", "preemptible", "max_retries",
         "retries_used", "state", "waiting_reason", "submitted_by", "submitted_at", "ended_at",
     ]  # fmt: skip
-    readonly_fields = [name for name in fields if name not in {"priority", "max_retries"}]
+    readonly_fields = [name for name in fields if name not in {"priority", "preemptible", "max_retries"}]
     inlines = [Attempts]
     actions = ["stop", "requeue"]
 

@@ -15,6 +15,7 @@ from .queue import after, groups, stop
 from .site import Wrong
 from .steer import offered_verb, plain_verb, rescale, rollback, set_value
 from .submit import add_options, submit
+from .waiting import queue, quota
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,6 +53,13 @@ def parser() -> argparse.ArgumentParser:
     one = add("after", after, "let a waiting job wait for other jobs, or for none")
     one.add_argument("job")
     one.add_argument("on", nargs="*", metavar="CODE[:ok|any|failed]", help="jobs, runs or groups")
+    add_queue(add("queue", queue, "what waits, why and until when, and who uses what"))
+    one = add("quota", quota, "devices that are a project's own; a site administrator sets them")
+    one.add_argument("project")
+    one.add_argument("devices", nargs="?", type=int, help="how many; left out, they are shown")
+    one.add_argument("--cpu", action="store_true", help="CPU slots instead of GPUs")
+    one.add_argument("--borrow", default="", help="how many more while they are idle, or any (the default)")
+    one.add_argument("--none", action="store_true", help="take the quota away")
     one = add("show", show, "a run's state, latest figures and what can be set")
     one.add_argument("run")
     one = add("logs", logs, "what a run printed")
@@ -89,6 +97,25 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("folder", nargs="?", default="scaleweb-spool")
     node.add_to(commands)
     return main
+
+
+def add_queue(made: argparse.ArgumentParser) -> None:
+    """queue, and queue move, priority, requeue and stop JOB."""
+    made.set_defaults(action="")
+    actions = made.add_subparsers(dest="action", metavar="ACTION")
+    one = actions.add_parser("move", help="put a waiting job next to another; it takes that one's priority")
+    one.add_argument("job")
+    side = one.add_mutually_exclusive_group(required=True)
+    side.add_argument("--before", default="", metavar="JOB")
+    side.add_argument("--behind", default="", metavar="JOB")
+    one = actions.add_parser("priority", help="low, normal, high, urgent or a number")
+    one.add_argument("job")
+    one.add_argument("priority")
+    for name, help in (
+        ("requeue", "queue a job again that is over"),
+        ("stop", "end a job, or take it out of the queue"),
+    ):
+        actions.add_parser(name, help=help).add_argument("job")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

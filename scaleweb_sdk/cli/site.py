@@ -27,6 +27,12 @@ class Site:
     def post(self, path: str, body: Any = None) -> Any:
         return request(self.url, path, self.token, body or {})
 
+    def put(self, path: str, body: Any) -> Any:
+        return request(self.url, path, self.token, body, method="PUT")
+
+    def delete(self, path: str, body: Any) -> Any:
+        return request(self.url, path, self.token, body, method="DELETE")
+
 
 def number(value: Any) -> str:
     if value is None:

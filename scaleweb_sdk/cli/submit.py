@@ -53,7 +53,7 @@ def asked(options: argparse.Namespace, argv: list[str]) -> dict[str, Any]:
         "deadline": moment(options.deadline), "after": options.after,
         "launcher": "torchrun" if options.torchrun or options.nodes > 1 else "", "keep": options.keep,
         "max_nodes": options.nodes if options.nodes > 1 else "", "priority": priority(options.priority),
-        "max_retries": options.retries, "tags": options.tag,
+        "preemptible": options.preemptible, "max_retries": options.retries, "tags": options.tag,
         "env": dict(pair(item, "--env") for item in options.env),
         "grid": axes(options.grid), "array": options.array, "at_once": options.at_once,
     }  # fmt: skip
@@ -149,6 +149,10 @@ def add_options(one: argparse.ArgumentParser) -> None:
         help="when the number of ranks changes: the effective batch (default), or each rank's and the rate's rule",
     )  # fmt: skip
     one.add_argument("--priority", default="0", help="low, normal, high, urgent, or a whole number (0)")
+    one.add_argument(
+        "--preemptible", choices=["saved", "always", "never"], default="",
+        help="whether it may have to leave for another job: when it saves checkpoints (default), always, never",
+    )  # fmt: skip
     one.add_argument(
         "--retries", type=int, default=0, help="how often to try again, from the last checkpoint"
     )

@@ -34,6 +34,7 @@ API = {
     "projects": {"GET": LISTED, "POST": SITE_ADMIN},
     "projects/<slug:slug>": {"GET": VIEWER, "PATCH": ADMIN},
     "projects/<slug:slug>/members": {"GET": ADMIN, "PUT": ADMIN, "DELETE": ADMIN},
+    "projects/<slug:slug>/quotas": {"GET": VIEWER, "PUT": SITE_ADMIN, "DELETE": SITE_ADMIN},
     "experiments": {"GET": LISTED, "POST": IN_BODY},
     "experiments/<int:pk>": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
     "experiments/<int:pk>/controller": {"GET": VIEWER, "PATCH": OPERATOR},
@@ -100,6 +101,7 @@ API = {
     "jobs/<slug:code>/goodput": {"GET": VIEWER},
     "jobs/<slug:code>/stop": {"POST": OPERATOR},
     "jobs/<slug:code>/requeue": {"POST": OPERATOR},
+    "jobs/<slug:code>/move": {"POST": OPERATOR},
     "jobs/<slug:code>/priority": {"POST": OPERATOR},
     "jobs/<slug:code>/after": {"POST": OPERATOR},
     "job-groups": {"GET": LISTED, "POST": IN_BODY},
@@ -291,8 +293,11 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
         "POST api/v1/jobs/<slug:code>/priority": {"priority": 3},
         "POST api/v1/jobs/<slug:code>/after": {"after": []},
         "POST api/v1/job-groups": {"experiment": run.experiment_id, "argv": ["true"], "array": "0-1"},
+        "POST api/v1/jobs/<slug:code>/move": {"before": job.code},
         "PUT api/v1/projects/<slug:slug>/members": {"username": "ada", "role": "admin"},
         "DELETE api/v1/projects/<slug:slug>/members": {"username": "vera"},
+        "PUT api/v1/projects/<slug:slug>/quotas": {"kind": "gpu", "devices": 4},
+        "DELETE api/v1/projects/<slug:slug>/quotas": {"kind": "gpu"},
     }
 
     queries = {

@@ -22,6 +22,7 @@ from training.models import (
     Job,
     Media,
     Member,
+    Quota,
     Rank,
     Run,
     RunEvent,
@@ -73,6 +74,7 @@ def rows(run, job, node, viewer):
     Alert.objects.create(
         rule=rule, subject="s", label="l", message="m", started_at=timezone.now(), fired_at=timezone.now()
     )
+    Quota.objects.create(project=run.experiment.project, kind="gpu", devices=4)
     Group.objects.create(name="operators")
     seen = {"username": "ada", "ip_address": "10.0.0.1", "user_agent": "x", "attempt_time": timezone.now()}
     AccessAttempt.objects.create(failures_since_start=1, **seen)

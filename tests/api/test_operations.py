@@ -57,6 +57,8 @@ def test_metrics_are_openmetrics_with_the_figures_of_the_site(viewer, anonymous,
     assert found["scaleweb_node_cpu_utilisation_ratio", ("node", "n1")] == 0.5
     assert found["scaleweb_gpu_power_watts", ("gpu", "0"), ("node", "n1"), ("uuid", "GPU-1")] == 310.5
     assert found["scaleweb_queue_depth", ("kind", "cpu")] == 1
+    assert found["scaleweb_preemptions_total",] == 0
+    assert found["scaleweb_preemptions_asked",] == 0
     assert found["scaleweb_runs", ("state", "running")] == 1
     assert found["scaleweb_devices", ("kind", "gpu")] == 1
     key = ("scaleweb_decisions", ("policy", "divergence"), ("state", "judged"), ("verdict", "better"))

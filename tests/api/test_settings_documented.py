@@ -7,7 +7,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 READ = re.compile(
-    r"""(?<![\w])(?:env\.)?(text|flag|number|words|rates|networks|mail)\(\s*"([A-Z_]+)"(?:,\s*([^,)]+))?"""
+    r"""(?<![\w])(?:env\.)?(text|flag|number|choice|words|rates|networks|mail)\(\s*"([A-Z_]+)"(?:,\s*([^,)]+))?"""
 )
 SOURCES = [TOP / "scaleweb" / "env.py", TOP / "scaleweb" / "settings.py"]
 

@@ -10,7 +10,7 @@ from monitoring import nodes
 from monitoring.models import Node
 from tests.support.domain import a_project, a_run, a_user
 from training import commands
-from training.jobs import attempts, tasks
+from training.jobs import attempts, planning, tasks
 from training.jobs import submit as jobs
 from training.jobs.placement import Assignment
 from training.models import Attempt, Command, DeviceLease, Experiment, Job, Run, RunEvent, Tunable
@@ -221,7 +221,7 @@ def test_a_gang_that_was_passed_by_for_long_gets_the_next_free_devices(node, sub
     attempts.end(runs[0].pk, "finished", "exit code 0", exit_code=0)
     assert tasks.place_tick() == 0
     small.refresh_from_db()
-    assert "is kept for a job that has waited long for 2" in small.waiting_reason
+    assert "is kept for a job ahead of it that needs 2" in small.waiting_reason
     attempts.end(runs[1].pk, "finished", "exit code 0", exit_code=0)
     assert begun(gang).devices.count() == 2
     small.refresh_from_db()
@@ -229,7 +229,7 @@ def test_a_gang_that_was_passed_by_for_long_gets_the_next_free_devices(node, sub
 
 
 def test_many_jobs_of_one_project_do_not_hide_those_of_another(node, submitted, monkeypatch):
-    monkeypatch.setattr(tasks, "MAX_JOBS_A_TICK", 3)
+    monkeypatch.setattr(planning, "MAX_JOBS_A_TICK", 3)
     mine = [submitted() for _ in range(5)]
     other = Experiment.objects.create(project=a_project("speech"), name="words", slug="words")
     theirs = jobs.submit(experiment=other, argv=["true"])

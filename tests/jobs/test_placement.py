@@ -7,7 +7,8 @@ from time import process_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.jobs.placement import HELD_AFTER_SECONDS, Free, Waiting, place, placed_again
+from training.jobs.placement import HELD_AFTER_SECONDS, Free, place, placed_again
+from training.jobs.turns import Waiting
 
 
 def cpus(node, count, start=0):
@@ -36,7 +37,7 @@ def test_an_elastic_job_takes_up_to_its_most():
 
 def test_priority_comes_first_then_who_holds_least_then_age():
     jobs = [Waiting(1, 1, "cpu"), Waiting(2, 2, "cpu"), Waiting(3, 1, "cpu", priority=5)]
-    order = [a.job for a in place(jobs, cpus(1, 3), held={2: 1}).assigned]
+    order = [a.job for a in place(jobs, cpus(1, 3), held={(2, "cpu"): 1}).assigned]
     assert order == [3, 1, 2]
     # Job 3 counted against project 1 at once.
     assert [a.job for a in place(jobs, cpus(1, 2)).assigned] == [3, 2]
@@ -66,8 +67,7 @@ def test_a_gang_that_waited_long_gets_a_node_to_itself_and_those_behind_it_are_t
     assert [(a.job, a.node) for a in patient.assigned] == [(2, 2)]
     assert patient.waiting[1] == "waits for 4 CPU slots: at most 2 free on one node, others run"
     assert (
-        patient.waiting[3]
-        == "waits for 1 CPU slot: what is free is kept for a job that has waited long for 4"
+        patient.waiting[3] == "waits for 1 CPU slot: what is free is kept for a job ahead of it that needs 4"
     )
 
 

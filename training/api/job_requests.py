@@ -7,7 +7,7 @@ from rest_framework import serializers
 from monitoring.api.strict import JsonMap, Moment, Name, StrictSerializer, Text, Whole
 from monitoring.models import Device
 from training.jobs.dependencies import MAX_AFTER
-from training.models.job import Keep, Launcher
+from training.models.job import Keep, Launcher, Preemptible
 
 from .experiments import VisibleProject
 from .run_serializers import InExperiment, TagList, VisibleExperiment
@@ -75,6 +75,10 @@ class NewJobSerializer(InExperiment):
         help_text="What stays as it is when the number of ranks changes: the effective batch, or what each rank does.",
     )  # fmt: skip
     priority = Whole(min_value=-1000, max_value=1000, required=False)
+    preemptible = serializers.ChoiceField(
+        choices=Preemptible.choices, required=False,
+        help_text="Whether it may be asked to leave for another job; saved: when its process saves checkpoints.",
+    )  # fmt: skip
     max_retries = Whole(min_value=0, max_value=100, required=False)
     config = JsonMap(required=False)
     tags = TagList(required=False)

@@ -11,10 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from monitoring.api.strict import Nothing, StrictSerializer, Whole
-from monitoring.models import Device
 from training import access
 from training.jobs import dependencies, submit
-from training.models import Attempt, DeviceLease, Job, JobDependency, JobState, Role, Usage
+from training.models import Attempt, Job, JobDependency, JobState, Role, Usage
 from training.states import IllegalMove
 
 from .job_requests import AfterSerializer, NewJobSerializer
@@ -29,7 +28,6 @@ JOBS = Job.objects.select_related("run__experiment__project", "submitted_by", "g
         ),
     ),
 )
-MAX_QUEUE = 500
 
 
 class UsageSerializer(serializers.ModelSerializer):
@@ -62,7 +60,7 @@ class AttemptSerializer(serializers.ModelSerializer):
         model = Attempt
         fields = [
             "number", "node", "nodes", "devices", "state", "outcome", "exit_code", "signal", "first_error_line",
-            "created_at", "started_at", "ended_at", "usage", "resumed_from",
+            "created_at", "started_at", "ended_at", "preempt_asked_at", "preempt_reason", "usage", "resumed_from",
         ]  # fmt: skip
 
     def get_devices(self, attempt: Attempt) -> list[str]:
@@ -91,6 +89,14 @@ class DependencySerializer(serializers.ModelSerializer):
         fields = ["code", "when", "state"]
 
 
+class OutlookSerializer(serializers.Serializer):
+    """Empty where nothing is foretold: the job does not wait, or is far behind."""
+
+    starts_at = serializers.DateTimeField(default=None, allow_null=True, help_text="null: nobody knows.")
+    by = serializers.CharField(default="", help_text="What it is known by: asked, pace, history.")
+    words = serializers.CharField(default="", help_text="What has to happen first.")
+
+
 class JobSerializer(serializers.ModelSerializer):
     run = serializers.CharField(source="run.code")
     run_name = serializers.CharField(source="run.name")
@@ -104,6 +110,9 @@ class JobSerializer(serializers.ModelSerializer):
     group = serializers.CharField(source="group.code", default=None, allow_null=True)
     group_name = serializers.CharField(source="group.name", default=None, allow_null=True)
     after = DependencySerializer(source="dependencies", many=True)
+    outlook = OutlookSerializer(
+        help_text="Of a waiting job near the front: when it will start, and why then."
+    )
     attempts = AttemptSerializer(many=True)
 
     class Meta:
@@ -112,8 +121,8 @@ class JobSerializer(serializers.ModelSerializer):
             "code", "run", "run_name", "run_state", "experiment", "project", "argv", "cwd", "device_kind",
             "device_name", "device_memory_bytes", "memory_bytes", "node_labels", "deadline", "group", "group_name",
             "group_index", "after", "min_devices", "max_devices", "launcher", "max_nodes", "keep", "wanted_devices",
-            "priority", "max_retries", "retries_used", "state",
-            "waiting_reason", "submitted_by", "submitted_at", "ended_at", "usage", "attempts",
+            "priority", "preemptible", "max_retries", "retries_used", "state",
+            "waiting_reason", "outlook", "submitted_by", "submitted_at", "ended_at", "usage", "attempts",
         ]  # fmt: skip
 
 
@@ -221,6 +230,8 @@ class Priority(JobAction):
         if not won:
             job.refresh_from_db(fields=["state"])
             raise IllegalMove(f"job {job.code} is {job.state}; priority counts while it waits in the queue")
+        submit.announce(job)
+        submit.hurry()
 
 
 @extend_schema(request=AfterSerializer, responses=JobSerializer)
@@ -232,39 +243,3 @@ class After(JobAction):
     def act(self, job, asked_by, after):
         dependencies.change(job, after)
         submit.hurry()
-
-
-class DeviceCount(serializers.Serializer):
-    total = serializers.IntegerField()
-    busy = serializers.IntegerField()
-
-
-class QueueSerializer(serializers.Serializer):
-    waiting = JobSerializer(many=True)
-    active = JobSerializer(many=True)
-    devices = DeviceCount()
-
-
-class Queue(APIView):
-    """What waits, in the order it will start, and what runs; devices are counted for the whole site."""
-
-    permission_classes = [ProjectRole]
-
-    @extend_schema(responses=QueueSerializer)
-    def get(self, request):
-        jobs = access.visible(JOBS, request.user)
-        waiting = jobs.filter(state=JobState.QUEUED).order_by("-priority", "id")[:MAX_QUEUE]
-        active = jobs.filter(state=JobState.ACTIVE).order_by("-id")[:MAX_QUEUE]
-        return Response(
-            {
-                "waiting": JobSerializer(waiting, many=True).data,
-                "active": JobSerializer(active, many=True).data,
-                "devices": device_count(),
-            }
-        )
-
-
-def device_count() -> dict[str, int]:
-    """Devices that nodes report, and those an attempt holds."""
-    devices = Device.objects.filter(removed=False)
-    return {"total": devices.count(), "busy": DeviceLease.objects.filter(device__removed=False).count()}

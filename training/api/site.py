@@ -17,9 +17,9 @@ from training.models import Project, Run
 from training.needs import wrong_with
 from training.states import LIVE, RunState
 
-from .jobs import DeviceCount, device_count
 from .permissions import ProjectRole
 from .projects import ProjectSerializer
+from .queue import DeviceCount, device_count
 from .run_serializers import RUNS, RunSerializer
 
 SHOWN = 50

@@ -11,18 +11,20 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from monitoring.live.publish import publish_change, wake_run
-from monitoring.models import Device, Node
+from monitoring.models import Node
 from training import commands
 from training.models import Attempt, DeviceLease, Job, JobState, Member, Run, RunEvent
 from training.states import ENDED, MOVES, RunState, move
 
-from .placement import Assignment, Free, Waiting, placed_again
+from . import yielding
+from .devices import free_devices
+from .placement import Assignment, placed_again
 from .submit import announce, hurry, tell
+from .turns import Waiting
 
 logger = logging.getLogger(__name__)
 Outcome = Attempt.Outcome
@@ -139,7 +141,12 @@ def end(
             return False
         job = Job.objects.select_for_update().select_related("run").get(pk=attempt.job_id)
         run = job.run
-        if leaving is not None and attempt.state != Attempt.State.STOPPING:
+        given_way = gives_way(attempt, outcome, leaving, only_expired or expired_member is not None)
+        if given_way:
+            how = reason if leaving is None else f"it left at the checkpoint of step {leaving.get('step')}"
+            outcome, again, reason = Outcome.PREEMPTED, True, f"{attempt.preempt_reason}: {how}"
+            yielding.close_commands(run)
+        elif leaving is not None and attempt.state != Attempt.State.STOPPING:
             reason = words_of(leaving) + ("" if outcome == Outcome.FINISHED else f"; it ended so: {reason}")
             outcome, again = Outcome.RESCALED, True
         elif attempt.state == Attempt.State.STOPPING and again is None:
@@ -173,6 +180,9 @@ def end(
                 assert leaving is not None
                 tries = f": {reason}"
                 job.wanted_devices = wanted_of(job, leaving)
+            elif given_way:
+                tries = f": {reason}"
+                job.waiting_reason = f"waits to go on: {attempt.preempt_reason}"[:500]
             else:
                 bring(run, RUN_STATE[outcome], reason)
             bring(run, RunState.QUEUED, f"attempt {attempt.number} {outcome}{tries}")
@@ -180,7 +190,7 @@ def end(
             job.state, job.ended_at = JOB_STATE[outcome], now
             bring(run, RUN_STATE[outcome], reason)
             commands.expire_open(run, f"the run ended ({RUN_STATE[outcome]}) before it was applied")
-        job.save(update_fields=["state", "ended_at", "retries_used", "wanted_devices"])
+        job.save(update_fields=["state", "ended_at", "retries_used", "wanted_devices", "waiting_reason"])
         announce(job)
         for name in [attempt.node.name, *attempt.members.values_list("node__name", flat=True)]:
             publish_change(f"node:{name}", "job", {"code": job.code})
@@ -189,6 +199,21 @@ def end(
         transaction.on_commit(hurry)
     logger.info("attempt %s of job %s: %s (%s)", attempt.number, job.code, outcome, reason)
     return True
+
+
+def gives_way(attempt: Attempt, outcome: str, leaving: dict[str, Any] | None, expired: bool) -> bool:
+    """Whether an attempt that was asked to leave has: however it went, unless it came to its own end just then.
+
+    One whose lease ran out is lost like any other; one that a person has stopped is stopped.
+    """
+    if attempt.preempt_asked_at is None or attempt.state == Attempt.State.STOPPING or expired:
+        return False
+    if leaving is not None:
+        return True
+    if outcome != Outcome.FINISHED:
+        return True
+    # A script without the SDK that is ended by SIGTERM may well exit with 0.
+    return not attempt.job.run.process or last_word_of(attempt) not in {None, Outcome.FINISHED}
 
 
 def words_of(leaving: dict[str, Any]) -> str:
@@ -217,17 +242,6 @@ def begin_again(job: Job, attempt: Attempt, elsewhere: bool) -> None:
             begin(found)
     except IntegrityError:  # a tick gave one of them away meanwhile: it waits in the queue
         logger.info("job %s waits for devices: another job was faster", job.code)
-
-
-def usable_devices() -> QuerySet[Device]:
-    return Device.objects.filter(
-        removed=False, healthy=True, node__state=Node.State.ONLINE, node__drained=False
-    )
-
-
-def free_devices() -> list[Free]:
-    columns = usable_devices().filter(lease=None).values_list("pk", "node_id", "kind", "index")
-    return [Free(pk, node, kind, index) for pk, node, kind, index in columns]
 
 
 def goes_on_with_fewer(job: Job, attempt: Attempt) -> bool:

@@ -12,7 +12,7 @@ from .submit import submit
 
 LIKE = (
     "cwd", "device_kind", "device_name", "device_memory_bytes", "memory_bytes", "node_labels", "min_devices",
-    "max_devices", "launcher", "max_nodes", "keep", "priority", "max_retries",
+    "max_devices", "launcher", "max_nodes", "keep", "priority", "preemptible", "max_retries",
 )  # fmt: skip
 
 

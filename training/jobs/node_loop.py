@@ -21,7 +21,7 @@ from monitoring.models import Node
 from training.models import Attempt
 from training.states import RunState
 
-from . import attempts, launch
+from . import attempts, launch, yielding
 from .agent import AgentKeeper
 from .local import Local, Status
 from .parts import Parts
@@ -197,6 +197,8 @@ class NodeLoop:
             Attempt.objects.filter(pk=attempt.pk).update(pid=training.pid)
         if attempt.state == Attempt.State.STOPPING:
             self.press(attempt, local)
+        elif attempt.preempt_asked_at is not None:
+            yielding.press(attempt, local)
         elif (left := local.left_seconds_ago()) is not None and left > settings.STOP_GRACE_SECONDS:
             # It has saved and said that it leaves, and is still here: its script has more to do than it should.
             local.terminate_then_kill(settings.STOP_GRACE_SECONDS)

@@ -1,45 +1,34 @@
 """Which waiting job gets which free devices: pure, so that a tick can be tested without a database.
 
-A gang is placed whole, on one node unless it may span several, or not at all. Order: priority, then the project that
-holds fewest devices, then age. A job that does not fit lets smaller ones behind it go ahead, but not for ever: after
-`HELD_AFTER_SECONDS` the first of its kind gets a node to itself, on which nothing behind it is placed any more.
+A gang is placed whole, on one node unless it may span several, or not at all, in the order of `turns`. A job that does
+not fit lets those behind it go ahead where they do not delay it: a node is kept for the first of its kind, on which
+only what will have ended by then, or needs none of its devices, is placed. Where nobody knows when the running jobs
+will end, that node is the one with most room, kept from `held_after_seconds` on. `preemption` says who leaves.
 """
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+
+from . import reasons
+from .preemption import Place, Preempting, Preemption, Running
+from .turns import NONE, Holder, Quota, Turns, Waiting
 
 HELD_AFTER_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A queued job. It takes `min_devices` to `max_devices` of one kind on up to `max_nodes` nodes, and waits for
-    `waited_seconds` by now. nodes: where alone it may run, None where any will do; asked: why, " with label x=y"."""
-
-    job: int
-    project: int
-    kind: str
-    min_devices: int = 1
-    max_devices: int = 1
-    priority: int = 0
-    waited_seconds: float = 0.0
-    max_nodes: int = 1
-    nodes: frozenset[int] | None = None
-    asked: str = ""
-
-    def may_use(self, where: "Place") -> bool:
-        return self.nodes is None or where[0] in self.nodes
+# A device or host that is used by so much without a job of ours is somebody's, and taken last.
+BUSY = 0.5
 
 
 @dataclass(frozen=True)
 class Free:
-    """A healthy device of an open node that nothing holds."""
+    """A healthy device of an open node that nothing holds. load: how much of it was measured to be used, 0..1."""
 
     device: int
     node: int
     kind: str
     index: int = 0
+    load: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,22 +43,41 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Placement:
-    """What starts now, and why each of the others waits."""
+    """What starts now, who is asked to leave for whom, and why each of the others waits."""
 
     assigned: list[Assignment] = field(default_factory=list)
     waiting: dict[int, str] = field(default_factory=dict)
+    preempted: list[Preemption] = field(default_factory=list)
 
 
-Place = tuple[int, str]  # node, kind of device
+@dataclass(frozen=True)
+class Rules:
+    """spread: the least used node first instead of the fullest. least_run_seconds: None where nobody has to leave."""
+
+    spread: bool = False
+    ageing_seconds: float = 0.0
+    held_after_seconds: float = HELD_AFTER_SECONDS
+    least_run_seconds: float | None = None
+
+
+@dataclass
+class Kept:
+    """A node that is kept for a job: others may take `extra` devices of it, or end within `seconds`."""
+
+    job: int
+    least: int
+    seconds: float = 0.0
+    extra: int = 0
 
 
 @dataclass
 class Room:
-    """Free devices of one kind by node, and the node that is kept for a job which waited long."""
+    """Free devices of one kind by node, and the nodes that are kept."""
 
+    spread: bool = False
     free: dict[Place, list[Free]] = field(default_factory=lambda: defaultdict(list))
-    kept: Place | None = None
-    kept_for: int = 0
+    kept: dict[Place, Kept] = field(default_factory=dict)
+    kept_first: bool = False  # for the first in the queue that does not fit
     # What can be known without a look at every node: five thousand jobs ask, and few of them start.
     _most: int | None = None
     _open: int | None = None
@@ -81,110 +89,314 @@ class Room:
             self._most = max(map(len, self.free.values()), default=0)
         return self._most
 
-    def fitting(self, job: Waiting) -> list[tuple[int, Place]]:
-        """(free devices, node) of those that take the job and are kept for nobody."""
-        least = job.min_devices
-        if self._open is None:
-            self._open = max((len(d) for where, d in self.free.items() if where != self.kept), default=0)
-        if self._open < least:
-            return []
-        return [
-            (len(devices), where)
-            for where, devices in self.free.items()
-            if len(devices) >= least and where != self.kept and job.may_use(where)
-        ]
+    def open_to(self, job: Waiting, where: Place) -> int:
+        """How many devices of a node the job may have now."""
+        free, kept = len(self.free.get(where, ())), self.kept.get(where)
+        if kept is None or kept.job == job.job or (job.seconds is not None and job.seconds <= kept.seconds):
+            return free
+        return min(free, kept.extra)
 
-    def spread(self, job: Waiting) -> list[Place]:
+    def fitting(self, job: Waiting) -> list[tuple[int, Place]]:
+        """(devices it may have, node) of the nodes that take the job."""
+        if self.most_open(job) < job.min_devices:
+            return []
+        found = ((self.open_to(job, where), where) for where in self.free if job.may_use(where))
+        return [(count, where) for count, where in found if count >= job.min_devices]
+
+    def most_open(self, job: Waiting) -> int:
+        """Devices that the job may have on the node where it may have most."""
+        if self._open is None:
+            open_ones = (len(devices) for where, devices in self.free.items() if where not in self.kept)
+            self._open = max(open_ones, default=0)
+        return max(self._open, *(self.open_to(job, where) for where in self.kept), 0)
+
+    def spanning(self, job: Waiting) -> list[Place]:
         """The nodes with most room that together take the job; none where they do not hold its least."""
         able = sorted(
-            (where for where in self.free if where != self.kept and job.may_use(where)),
-            key=lambda w: (-len(self.free[w]), w),
+            ((self.open_to(job, where), where) for where in self.free if job.may_use(where)),
+            key=lambda item: (-item[0], item[1]),
         )
         chosen: list[Place] = []
         found = 0
-        for where in able[: job.max_nodes]:
-            if found >= job.max_devices or not self.free[where]:
+        for count, where in able[: job.max_nodes]:
+            if found >= job.max_devices or not count:
                 break
             chosen.append(where)
-            found += len(self.free[where])
+            found += count
         return chosen if found >= job.min_devices else []
 
-    def take(self, where: Place, most: int) -> list[Free]:
+    def load(self, where: Place) -> float:
+        """Of the node's free devices, in quarters: two readings that differ by chance are the same."""
+        devices = self.free[where]
+        return round(4 * sum(device.load for device in devices) / max(1, len(devices))) / 4
+
+    def choose(self, job: Waiting) -> list[Place]:
+        """Where the job starts now: one node where one will do, else as few as hold most of what it can use."""
+        fitting = self.fitting(job)
+        if job.max_nodes > 1 and max(fitting, default=(0, None))[0] < job.max_devices:
+            return self.spanning(job)
+        # A gang that can grow takes the node with most room; else the tightest fit leaves big gaps whole.
+        widest = self.spread or job.max_devices > job.min_devices
+
+        def rank(item: tuple[int, Place]) -> tuple[float, ...]:
+            count, where = item
+            load = self.load(where)
+            room = -count if widest else count
+            return (load, room, where[0]) if self.spread else (float(load >= BUSY), room, load, where[0])
+
+        return [min(fitting, key=rank)[1]] if fitting else []
+
+    def take(self, job: Waiting, where: Place, most: int) -> list[Free]:
+        most = min(most, self.open_to(job, where))
         devices = self.free[where]
         self.free[where] = devices[most:]
         self._most = self._open = None
+        kept = self.kept.get(where)
+        if kept is not None:
+            if kept.job == job.job:
+                del self.kept[where]
+            elif job.seconds is None or job.seconds > kept.seconds:
+                kept.extra -= most
         return devices[:most]
 
-    def keep(self, where: Place, job: Waiting) -> None:
-        self.kept, self.kept_for, self._open = where, job.min_devices, None
+    def keep(self, where: Place, kept: Kept) -> None:
+        self.kept[where] = kept
+        self._open = None
+
+    def open_places(self, job: Waiting, capacity: Mapping[Place, int]) -> dict[Place, int]:
+        """Devices by node that the job may have now, of those that are not kept for another."""
+        return {
+            where: len(self.free.get(where, ()))
+            for where in capacity
+            if where[1] == job.kind
+            and job.may_use(where)
+            and (where not in self.kept or self.kept[where].job == job.job)
+        }
+
+
+@dataclass
+class Tick:
+    """One placement: the rooms, what projects hold, and what has come of it so far."""
+
+    capacity: Mapping[Place, int]
+    running: Sequence[Running]
+    holding: Counter[Holder]
+    quotas: Mapping[Holder, Quota]
+    rules: Rules
+    rooms: dict[str, Room]
+    claims: Collection[int] = ()
+    largest: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    placement: Placement = field(default_factory=Placement)
+    # (seconds left, devices) by node of the running attempts whose end is known, the soonest first.
+    ends: dict[Place, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
+    soon_free: Counter[Place] = field(default_factory=Counter)
+    # The least number of devices of a kind of which nobody knows when they will be free.
+    unknown_from: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for (_, kind), count in self.capacity.items():
+            self.largest[kind].append(count)
+        for counts in self.largest.values():
+            counts.sort(reverse=True)
+        for one in self.running:
+            if one.ending:
+                self.soon_free.update(one.places)
+            elif one.seconds_left is not None:
+                for where, devices in one.places.items():
+                    self.ends[where].append((one.seconds_left, devices))
+        for ends in self.ends.values():
+            ends.sort()
+
+    def work(self, jobs: Sequence[Waiting]) -> Placement:
+        by_kind: dict[str, list[Waiting]] = defaultdict(list)
+        for job in jobs:
+            by_kind[job.kind].append(job)
+        for kind in sorted(by_kind):
+            self.place_kind(kind, self.claimed(by_kind[kind]))
+        return self.placement
+
+    def place_kind(self, kind: str, jobs: Sequence[Waiting]) -> None:
+        left: list[Waiting] = []
+        for job in Turns(jobs, self.holding, self.quotas, self.rules.ageing_seconds):
+            if self.is_over(job):
+                quota = self.quotas[job.project, kind]
+                held = self.holding[job.project, kind]
+                self.placement.waiting[job.job] = reasons.over_quota(job, held, quota)
+            elif not self.start(job):
+                left.append(job)
+                self.placement.waiting[job.job] = self.reason(job)
+                self.keep_for(job)
+        if self.rules.least_run_seconds is not None and self.running:
+            self.preempt(left, self.rules.least_run_seconds)
+
+    def is_over(self, job: Waiting) -> bool:
+        most = self.quotas.get((job.project, job.kind), NONE).most
+        return most is not None and self.holding[job.project, job.kind] + job.min_devices > most
+
+    def start(self, job: Waiting) -> bool:
+        """Give the job its devices, if they are there."""
+        room = self.rooms[job.kind]
+        chosen = room.choose(job)
+        if not chosen:
+            return False
+        most, limit = job.max_devices, self.quotas.get((job.project, job.kind), NONE).most
+        if limit is not None:
+            most = min(most, limit - self.holding[job.project, job.kind])
+        taken: list[Free] = []
+        for where in chosen:
+            taken += room.take(job, where, most - len(taken))
+        nodes = list(dict.fromkeys(device.node for device in taken))
+        devices = tuple(item.device for item in taken)
+        self.placement.assigned.append(Assignment(job.job, nodes[0], devices, tuple(nodes[1:])))
+        self.holding[job.project, job.kind] += len(taken)
+        return True
+
+    def claimed(self, jobs: Sequence[Waiting]) -> list[Waiting]:
+        """Start the jobs that others have left for, or keep what is theirs. Returns the jobs without such a claim."""
+        leaving: dict[int, list[Running]] = defaultdict(list)
+        for one in self.running:
+            if one.leaves_for is not None:
+                leaving[one.leaves_for].append(one)
+        others = []
+        for job in jobs:
+            if (job.job not in self.claims and job.job not in leaving) or not self.claim(
+                job, leaving[job.job]
+            ):
+                others.append(job)
+        return others
+
+    def claim(self, job: Waiting, leaving: Sequence[Running]) -> bool:
+        if self.is_over(job):
+            return False
+        if self.start(job):
+            return True
+        room = self.rooms[job.kind]
+        coming: Counter[Place] = Counter()
+        for one in leaving:
+            coming.update(one.places)
+        open_now = room.open_places(job, self.capacity)
+        there = {where: count + coming[where] + self.soon_free[where] for where, count in open_now.items()}
+        chosen = sorted(there, key=lambda where: (-coming[where], -there[where], where))[: job.max_nodes]
+        have = sum(there[where] for where in chosen)
+        if not coming or have < job.min_devices:
+            return False  # a node has failed meanwhile, or was drained
+        extra = have - job.min_devices if len(chosen) == 1 else 0
+        for where in chosen:
+            room.keep(where, Kept(job.job, job.min_devices, extra=min(extra, len(room.free.get(where, ())))))
+        # It counts as the job's by now, so that nobody is asked twice.
+        self.holding[job.project, job.kind] += job.min_devices
+        for one in leaving:
+            self.holding[one.project, one.kind] -= one.devices
+        self.placement.waiting[job.job] = reasons.left_for(job, len(leaving))
+        return True
+
+    def keep_for(self, job: Waiting) -> None:
+        """Keep a node for the first job that does not fit, so that nothing behind it delays it."""
+        room, counts = self.rooms[job.kind], self.largest[job.kind]
+        if room.kept_first or job.max_nodes > 1 or not counts or counts[0] < job.min_devices:
+            return
+        patient = job.waited_seconds >= self.rules.held_after_seconds
+        known = job.min_devices < self.unknown_from.get(job.kind, job.min_devices + 1)
+        if not patient and not (known and self.ends):
+            return
+        able = [
+            where
+            for where, count in self.capacity.items()
+            if where[1] == job.kind
+            and count >= job.min_devices
+            and where not in room.kept
+            and job.may_use(where)
+        ]
+        ends = ((self.fits_in(job, where), where) for where in able)
+        seconds, where = min(
+            ((seconds, where) for seconds, where in ends if seconds is not None), default=(None, None)
+        )
+        if seconds is not None and where is not None:
+            there = len(room.free.get(where, ())) + sum(n for end, n in self.ends[where] if end <= seconds)
+            room.keep(where, Kept(job.job, job.min_devices, seconds, there - job.min_devices))
+            room.kept_first = True
+            return
+        if job.nodes is None:
+            self.unknown_from[job.kind] = job.min_devices
+        if able and patient:
+            where = min(able, key=lambda where: (-len(room.free.get(where, ())), where))
+            room.keep(where, Kept(job.job, job.min_devices))
+            room.kept_first = True
+
+    def fits_in(self, job: Waiting, where: Place) -> float | None:
+        """Seconds until the node has room for the job by what is known of its running jobs; None: nobody knows."""
+        missing = job.min_devices - len(self.rooms[job.kind].free.get(where, ()))
+        for seconds, count in self.ends.get(where, ()):
+            missing -= count
+            if missing <= 0:
+                return seconds
+        return None
+
+    def preempt(self, left: Sequence[Waiting], least_run_seconds: float) -> None:
+        """Ask attempts to leave for the jobs that have a right to it, in their order."""
+        preempting = Preempting(self.running, self.quotas, self.holding, least_run_seconds)
+        if not preempting.candidates:
+            return
+        waited_for = {one.leaves_for for one in self.running}
+        for job in left:
+            if job.job in waited_for or sum(self.counts(job)[: job.max_nodes]) < job.min_devices:
+                continue
+            room = self.rooms[job.kind]
+            found = preempting.victims(job, partial(room.open_places, job, self.capacity))
+            if found is None:
+                continue
+            self.placement.preempted.append(found)
+            leaving = [one for one in self.running if one.attempt in found.attempts]
+            # By the same way as from the next tick on: what will be the job's is nobody else's.
+            self.claim(job, leaving)
+
+    def reason(self, job: Waiting) -> str:
+        room = self.rooms[job.kind]
+        largest = sum(self.counts(job)[: job.max_nodes])
+        patient = next(
+            (
+                kept
+                for where, kept in room.kept.items()
+                if kept.job != job.job and len(room.free.get(where, ())) >= job.min_devices
+            ),
+            None,
+        )
+        most = room.most
+        if job.nodes is not None:
+            most = max((len(free) for where, free in room.free.items() if job.may_use(where)), default=0)
+        return reasons.waits(job, most, largest, patient.least if patient else None)
+
+    def counts(self, job: Waiting) -> list[int]:
+        """Devices of the nodes that it may use, the largest first."""
+        if job.nodes is None:
+            return self.largest[job.kind]
+        able = (
+            count for where, count in self.capacity.items() if where[1] == job.kind and job.may_use(where)
+        )
+        return sorted(able, reverse=True)
 
 
 def place(
     jobs: Iterable[Waiting],
     free: Iterable[Free],
-    held: Mapping[int, int] | None = None,
+    held: Mapping[Holder, int] | None = None,
     capacity: Mapping[Place, int] | None = None,
+    running: Sequence[Running] = (),
+    quotas: Mapping[Holder, Quota] | None = None,
+    rules: Rules = Rules(),
+    claims: Collection[int] = (),
 ) -> Placement:
-    """Assign free devices to waiting jobs.
+    """Assign free devices to waiting jobs, and say who is to leave for one that has a right to more.
 
-    held: devices each project holds now. capacity: devices that each open node has, free or not; it tells a
-    job that must wait for others from one that no node can ever take.
+    held: devices each project holds now, by kind. capacity: devices that each open node has, free or not; it tells a
+    job that must wait for others from one that no node can ever take. running: what holds devices. claims: jobs for
+    which others have just left.
     """
-    holding: Counter[int] = Counter(held or {})
-    capacity = capacity or {}
-    rooms: dict[str, Room] = defaultdict(Room)
-    for device in sorted(free, key=lambda item: item.index):
+    rooms: dict[str, Room] = defaultdict(lambda: Room(rules.spread))
+    for device in sorted(free, key=lambda item: (item.load >= BUSY, item.index)):
         rooms[device.kind].free[device.node, device.kind].append(device)
-    largest: dict[str, list[int]] = defaultdict(list)
-    for (_, kind), count in capacity.items():
-        largest[kind].append(count)
-    for counts in largest.values():
-        counts.sort(reverse=True)
-    placement = Placement()
-    queues = by_project(jobs)
-    while queues:
-        # Picked anew each time: what a project was just given counts against it.
-        project = min(
-            queues, key=lambda item: (-queues[item][0].priority, holding[item], queues[item][0].job)
-        )
-        job = queues[project].popleft()
-        if not queues[project]:
-            del queues[project]
-        room = rooms[job.kind]
-        chosen = chosen_nodes(job, room)
-        if not chosen:
-            counts = largest[job.kind]
-            if job.nodes is not None:
-                usable = (
-                    count for where, count in capacity.items() if where[1] == job.kind and job.may_use(where)
-                )
-                counts = sorted(usable, reverse=True)
-            placement.waiting[job.job] = reason(job, room, sum(counts[: job.max_nodes]))
-            if room.kept is None and job.waited_seconds >= HELD_AFTER_SECONDS:
-                where = best_node(job, room, capacity)
-                if where is not None:
-                    room.keep(where, job)
-            continue
-        taken: list[Free] = []
-        for where in chosen:
-            taken += room.take(where, job.max_devices - len(taken))
-        first, *others = (node for node, _ in chosen)
-        devices = tuple(item.device for item in taken)
-        placement.assigned.append(Assignment(job.job, first, devices, tuple(others)))
-        holding[job.project] += len(taken)
-    return placement
-
-
-def chosen_nodes(job: Waiting, room: Room) -> list[Place]:
-    """Where the job starts now: one node where one will do, else as few as hold most of what it can use."""
-    fitting = room.fitting(job)
-    if job.max_nodes > 1 and max(fitting, default=(0, None))[0] < job.max_devices:
-        return room.spread(job)
-    if not fitting:
-        return []
-    # A gang that can grow takes the node with most room; else the tightest fit leaves big gaps whole.
-    widest = job.max_devices > job.min_devices
-    return [min(fitting, key=lambda item: (-item[0] if widest else item[0], item[1]))[1]]
+    tick = Tick(capacity or {}, running, Counter(held or {}), quotas or {}, rules, rooms, claims)
+    return tick.work(list(jobs))
 
 
 def placed_again(
@@ -203,44 +415,3 @@ def placed_again(
         if found:
             return found[0]
     return None
-
-
-def by_project(jobs: Iterable[Waiting]) -> dict[int, deque[Waiting]]:
-    """Each project's jobs in their order."""
-    queues: dict[int, deque[Waiting]] = defaultdict(deque)
-    for job in sorted(jobs, key=lambda item: (-item.priority, item.job)):
-        queues[job.project].append(job)
-    return queues
-
-
-def best_node(job: Waiting, room: Room, capacity: Mapping[Place, int]) -> Place | None:
-    """The node that is nearest to taking the job, of those that can at all."""
-    able = [
-        where
-        for where, count in capacity.items()
-        if where[1] == job.kind and count >= job.min_devices and job.may_use(where)
-    ]
-    return min(able, key=lambda where: (-len(room.free.get(where, ())), where), default=None)
-
-
-def reason(job: Waiting, room: Room, largest: int) -> str:
-    """Why a job waits, in words. largest: devices of the largest open nodes of its kind, as many as it may span."""
-    what = {"cpu": "CPU slot", "gpu": "GPU"}.get(job.kind, job.kind)
-    wanted = f"{job.min_devices} {what}{'s' if job.min_devices > 1 else ''}"
-    if job.nodes is not None:
-        wanted += f" on a node{job.asked}"
-    if largest == 0:
-        return f"waits for {wanted}: no open node has a healthy {what}" + (" and that" if job.asked else "")
-    if job.nodes is not None:
-        free = max((len(free) for where, free in room.free.items() if job.may_use(where)), default=0)
-        return f"waits for {wanted}: at most {free} free on one of {len(job.nodes)} such"
-    if job.max_nodes > 1:
-        few = f"waits for {wanted} on up to {job.max_nodes} nodes"
-        if largest < job.min_devices:
-            return f"{few}: the largest open nodes have {largest} together"
-        return f"{few}: at most {room.most} free on one of them, others run"
-    if largest < job.min_devices:
-        return f"waits for {wanted} on one node: the largest open node has {largest}"
-    if room.kept is not None and len(room.free.get(room.kept, ())) >= job.min_devices:
-        return f"waits for {wanted}: what is free is kept for a job that has waited long for {room.kept_for}"
-    return f"waits for {wanted}: at most {room.most} free on one node, others run"

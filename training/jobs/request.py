@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from monitoring.models import Device
 from monitoring.plain import NotPlain, plain
-from training.models.job import Keep, Launcher
+from training.models.job import Keep, Launcher, Preemptible
 
 from . import dependencies, wishes
 from .refused import JobRefused
@@ -31,7 +31,8 @@ class Request:
     of device_kind on one node, or on up to max_nodes where launcher is torchrun: then the command runs once for each
     device, as the ranks of one training. keep: what stays as it is when their number changes (models.job.Keep).
     device_name, device_memory_bytes, memory_bytes, node_labels: what its nodes must have (`wishes`). deadline: it is
-    ended then. after: "CODE", "CODE:any" or "CODE:failed" of jobs or groups that it waits for.
+    ended then. preemptible: whether it may be asked to leave for another (models.job.Preemptible).
+    after: "CODE", "CODE:any" or "CODE:failed" of jobs or groups that it waits for.
     """
 
     argv: list[str]
@@ -49,6 +50,7 @@ class Request:
     max_nodes: int = 1
     keep: str = Keep.BATCH
     priority: int = 0
+    preemptible: str = Preemptible.SAVED
     deadline: datetime | None = None
     max_retries: int = 0
     config: dict[str, Any] = field(default_factory=dict)
@@ -72,6 +74,11 @@ class Request:
                 "cwd", f"cwd={self.cwd!r:.100} is not an absolute folder; give its full path, or leave it out"
             )
         check_launcher(self.launcher, self.max_nodes, self.max_devices, self.keep)
+        if self.preemptible not in Preemptible.values:
+            raise JobRefused(
+                "preemptible",
+                f"preemptible={self.preemptible!r:.40}; expected {', '.join(Preemptible.values)}",
+            )
         if not -MAX_PRIORITY <= self.priority <= MAX_PRIORITY:
             raise JobRefused(
                 "priority",

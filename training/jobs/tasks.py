@@ -10,21 +10,27 @@ from datetime import timedelta
 from celery import shared_task
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, F, OuterRef, Subquery, Window
-from django.db.models.functions import Coalesce, Now, RowNumber
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from monitoring import nodes
 from monitoring.live.publish import publish_change
 from training import ledger
-from training.models import Attempt, DeviceLease, Job, JobState, Member, Run
+from training.models import Attempt, Job, JobState, Member, Run
 from training.states import LIVE, RunState, move
 
-from . import attempts, holding, node_worker, wishes  # the worker's signals are connected by the import
-from .placement import Placement, Waiting, place
+from . import (  # the worker's signals are connected by the import
+    attempts,
+    expecting,
+    holding,
+    node_worker,
+    yielding,
+)
+from .placement import Placement
+from .planning import planned
 
 logger = logging.getLogger(__name__)
-MAX_JOBS_A_TICK = 5000
 ROWS_A_STATEMENT = 500
 
 
@@ -33,7 +39,10 @@ def place_tick() -> int:
     """Start what fits on free devices. Returns how many attempts were begun."""
     begun = 0
     holding.settle()
-    for assignment in apply(planned()).assigned:
+    placement = planned()
+    for preemption in placement.preempted:
+        yielding.ask(preemption)
+    for assignment in apply(placement).assigned:
         try:
             attempt = attempts.begin(assignment)
         except IntegrityError:
@@ -41,41 +50,6 @@ def place_tick() -> int:
         if attempt is not None:
             begun += 1
     return begun
-
-
-def planned() -> Placement:
-    project = F("run__experiment__project_id")
-    # The first of each project before the second of any: a thousand jobs of one do not hide another's.
-    place_in_project = Window(RowNumber(), partition_by=project, order_by=["-priority", "id"])
-    last_end = Attempt.objects.filter(job=OuterRef("pk")).order_by("-number").values("ended_at")[:1]
-    jobs = Job.objects.filter(state=JobState.QUEUED, held=False).annotate(
-        project=project, place=place_in_project, since=Coalesce(Subquery(last_end), "submitted_at")
-    )
-    now = timezone.now()
-    rows = jobs.order_by("-priority", "place", "id").values(
-        "pk", "project", "device_kind", "min_devices", "max_devices", "wanted_devices", "max_nodes", "priority",
-        "since", *wishes.FIELDS,
-    )[:MAX_JOBS_A_TICK]  # fmt: skip
-    only = wishes.suitable(wishes.Wish.of(row) for row in rows)
-    waiting = [
-        Waiting(
-            row["pk"], row["project"], row["device_kind"], row["min_devices"],
-            row["wanted_devices"] or row["max_devices"], row["priority"], (now - row["since"]).total_seconds(),
-            row["max_nodes"], *wishes.told(row, only),
-        )
-        for row in rows
-    ]  # fmt: skip
-    if not waiting:
-        return Placement()
-    usable = attempts.usable_devices()
-    free = attempts.free_devices()
-    held = dict(
-        DeviceLease.objects.values_list("attempt__job__run__experiment__project_id")
-        .annotate(Count("pk"))
-        .order_by("attempt__job__run__experiment__project_id")
-    )
-    counts = usable.values_list("node_id", "kind").annotate(Count("pk")).order_by("node_id")
-    return place(waiting, free, held, {(node, kind): count for node, kind, count in counts})
 
 
 def apply(placement: Placement) -> Placement:
@@ -174,6 +148,12 @@ def lose_silent_runs(now) -> int:
                 run, RunState.LOST, f"nothing was heard from its process for {settings.LOST_SECONDS:g} s"
             )
     return lost
+
+
+@shared_task(name="training.expect")
+def expect_tick() -> int:
+    """Write down when what runs will have ended and what waits will start. Returns how many waiting jobs were told."""
+    return expecting.tick()
 
 
 @shared_task(name="training.usage")

@@ -33,6 +33,14 @@ class Keep(models.TextChoices):
     )
 
 
+class Preemptible(models.TextChoices):
+    """Whether a running job may be asked to leave for another."""
+
+    SAVED = "saved"  # when its process can save a checkpoint to go on from
+    ALWAYS = "always"  # it may be started anew as well
+    NEVER = "never"
+
+
 class JobGroup(models.Model):
     """Jobs that were asked for as one: the points of a grid, or an array of equal ones."""
 
@@ -90,6 +98,10 @@ class Job(models.Model):
     # {"after": id} one of its own that a person chose, until it has one newer than that id.
     start_from = models.JSONField(default=dict, blank=True)
     priority = models.IntegerField(default=0)
+    # Where somebody has moved it in the queue; None: at its id, as it was submitted.
+    position = models.FloatField(null=True, blank=True)
+    preemptible = models.CharField(max_length=6, choices=Preemptible, default=Preemptible.SAVED)
+
     # Waiting or running, it is ended then.
     deadline = models.DateTimeField(null=True, blank=True)
     group = models.ForeignKey(JobGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs")
@@ -100,6 +112,8 @@ class Job(models.Model):
     retries_used = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=8, choices=JobState, default=JobState.QUEUED, db_index=True)
     waiting_reason = models.CharField(max_length=500, blank=True)
+    # Of a waiting job: {"starts_at": ISO or None, "by": what it is known by, "words"}, written by `jobs.outlook`.
+    outlook = models.JSONField(default=dict, blank=True)
     submitted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
@@ -151,6 +165,7 @@ class Attempt(models.Model):
         STOPPED = "stopped"
         LOST = "lost"
         RESCALED = "rescaled"  # left at a checkpoint, for other devices
+        PREEMPTED = "preempted"  # left for another job, and waits to go on
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
     # Fencing number: 1, 2, 3… within the job. Whoever speaks for an older one is refused.
@@ -168,10 +183,19 @@ class Attempt(models.Model):
     power_wanted_watts = models.FloatField(null=True, blank=True)
     # What the node's worker made of it: {"wanted", "low", "high", "default"}, or {"wanted", "problem": sentence}.
     power = models.JSONField(default=dict, blank=True)
+    # Asked to leave at a checkpoint, for whom and why (jobs.yielding).
+    preempt_asked_at = models.DateTimeField(null=True, blank=True)
+    preempted_for = models.ForeignKey(
+        Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="preempted"
+    )
+    preempt_reason = models.CharField(max_length=500, blank=True)
+    # When it will have ended by what is known of it, and by what that is known (jobs.outlook).
+    expected_end_at = models.DateTimeField(null=True, blank=True)
+    expected_by = models.CharField(max_length=10, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
     signal = models.CharField(max_length=20, blank=True)
     first_error_line = models.CharField(max_length=2000, blank=True)

@@ -6,7 +6,8 @@ from benchmarks.cluster.engine import Live, Places
 from benchmarks.cluster.workload import Cluster
 from control.resources.allocate import allocate
 from control.resources.cluster import Held, Job, Node, Rules
-from training.jobs.placement import Free, Waiting, place
+from training.jobs.placement import Free, place
+from training.jobs.turns import Waiting
 
 from .room import Room
 
@@ -21,11 +22,12 @@ class PlacementAlone:
     def decide(self, now: float, live: list[Live], cluster: Cluster) -> Given:
         room = Room(cluster)
         given: Given = {}
-        held: dict[int, int] = {}
+        held: dict[tuple[int, str], int] = {}
         for one in live:
             if room.stay(one):
                 given[one.job.number] = one.kind, one.places
-                held[one.job.project] = held.get(one.job.project, 0) + one.devices
+                holder = one.job.project, "gpu"
+                held[holder] = held.get(holder, 0) + one.devices
         free = [
             Free(node * 1000 + index, node, "gpu", index)
             for node, count in room.free.items()

@@ -52,13 +52,15 @@ export interface Attempt {
   nodes: string[];
   devices: string[];
   state: AttemptState;
-  outcome: "finished" | "failed" | "stopped" | "lost" | "rescaled" | "";
+  outcome: "finished" | "failed" | "stopped" | "lost" | "rescaled" | "preempted" | "";
   exit_code: number | null;
   signal: string;
   first_error_line: string;
   created_at: string;
   started_at: string | null;
   ended_at: string | null;
+  preempt_asked_at: string | null;
+  preempt_reason: string;
   /** null before it was first counted. */
   usage: Usage | null;
   /** The checkpoint that it went on from; null: it began anew. */
@@ -600,10 +602,13 @@ export interface Job {
   keep: "batch" | "rate-rule";
   wanted_devices: number | null;
   priority: number;
+  preemptible: "saved" | "always" | "never";
   max_retries: number;
   retries_used: number;
   state: JobState;
   waiting_reason: string;
+  /** Of a waiting job near the front: when it will start, and why then. */
+  outlook: Outlook;
   submitted_by: string | null;
   submitted_at: string;
   ended_at: string | null;
@@ -827,6 +832,8 @@ export interface NewGroup {
   /** What stays as it is when the number of ranks changes: the effective batch, or what each rank does. * `batch` - Batch * `rate-rule` - Rate Rule */
   keep?: "batch" | "rate-rule";
   priority?: number;
+  /** Whether it may be asked to leave for another job; saved: when its process saves checkpoints. * `saved` - Saved * `always` - Always * `never` - Never */
+  preemptible?: "saved" | "always" | "never";
   max_retries?: number;
   config?: unknown;
   tags?: string[];
@@ -883,6 +890,8 @@ export interface NewJob {
   /** What stays as it is when the number of ranks changes: the effective batch, or what each rank does. * `batch` - Batch * `rate-rule` - Rate Rule */
   keep?: "batch" | "rate-rule";
   priority?: number;
+  /** Whether it may be asked to leave for another job; saved: when its process saves checkpoints. * `saved` - Saved * `always` - Always * `never` - Never */
+  preemptible?: "saved" | "always" | "never";
   max_retries?: number;
   config?: unknown;
   tags?: string[];
@@ -905,6 +914,12 @@ export interface NewMedia {
 
 export interface NewMediaList {
   items: NewMedia[];
+}
+
+export interface NewQuota {
+  kind: DeviceKind;
+  devices: number;
+  borrow?: number | null;
 }
 
 export interface NewRun {
@@ -1048,6 +1063,15 @@ export interface NoticePage {
   next: string | null;
   previous: string | null;
   results: Notice[];
+}
+
+export interface Outlook {
+  /** null: nobody knows. */
+  starts_at: string | null;
+  /** What it is known by: asked, pace, history. */
+  by: string;
+  /** What has to happen first. */
+  words: string;
 }
 
 export interface Overview {
@@ -1216,6 +1240,13 @@ export interface Place {
   time: number | null;
 }
 
+export interface PlaceInQueue {
+  /** Code of the waiting job that it comes right before. */
+  before?: string;
+  /** Or of that which it comes right behind. */
+  behind?: string;
+}
+
 export interface PlannedChange {
   seq: number;
   at_step: number;
@@ -1296,10 +1327,25 @@ export interface Project {
   created_at: string;
 }
 
+export interface ProjectQuota {
+  quotas: Quota[];
+}
+
 export interface Queue {
   waiting: Job[];
   active: Job[];
   devices: DeviceCount;
+  shares: Share[];
+}
+
+export interface Quota {
+  kind: DeviceKind;
+  /** Its own: given back to it when it asks. */
+  devices: number;
+  /** How many more it may have while they are idle; null: any number. */
+  borrow: number | null;
+  /** What it holds now, borrowed ones included. */
+  used: number;
 }
 
 export interface Rank {
@@ -1607,6 +1653,22 @@ export interface Setting {
 }
 
 export type Severity = "info" | "warning" | "critical";
+
+export interface Share {
+  /** Its slug; null for all projects together that are not yours to see. */
+  project: string | null;
+  kind: DeviceKind;
+  /** Devices that its jobs hold. */
+  used: number;
+  /** Devices of its own. */
+  quota: number;
+  /** How many more it may have; null: any number. */
+  borrow: number | null;
+  /** Its jobs that wait for such devices. */
+  waiting: number;
+  /** How much of what it holds was measured to be used, 0..1. */
+  utilisation_ratio: number | null;
+}
 
 export interface SharedView {
   name: string;

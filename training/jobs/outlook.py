@@ -1,0 +1,126 @@
+"""When what runs will end and what waits will start, as far as anything tells: pure. None is an honest "nobody knows".
+
+pace       it told how many steps it will make, and makes them at a measured pace
+history    jobs of the same command in the same project took so long
+asked      it was asked to leave for another job
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from statistics import median
+
+from .preemption import Place
+from .reasons import what
+from .turns import Waiting
+
+LEAST_PAST_JOBS = 3
+BY = {
+    "": "",
+    "asked": "what runs there was asked to leave",
+    "pace": "by the pace of what runs there",
+    "history": "by what such jobs took before",
+}
+# The weakest word counts.
+DOUBT = {"": 0, "asked": 1, "pace": 2, "history": 3}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A device, and the seconds until it is free. by: what that is known by, "" for one that is free."""
+
+    seconds: float
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """seconds: until the job starts, None where nobody knows. words: what has to happen first."""
+
+    seconds: float | None
+    by: str
+    words: str
+
+
+def by_pace(ran_seconds: float, first_step: int, step: int | None, steps: int | None) -> float | None:
+    """Seconds left of a run that tells how many steps it makes; of this attempt's own pace."""
+    if step is None or steps is None or ran_seconds <= 0 or step <= first_step:
+        return None
+    return max(0.0, (steps - step) * ran_seconds / (step - first_step))
+
+
+def by_history(took: Sequence[float], ran_seconds: float) -> float | None:
+    """Seconds left by what such jobs took; None for too few of them, or for one that takes longer than most did."""
+    if len(took) < LEAST_PAST_JOBS or median(took) <= ran_seconds:
+        return None
+    return median(took) - ran_seconds
+
+
+def starts(
+    jobs: Iterable[Waiting],
+    slots: Mapping[Place, Sequence[Slot]],
+    names: Mapping[int, str],
+) -> dict[int, Outlook]:
+    """What each job waits for. jobs: in their turn; each takes its least where it starts soonest, and so on behind it.
+
+    slots: the devices of the open nodes. names: of the nodes.
+    """
+    left = {place: sorted(devices, key=lambda slot: slot.seconds) for place, devices in slots.items()}
+    found = {}
+    for job in jobs:
+        chosen = soonest(job, left)
+        if chosen is None:
+            kind = what(job.kind, 2)[2:]
+            found[job.job] = Outlook(
+                None, "", f"no open nodes have as many {kind}; one has to join, or to be undrained"
+            )
+            continue
+        seconds, places = chosen
+        taken: list[Slot] = []
+        missing = job.min_devices
+        for place in places:
+            devices = [slot for slot in left[place] if slot.seconds <= seconds][:missing]
+            missing -= len(devices)
+            taken += devices
+            end = inf if job.seconds is None else seconds + job.seconds
+            rest = left[place][len(devices) :] + [Slot(end, "history")] * len(devices)
+            left[place] = sorted(rest, key=lambda slot: slot.seconds)
+        found[job.job] = told(job, seconds, places, taken, names)
+    return found
+
+
+def soonest(job: Waiting, left: Mapping[Place, Sequence[Slot]]) -> tuple[float, list[Place]] | None:
+    """(seconds, places) where the job's least is free first; None where there are not so many devices."""
+    able = [place for place in left if place[1] == job.kind and job.may_use(place)]
+    if job.max_nodes == 1:
+        ends = [
+            (left[place][job.min_devices - 1].seconds, place)
+            for place in able
+            if len(left[place]) >= job.min_devices
+        ]
+        if not ends:
+            return None
+        seconds, place = min(ends)
+        return seconds, [place]
+    for seconds in sorted({slot.seconds for place in able for slot in left[place]}):
+        free = {place: sum(slot.seconds <= seconds for slot in left[place]) for place in able}
+        most = sorted(able, key=lambda place: (-free[place], place))[: job.max_nodes]
+        if sum(free[place] for place in most) >= job.min_devices:
+            return seconds, most
+    return None
+
+
+def told(
+    job: Waiting, seconds: float, places: Sequence[Place], taken: Sequence[Slot], names: Mapping[int, str]
+) -> Outlook:
+    where = ", ".join(names.get(node, str(node)) for node, _ in places)
+    devices = what(job.kind, job.min_devices)
+    if seconds == inf:
+        return Outlook(
+            None, "", f"when {devices} of one of the nodes come free: what runs does not tell when it ends"
+        )
+    by = max((slot.by for slot in taken), key=DOUBT.__getitem__, default="")
+    if not by:
+        return Outlook(seconds, "", f"{devices} of {where} are free for it")
+    verb = "comes" if job.min_devices == 1 else "come"
+    return Outlook(seconds, by, f"when {devices} of {where} {verb} free, {BY[by]}")

@@ -1,0 +1,164 @@
+"""What a placement tick reads of the tables, as the values of `placement`."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, F, FloatField, OuterRef, Q, Subquery, TextField, Window
+from django.db.models.functions import Cast, Coalesce, RowNumber
+from django.utils import timezone
+
+from training.models import Attempt, DeviceLease, Job, JobState, Quota
+from training.models.job import Preemptible
+
+from . import turns, wishes
+from .devices import cool_and_hot, usable, usable_devices
+from .placement import Placement, Rules, place
+from .preemption import Place, Running
+from .turns import Holder, Waiting, class_of
+
+MAX_JOBS_A_TICK = 5000
+# What others left for a job is kept for it so long after they have gone; it takes it at the next tick.
+CLAIM = timedelta(seconds=30)
+
+
+def planned(now: datetime | None = None) -> Placement:
+    """What is to start now, who is to leave, and why the others wait."""
+    now = now or timezone.now()
+    jobs = (
+        [with_length(job, lengths) for job in waiting(now)] if (lengths := known_lengths()) else waiting(now)
+    )
+    if not jobs:
+        return Placement()
+    quotas = all_quotas()
+    counts = usable_devices().values_list("node_id", "kind").annotate(Count("pk")).order_by("node_id")
+    rules = current_rules()
+    running, held = running_now(jobs, quotas, rules, now)
+    free, hot = cool_and_hot()
+    return place(
+        jobs,
+        free,
+        held,
+        {(node, kind): count - hot[node, kind] for node, kind, count in counts},
+        running,
+        quotas,
+        rules,
+        claims(now),
+    )
+
+
+def known_lengths() -> dict[int, float]:
+    """How long waiting jobs will run at most, of those of which `expecting` knows."""
+    rows = Job.objects.filter(state=JobState.QUEUED).exclude(outlook={}).values_list("pk", "outlook__seconds")
+    return {pk: float(seconds) for pk, seconds in rows if isinstance(seconds, int | float)}
+
+
+def with_length(job: Waiting, lengths: dict[int, float]) -> Waiting:
+    return replace(job, seconds=lengths[job.job]) if job.job in lengths else job
+
+
+def held_now() -> Counter[Holder]:
+    """The devices that each project holds by kind."""
+    rows = DeviceLease.objects.values_list("attempt__job__run__experiment__project_id", "device__kind")
+    return Counter({(p, kind): count for p, kind, count in rows.annotate(Count("pk")).order_by()})
+
+
+def current_rules() -> Rules:
+    return Rules(
+        spread=settings.PLACEMENT == "spread",
+        ageing_seconds=3600 * settings.AGEING_HOURS,
+        least_run_seconds=settings.PREEMPT_AFTER_SECONDS or None,
+    )
+
+
+def waiting(now: datetime, most: int | None = None) -> list[Waiting]:
+    """The queued jobs, at most so many: the first of each project before the second of any, so that a thousand jobs of
+    one do not hide another's."""
+    project = F("run__experiment__project_id")
+    order = Coalesce("position", Cast("id", FloatField()))
+    turn = Window(RowNumber(), partition_by=project, order_by=["-priority", order.asc()])
+    last_end = Attempt.objects.filter(job=OuterRef("pk")).order_by("-number").values("ended_at")[:1]
+    jobs = Job.objects.filter(state=JobState.QUEUED, held=False).annotate(
+        project=project, order=order, turn=turn, since=Coalesce(Subquery(last_end), "submitted_at")
+    )
+    rows = jobs.order_by("-priority", "turn", "id").values(
+        "pk", "project", "device_kind", "min_devices", "max_devices", "wanted_devices", "max_nodes", "priority",
+        "since", "order", *wishes.FIELDS,
+    )[: most or MAX_JOBS_A_TICK]  # fmt: skip
+    only = wishes.suitable(wishes.Wish.of(row) for row in rows)
+    return [
+        Waiting(
+            row["pk"], row["project"], row["device_kind"], row["min_devices"],
+            row["wanted_devices"] or row["max_devices"], row["priority"], (now - row["since"]).total_seconds(),
+            row["max_nodes"], *wishes.told(row, only), order=row["order"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def all_quotas() -> dict[Holder, turns.Quota]:
+    rows = Quota.objects.values_list("project_id", "kind", "devices", "borrow")
+    return {(project, kind): turns.Quota(devices, borrow) for project, kind, devices, borrow in rows}
+
+
+def running_now(
+    jobs: Sequence[Waiting], quotas: dict[Holder, turns.Quota], rules: Rules, now: datetime
+) -> tuple[list[Running], Counter[Holder]]:
+    """The live attempts, and the devices that each project holds by kind."""
+    held: Counter[Holder] = Counter()
+    places: dict[int, Counter[Place]] = defaultdict(Counter)
+    for attempt, project, node, kind, count, good in (
+        DeviceLease.objects.values_list(
+            "attempt_id", "attempt__job__run__experiment__project_id", "device__node_id", "device__kind"
+        )
+        .annotate(count=Count("pk"), good=Count("pk", filter=usable("device__")))
+        .order_by()
+        .values_list(
+            "attempt_id", "attempt__job__run__experiment__project_id", "device__node_id", "device__kind", "count",
+            "good",
+        )
+    ):  # fmt: skip
+        held[project, kind] += count
+        places[attempt][node, kind] += good
+    live = Attempt.objects.filter(ended_at=None).values_list(
+        "pk", "job__run__experiment__project_id", "job__device_kind", "job__priority", "state", "started_at",
+        "preempted_for_id", "expected_end_at",
+    )  # fmt: skip
+    rows = list(live)
+    able = preemptible(jobs, rows, quotas) if rules.least_run_seconds is not None else set()
+    running = [
+        Running(
+            pk, project, kind, places.get(pk, {}), priority,
+            (now - started).total_seconds() if started else 0.0,
+            preemptible=pk in able,
+            leaves_for=leaves_for,
+            ending=state == Attempt.State.STOPPING,
+            seconds_left=None if ends is None else max(0.0, (ends - now).total_seconds()),
+        )
+        for pk, project, kind, priority, state, started, leaves_for, ends in rows
+    ]  # fmt: skip
+    return running, held
+
+
+def preemptible(
+    jobs: Sequence[Waiting], rows: Sequence[tuple[Any, ...]], quotas: dict[Holder, turns.Quota]
+) -> set[int]:
+    """The attempts that may be asked to leave at all, looked for where a waiting job may have a right to it."""
+    least = min((class_of(row[3]) for row in rows), default=0)
+    if not quotas and not any(class_of(job.priority) > least for job in jobs):
+        return set()
+    offers = Cast("job__run__offers", TextField())
+    may = Q(job__preemptible=Preemptible.ALWAYS) | Q(
+        job__preemptible=Preemptible.SAVED, offered__contains='"rescale"'
+    )
+    found = Attempt.objects.filter(ended_at=None, state=Attempt.State.RUNNING, preempt_asked_at=None)
+    return set(found.annotate(offered=offers).filter(may).values_list("pk", flat=True))
+
+
+def claims(now: datetime) -> set[int]:
+    """Queued jobs for which others have left just now."""
+    left = Attempt.objects.filter(ended_at__gte=now - CLAIM, preempted_for__state=JobState.QUEUED)
+    return set(left.values_list("preempted_for_id", flat=True))

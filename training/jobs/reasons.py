@@ -1,0 +1,51 @@
+"""Why a job waits, in words: pure."""
+
+from .turns import Quota, Waiting
+
+
+def what(kind: str, count: int) -> str:
+    """ "1 GPU", "4 CPU slots"."""
+    word = {"cpu": "CPU slot", "gpu": "GPU"}.get(kind, kind)
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def waits(job: Waiting, most: int, largest: int, kept_for: int | None) -> str:
+    """most: free on the node with most. largest: devices of the largest open nodes of the kind, as many as it may span.
+    kept_for: how many the job needs for whom a node with room is kept; None where none is.
+    """
+    wanted = what(job.kind, job.min_devices)
+    if job.nodes is not None:
+        wanted += f" on a node{job.asked}"
+    if largest == 0:
+        and_that = " and that" if job.asked else ""
+        return f"waits for {wanted}: no open node has a healthy {what(job.kind, 1)[2:]}{and_that}"
+    if job.nodes is not None:
+        return f"waits for {wanted}: at most {most} free on one of {len(job.nodes)} such"
+    if job.max_nodes > 1:
+        few = f"waits for {wanted} on up to {job.max_nodes} nodes"
+        if largest < job.min_devices:
+            return f"{few}: the largest open nodes have {largest} together"
+        return f"{few}: at most {most} free on one of them, others run"
+    if largest < job.min_devices:
+        return f"waits for {wanted} on one node: the largest open node has {largest}"
+    if kept_for is not None:
+        return f"waits for {wanted}: what is free is kept for a job ahead of it that needs {kept_for}"
+    return f"waits for {wanted}: at most {most} free on one node, others run"
+
+
+def over_quota(job: Waiting, held: int, quota: Quota) -> str:
+    may = f"may borrow {quota.borrow or 'none'}"
+    own = (
+        f"{held} of its {what(job.kind, quota.devices)},"
+        if quota.devices
+        else f"{held}, has none of its own,"
+    )
+    return (
+        f"waits for {what(job.kind, job.min_devices)}: its project uses {own} and {may}; "
+        "one of its own has to end"
+    )
+
+
+def left_for(job: Waiting, count: int) -> str:
+    who = "1 running job leaves" if count == 1 else f"{count} running jobs leave"
+    return f"waits for {what(job.kind, job.min_devices)}: {who} for it at a checkpoint"

@@ -1,0 +1,105 @@
+"""Running attempts leave for another job: asked at a checkpoint, then by a signal, and their jobs wait to go on.
+
+asked      the command rescale, where the process offers it: save, write so in a file, leave the loop
+signalled  SIGTERM after SCALEWEB_PREEMPT_GRACE_SECONDS, or at once where the process offers no such thing
+killed     SIGKILL after SCALEWEB_STOP_GRACE_SECONDS more
+"""
+
+import logging
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from training import commands
+from training.models import Attempt, Command, Job, JobState, RunEvent
+from training.models.command import Verb
+
+from .local import Local
+from .preemption import Preemption
+from .reasons import what
+from .submit import announce
+from .turns import class_name
+
+logger = logging.getLogger(__name__)
+ORIGIN = "preemption"
+
+
+def ask(preemption: Preemption) -> bool:
+    """Ask all of the attempts to leave, or none: a part of them would leave for nothing."""
+    now = timezone.now()
+    with transaction.atomic():
+        job = Job.objects.select_for_update().select_related("run__experiment").get(pk=preemption.job)
+        found = list(
+            Attempt.objects.select_for_update(of=("self",))
+            .select_related("job__run__experiment__project")
+            .filter(
+                pk__in=preemption.attempts, state=Attempt.State.RUNNING, ended_at=None, preempt_asked_at=None
+            )
+            .order_by("pk")
+        )
+        if job.state != JobState.QUEUED or len(found) != len(preemption.attempts):
+            return False
+        for attempt in found:
+            reason = why(job, attempt, preemption.owed)
+            Attempt.objects.filter(pk=attempt.pk).update(
+                preempt_asked_at=now, preempted_for=job, preempt_reason=reason
+            )
+            RunEvent.objects.create(
+                run=attempt.job.run, kind="preemption", new="asked", reason=reason,
+                data={"attempt": attempt.number, "devices": attempt.devices.count()},
+            )  # fmt: skip
+            tell(attempt, reason)
+            announce(attempt.job)
+        who = "1 running job was" if len(found) == 1 else f"{len(found)} running jobs were"
+        RunEvent.objects.create(
+            run=job.run, kind="preemption", new="waits", reason=f"{who} asked to leave for it at a checkpoint",
+            data={"attempts": len(found)},
+        )  # fmt: skip
+    return True
+
+
+def why(job: Job, attempt: Attempt, owed: bool) -> str:
+    """For the people of the job that leaves. Whose the other one is, is not theirs to know."""
+    same = job.run.experiment.project_id == attempt.job.run.experiment.project_id
+    if owed and not same:
+        return (
+            f"it gives back what its project had borrowed ({what(job.device_kind, attempt.devices.count())})"
+        )
+    whom = f"job {job.code}" if same else "a job of another project"
+    return f"it makes room for {whom} of higher priority ({class_name(job.priority)})"
+
+
+def tell(attempt: Attempt, reason: str) -> None:
+    value = {"devices": attempt.devices.count(), "elsewhere": True}
+    try:
+        commands.issue(
+            attempt.job.run, Verb.RESCALE, value=value, asked_by="placement", by_person=False, reason=reason,
+            origin=ORIGIN,
+        )  # fmt: skip
+    except commands.CommandRefused as error:
+        # It saves no checkpoints, is paused for good or leaves already: its node's worker sees to it.
+        logger.info("attempt %s cannot be asked to leave over the link: %s", attempt.pk, error.message)
+
+
+def close_commands(run: Any) -> None:
+    """What the process that left did not answer any more would make the next one leave as well."""
+    open_ones = Command.objects.filter(run=run, origin=ORIGIN, state__in=commands.OPEN)
+    commands.close(open_ones, commands.S.EXPIRED, "the process had left before it answered")
+
+
+def press(attempt: Attempt, local: Local) -> None:
+    """Called at each look of the node's loop at an attempt that was asked to leave and has not."""
+    asked = attempt.preempt_asked_at
+    assert asked is not None
+    listens = attempt.job.run.commands.filter(origin=ORIGIN, created_at__gte=asked - timedelta(seconds=5))
+    refused = not listens.exclude(state=commands.S.REJECTED).exists()
+    late = timezone.now() - asked >= timedelta(seconds=settings.PREEMPT_GRACE_SECONDS)
+    left = local.left_seconds_ago()
+    if refused or late or (left is not None and left > settings.STOP_GRACE_SECONDS):
+        if local.folder not in local.terminated:
+            logger.info("attempt %s is ended to make room (at %.0f)", attempt.pk, time.time())
+        local.terminate_then_kill(settings.STOP_GRACE_SECONDS)
