@@ -166,6 +166,7 @@ export const stopJob = (code: string) => post<t.Job>(path`jobs/${code}/stop`);
 /** A job that is over goes on from its run's newest checkpoint, or from the one that is named. */
 export const requeueJob = (code: string, checkpoint?: number) => post<t.Job>(path`jobs/${code}/requeue`, checkpoint === undefined ? {} : { checkpoint });
 export const prioritiseJob = (code: string, priority: number) => post<t.Job>(path`jobs/${code}/priority`, { priority });
+export const moveJob = (code: string, move: { side: "before" | "behind"; code: string }) => post<t.Job>(path`jobs/${code}/move`, { [move.side]: move.code });
 export const queue = (signal?: Signal) => ask<t.Queue>("queue", { signal });
 
 export const nodes = (signal?: Signal) => list<t.Node>("nodes", {}, signal);

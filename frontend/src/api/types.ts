@@ -127,6 +127,7 @@ export type Replay = Narrow<made.ReplayAnswer, { decisions: Decision[]; problems
 
 export type Attempt = made.Attempt;
 export type Job = Narrow<made.Job, { run_state: RunStateName }>;
+export type Share = made.Share;
 export type Queue = Narrow<made.Queue, { waiting: Job[]; active: Job[] }>;
 
 export type Readings = Record<string, number | null>;
