@@ -108,6 +108,8 @@ class Room:
         if self._open is None:
             open_ones = (len(devices) for where, devices in self.free.items() if where not in self.kept)
             self._open = max(open_ones, default=0)
+        if not self.kept:
+            return self._open
         return max(self._open, *(self.open_to(job, where) for where in self.kept), 0)
 
     def spanning(self, job: Waiting) -> list[Place]:

@@ -88,21 +88,23 @@ class Turns:
         self.queues: dict[int, deque[tuple[float, float, int, Waiting]]] = defaultdict(deque)
         for entry in sorted(aged):
             self.queues[entry[3].project].append(entry)
-        self.heap = [(self.claim(project), project) for project in self.queues]
+        self.heap = [(self.claim(project), project, self.held(project)) for project in self.queues]
         heapq.heapify(self.heap)
 
     def __iter__(self) -> Iterator[Waiting]:
         while self.heap:
-            claim, project = self.heap[0]
-            now = self.claim(project)
-            if now != claim:  # it was given something since: its turn comes later
-                heapq.heapreplace(self.heap, (now, project))
+            _, project, held = self.heap[0]
+            if self.held(project) != held:  # it was given something since: its turn comes later
+                heapq.heapreplace(self.heap, (self.claim(project), project, self.held(project)))
                 continue
             heapq.heappop(self.heap)
             queue = self.queues[project]
             yield queue.popleft()[3]
             if queue:
-                heapq.heappush(self.heap, (self.claim(project), project))
+                heapq.heappush(self.heap, (self.claim(project), project, self.held(project)))
+
+    def held(self, project: int) -> int:
+        return self.holding.get((project, self.queues[project][0][3].kind), 0)
 
     def claim(self, project: int) -> tuple[bool, float, float, float, int]:
         """What the project's next job is ordered by; the least comes first."""

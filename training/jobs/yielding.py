@@ -7,12 +7,11 @@ killed     SIGKILL after SCALEWEB_STOP_GRACE_SECONDS more
 
 import logging
 import time
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from training import commands
 from training.models import Attempt, Command, Job, JobState, RunEvent
@@ -30,7 +29,6 @@ ORIGIN = "preemption"
 
 def ask(preemption: Preemption) -> bool:
     """Ask all of the attempts to leave, or none: a part of them would leave for nothing."""
-    now = timezone.now()
     with transaction.atomic():
         job = Job.objects.select_for_update().select_related("run__experiment").get(pk=preemption.job)
         found = list(
@@ -46,7 +44,7 @@ def ask(preemption: Preemption) -> bool:
         for attempt in found:
             reason = why(job, attempt, preemption.owed)
             Attempt.objects.filter(pk=attempt.pk).update(
-                preempt_asked_at=now, preempted_for=job, preempt_reason=reason
+                preempt_asked_at=Now(), preempted_for=job, preempt_reason=reason
             )
             RunEvent.objects.create(
                 run=attempt.job.run, kind="preemption", new="asked", reason=reason,
@@ -78,28 +76,34 @@ def tell(attempt: Attempt, reason: str) -> None:
     try:
         commands.issue(
             attempt.job.run, Verb.RESCALE, value=value, asked_by="placement", by_person=False, reason=reason,
-            origin=ORIGIN,
+            origin=origin_of(attempt),
         )  # fmt: skip
     except commands.CommandRefused as error:
         # It saves no checkpoints, is paused for good or leaves already: its node's worker sees to it.
         logger.info("attempt %s cannot be asked to leave over the link: %s", attempt.pk, error.message)
 
 
+def origin_of(attempt: Attempt) -> str:
+    return f"{ORIGIN}:{attempt.number}"
+
+
 def close_commands(run: Any) -> None:
     """What the process that left did not answer any more would make the next one leave as well."""
-    open_ones = Command.objects.filter(run=run, origin=ORIGIN, state__in=commands.OPEN)
+    open_ones = Command.objects.filter(run=run, origin__startswith=ORIGIN, state__in=commands.OPEN)
     commands.close(open_ones, commands.S.EXPIRED, "the process had left before it answered")
 
 
 def press(attempt: Attempt, local: Local) -> None:
     """Called at each look of the node's loop at an attempt that was asked to leave and has not."""
-    asked = attempt.preempt_asked_at
-    assert asked is not None
-    listens = attempt.job.run.commands.filter(origin=ORIGIN, created_at__gte=asked - timedelta(seconds=5))
-    refused = not listens.exclude(state=commands.S.REJECTED).exists()
-    late = timezone.now() - asked >= timedelta(seconds=settings.PREEMPT_GRACE_SECONDS)
+    now = time.monotonic()
+    # By this host's own count: what another one's clock said when it asked may be far from it.
+    since = seen.setdefault(attempt.pk, now)
+    order = attempt.job.run.commands.filter(origin=origin_of(attempt)).exclude(state=commands.S.REJECTED)
     left = local.left_seconds_ago()
-    if refused or late or (left is not None and left > settings.STOP_GRACE_SECONDS):
-        if local.folder not in local.terminated:
-            logger.info("attempt %s is ended to make room (at %.0f)", attempt.pk, time.time())
+    late = now - since >= settings.PREEMPT_GRACE_SECONDS
+    if late or not order.exists() or (left is not None and left > settings.STOP_GRACE_SECONDS):
         local.terminate_then_kill(settings.STOP_GRACE_SECONDS)
+
+
+# When this worker first saw that an attempt was asked to leave.
+seen: dict[int, float] = {}
