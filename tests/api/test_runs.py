@@ -542,3 +542,18 @@ def test_a_run_whose_loss_is_broken_needs_a_person_though_no_controller_looks_af
         (run.code, "diverged: loss is broken since step 200")
     ]
     assert outsider.ask("GET", "overview").json()["needs_attention"] == []
+
+
+def test_the_overview_tells_how_many_run_and_how_runs_ended_hour_by_hour(operator, outsider, run):
+    now = timezone.now()
+    ended = (("finished", 0), ("finished", 3), ("failed", 3), ("lost", 1), ("stopped", 1), ("finished", 30))
+    for state, hours in ended:
+        Run.objects.create(
+            experiment=run.experiment, name=state, state=state, ended_at=now - timedelta(hours=hours)
+        )
+    Run.objects.filter(pk=run.pk).update(state="running", last_seen_at=now)
+    seen = operator.ask("GET", "overview").json()
+    assert seen["live"] == 1
+    assert (seen["day"]["finished"], seen["day"]["failed"]) == (2, 2)
+    assert seen["day"]["hours"] == [0] * 20 + [2, 0, 2, 1]
+    assert sum(outsider.ask("GET", "overview").json()["day"]["hours"]) == 0

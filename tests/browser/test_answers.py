@@ -61,7 +61,7 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     assert first.blocked_by.endswith("not before the weekend")
     dialog.get_by_role("button", name="Close").click()
     alert = fire(training, "Loss is high")  # told of live
-    waiting = page.get_by_role("region", name="Waits for an answer")
+    waiting = page.get_by_role("region", name="Needs you")
     expect(waiting).to_contain_text("bold-otter: It stands at 9.")
     waiting.get_by_role("button", name="Acknowledge").click()
     expect(waiting).to_be_hidden()

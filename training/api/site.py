@@ -1,9 +1,11 @@
 """What a person sees first: who they are, and how the site stands."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Q
+from django.db.models.functions import TruncHour
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -25,6 +27,7 @@ from .run_serializers import RUNS, RunSerializer
 SHOWN = 50
 LOOKED_AT = 200  # running runs whose loss is read for the first page
 ATTENTION_DAYS = 3
+HOURS = 24
 
 
 class MeSerializer(serializers.Serializer):
@@ -78,19 +81,31 @@ class ControllerDay(serializers.Serializer):
     waiting = serializers.IntegerField(help_text="Proposals that wait for a person's answer now.")
 
 
+class DayOfRuns(serializers.Serializer):
+    """How runs ended in the last 24 hours, in the projects you see."""
+
+    finished = serializers.IntegerField()
+    failed = serializers.IntegerField(help_text="Failed or lost.")
+    hours = serializers.ListField(
+        child=serializers.IntegerField(), help_text="How many ended in each hour, the present one last."
+    )
+
+
 class OverviewSerializer(serializers.Serializer):
-    running = RunSerializer(many=True)
+    running = RunSerializer(many=True, help_text="At most 50 of them.")
+    live = serializers.IntegerField(help_text="How many run.")
     queued = serializers.IntegerField()
     needs_attention = RunInNeed(many=True)
     nodes = NodeCount()
     devices = DeviceCount()
     store = StoreSize()
     controller = ControllerDay()
+    day = DayOfRuns()
 
 
 class Overview(APIView):
     """Live runs, runs that need a person (a proposal waits, silent now, diverged though it runs, failed or lost within
-    3 days), nodes, devices, the store, the controller's last day."""
+    3 days), nodes, devices, the store, the last day of the controller and of the runs."""
 
     permission_classes = [ProjectRole]
 
@@ -105,12 +120,14 @@ class Overview(APIView):
                 "running": RunSerializer(
                     runs.filter(state__in=LIVE)[:SHOWN], many=True, context=context
                 ).data,
+                "live": runs.filter(state__in=LIVE).count(),
                 "queued": runs.filter(state=RunState.QUEUED).count(),
                 "needs_attention": RunInNeed(in_need(runs, request.user), many=True, context=context).data,
                 "nodes": {state: counts.get(state, 0) for state in Node.State.values},
                 "devices": device_count(),
                 "store": {"points": stats.get("points", 0), "bytes": stats.get("bytes", 0)},
                 "controller": controller_day(request.user),
+                "day": day_of(runs),
             }
         )
 
@@ -130,6 +147,23 @@ def controller_day(user) -> dict[str, int]:
         undone=Count("pk", filter=Q(state="undone")),
     )
     return counts | {"waiting": decisions(user).filter(state="proposed").count()}
+
+
+def day_of(runs) -> dict[str, Any]:
+    now = timezone.now()
+    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
+    ended = runs.filter(ended_at__gte=first).order_by()
+    rows = ended.annotate(hour=TruncHour("ended_at")).values("hour", "state").annotate(n=Count("pk"))
+    day: dict[str, Any] = {"finished": 0, "failed": 0, "hours": [0] * HOURS}
+    for row in rows:
+        at = int((row["hour"] - first).total_seconds() // 3600)
+        if 0 <= at < HOURS:  # a clock ahead of ours
+            day["hours"][at] += row["n"]
+        if row["state"] == RunState.FINISHED:
+            day["finished"] += row["n"]
+        elif row["state"] in {RunState.FAILED, RunState.LOST}:
+            day["failed"] += row["n"]
+    return day
 
 
 def in_need(runs, user):

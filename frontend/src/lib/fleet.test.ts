@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Device, Node } from "../api/types";
-import { HEAT_METRICS, heatCells, heatRows, lanesOf } from "./fleet";
+import { HEAT_METRICS, heatCells, heatRows, lanesOf, standingOf } from "./fleet";
 
 const device = (kind: "cpu" | "gpu", index: number) => ({ kind, index, latest: { power_limit_watts: 700 }, memory_total_bytes: 80 }) as unknown as Device;
 const node = (name: string, ...devices: Device[]) => ({ name, devices }) as unknown as Node;
@@ -34,3 +34,13 @@ it("lays a node's past in lanes by device, in the order of people", () => {
   expect(lanes.map((lane) => lane.device)).toEqual(["gpu2", "gpu10"]);
   expect(lanes[0].items.map(({ left, width, item }) => [left, width, item.name])).toEqual([[0.25, 0.25, "a"], [0.75, 0.25, "b"]]);
 });
+
+it.each([
+  [{ busy: true }, {}, "ours"],
+  [{ busy: false }, { utilisation_ratio: 0.9 }, "others"],
+  [{ busy: false }, { utilisation_ratio: 0, memory_used_bytes: 30 }, "others"],
+  [{ busy: false }, { utilisation_ratio: 0.02, memory_used_bytes: 1 }, "free"],
+  [{ busy: false, kind: "cpu" }, { utilisation_ratio: 0.9 }, "free"],
+  [{ busy: true, healthy: false }, {}, "ill"],
+])("tells who a device works for: %j %j", (more, latest, standing) =>
+  expect(standingOf({ kind: "gpu", healthy: true, memory_total_bytes: 100, latest, ...more } as Device)).toBe(standing));

@@ -68,3 +68,22 @@ export function lanesOf<T extends { devices: string[] }>(
   }
   return [...lanes.values()].sort((a, b) => a.device.localeCompare(b.device, "en", { numeric: true }));
 }
+
+/** Who a device works for. Work of processes that no run of this site started is nobody's place to take. */
+export type Standing = "ill" | "ours" | "others" | "free";
+
+const WORKS = 0.1; // of its computing, or of its memory: a display or a monitor takes less
+
+export function standingOf(device: Device, node?: Pick<Node, "state">): Standing {
+  if (!device.healthy || (node && node.state !== "online")) return "ill";
+  if (device.busy) return "ours";
+  const memory = (device.latest.memory_used_bytes ?? 0) / (device.memory_total_bytes ?? Infinity);
+  return device.kind === "gpu" && Math.max(device.latest.utilisation_ratio ?? 0, memory) >= WORKS ? "others" : "free";
+}
+
+/** How many devices stand in each way. */
+export function standings(nodes: Node[], kind: Device["kind"] = "gpu"): Record<Standing, number> {
+  const out = { ours: 0, others: 0, free: 0, ill: 0 };
+  for (const node of nodes) for (const device of node.devices) if (device.kind === kind) out[standingOf(device, node)] += 1;
+  return out;
+}

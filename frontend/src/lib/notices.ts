@@ -20,7 +20,7 @@ const KINDS: Record<string, Partial<Kind>> = {
   proposal: { href: ({ run, id }) => `/runs/${run}?tab=decisions&at=${id}` },
   alert: {
     title: ({ title }) => title, // a person named the rule
-    subject: ({ data, run_name, title }) => wordOf(data, "label") || run_name || title,
+    subject: ({ data, run_name, title }) => wordOf(data, "label") || run_name || wordOf(data, "node") || title,
     href: ({ run, data }) => (run ? `/runs/${run}` : wordOf(data, "node") ? `/nodes/${encodeURIComponent(wordOf(data, "node"))}` : "/alerts"),
   },
 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { added, arrange, changed, folded, moved, nudged, putAway, removed, shownAgain, type Section } from "./layout";
+import { added, arrange, changed, folded, moved, nudged, putAway, removed, shownAgain, type Section, spansOf } from "./layout";
 import { empty, readPanels } from "./spec";
 
 const KEYS = ["_step_seconds", "val/loss", "loss", "layer10/w", "layer9/w", "accuracy"];
@@ -78,3 +78,7 @@ it("arranges five thousand metrics within a frame or two", () => {
   expect(arrange(many, empty()).flatMap(({ panels }) => panels)).toHaveLength(5000);
   expect(performance.now() - began).toBeLessThan(500); // some 20 ms on a quiet machine
 });
+
+it.each([
+  [[1], 3, [3]], [[1, 1], 3, [1, 2]], [[1, 1, 1], 3, [1, 1, 1]], [[2, 2], 3, [2, 2]], [[2, 2, 1], 3, [2, 2, 1]], [[6, 1], 2, [2, 2]], [[1], 1, [1]], [[], 2, []],
+])("leaves no hole at the end of a section: %j in %i", (wide, columns, spans) => expect(spansOf(wide.map((each) => ({ columns: each })), columns)).toEqual(spans));

@@ -118,3 +118,16 @@ export function nudged(json: PanelsJson, sections: Section[], id: string, by: 1 
 export const folded = (json: PanelsJson, section: string, closed: boolean): PanelsJson => ({
   ...json, closed: closed ? [...new Set([...json.closed, section])] : json.closed.filter((each) => each !== section),
 });
+
+/** How many of the grid's columns each panel takes: the last one grows into what its row leaves, unless a person sized it. */
+export function spansOf(panels: readonly Pick<Panel, "columns">[], columns: number): number[] {
+  let used = 0;
+  const spans = panels.map((panel) => {
+    const span = Math.min(columns, panel.columns);
+    used = used + span > columns ? span : used + span;
+    return span;
+  });
+  const last = panels.length - 1;
+  if (last >= 0 && panels[last].columns === 1) spans[last] += columns - used;
+  return spans;
+}

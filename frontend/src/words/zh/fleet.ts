@@ -64,4 +64,5 @@ export default {
   "GPUs over time": "GPU 随时间的变化",
   "What the map shows": "热图内容",
   "{metric}, in the mean {share}": "{metric}，平均 {share}",
+  "a run of another project": "其他项目的运行",
 };

@@ -1,0 +1,18 @@
+/** What needs a person, each thing once: what waits for an answer, and runs that no notice tells of. */
+import type { Notice, Overview } from "../api/types";
+
+export type RunInNeed = Overview["needs_attention"][number];
+
+export function runsUntold(runs: readonly RunInNeed[], notices: readonly Pick<Notice, "run">[]): RunInNeed[] {
+  const told = new Set(notices.map((each) => each.run).filter(Boolean));
+  // That a run diverged, and since when, is more than an alert or a proposal says of it.
+  return runs.filter((run) => !told.has(run.code) || run.attention?.startsWith("diverged"));
+}
+
+export const isBroken = ({ state, attention }: Pick<RunInNeed, "state" | "attention">): boolean =>
+  state === "failed" || state === "lost" || (attention?.startsWith("diverged") ?? false);
+
+/** What a notice says of its subject, without saying the subject again. */
+export function wordsAbout(text: string, subject: string): string {
+  return subject && text.startsWith(`${subject}: `) ? text.slice(subject.length + 2) : text;
+}
