@@ -298,6 +298,14 @@ export interface Counted {
   count: number;
 }
 
+export interface DayOfRuns {
+  finished: number;
+  /** Failed or lost. */
+  failed: number;
+  /** How many ended in each hour, the present one last. */
+  hours: number[];
+}
+
 export interface DayScore {
   better: number;
   same: number;
@@ -1075,13 +1083,17 @@ export interface Outlook {
 }
 
 export interface Overview {
+  /** At most 50 of them. */
   running: Run[];
+  /** How many run. */
+  live: number;
   queued: number;
   needs_attention: RunInNeed[];
   nodes: NodeCount;
   devices: DeviceCount;
   store: StoreSize;
   controller: ControllerDay;
+  day: DayOfRuns;
 }
 
 export interface PastAttempt {

@@ -12,6 +12,7 @@ import { bar } from "./bar";
 import { histogram } from "./histogram";
 import { importance } from "./importance";
 import { line } from "./line";
+import { media } from "./media";
 import { parallel } from "./parallel";
 import { scatter } from "./scatter";
 import { text } from "./text";
@@ -38,6 +39,6 @@ export interface PanelKind {
   editor: Loaded<EditProps & Record<string, unknown>>;
 }
 
-export const KINDS: readonly PanelKind[] = [line, bar, scatter, histogram, parallel, importance, text];
+export const KINDS: readonly PanelKind[] = [line, bar, scatter, histogram, parallel, importance, media, text];
 
 export const kindOf = (name: string): PanelKind | undefined => KINDS.find((each) => each.kind === name);

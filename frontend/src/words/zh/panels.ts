@@ -150,4 +150,11 @@ export default {
   "The eye beside a run puts it on the charts.": "点击运行旁的眼睛即可将其绘制到图上。",
 
   "The browser could not write the picture.": "浏览器无法生成图片。",
+  "Images and media": "图像与媒体",
+  "Images, tables, sound or text of a key, runs side by side at one step": "某个键的图像、表格、音频或文本，各运行按同一步并排显示",
+  "No run on the charts has media under {key}": "图表中的运行没有 {key} 的媒体",
+  "No run on the charts has logged media": "图表中的运行没有记录媒体",
+  "{n} runs without it": "{n} 个运行没有",
+  "Media key": "媒体键",
+  "runs side by side": "个运行并排",
 };
