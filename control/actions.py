@@ -3,7 +3,8 @@
 Every step names the state it starts from in its update: of two ticks, or a tick and a person, one wins.
 """
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from training.commands import CommandRefused, issue
 from training.many_commands import Settings, issue_settings
 from training.models import Command, CommandState, Run
 from training.states import IllegalMove
+from training.values import BATCH_ROLES
 
 from .describe import announce
 from .guards import Limits, Rule
@@ -45,12 +47,30 @@ def move(decision: Decision, old: str, new: str, **fields: Any) -> bool:
     return True
 
 
-def issue_all(decision: Decision, changes: Sequence[Change], **fields: Any) -> list[Command]:
-    """Issue commands in order with these fields of `issue`, in a transaction. Raises CommandRefused."""
+def issue_all(
+    decision: Decision, changes: Sequence[Change], seen: Mapping[str, Any] | None = None, **fields: Any
+) -> list[Command]:
+    """Issue commands in order with these fields of `issue`, in a transaction. Raises CommandRefused.
+
+    Settings alone are one group: applied at one boundary, all or none. seen: the values that were decided on, None for
+    those that the site knows now.
+    """
+    together = len(changes) > 1 and all(change.verb == "set" for change in changes)
+    group = uuid.uuid4().hex if together else ""
+    values = decided_on(decision.run, seen)
     return [
-        issue(decision.run, change.verb, tunable=change.tunable, value=change.value, **fields)
+        issue(
+            decision.run, change.verb, tunable=change.tunable, value=change.value, group=group,
+            expects=values.get(change.tunable), **fields,
+        )
         for change in changes
-    ]
+    ]  # fmt: skip
+
+
+def decided_on(run: Run, seen: Mapping[str, Any] | None) -> dict[str, Any]:
+    """{tunable: value} of what makes the batch: the process may have run out of memory since, and refuses it then."""
+    known = dict(run.tunables.filter(role__in=BATCH_ROLES).values_list("name", "value"))
+    return known if seen is None else {name: seen.get(name) for name in known}
 
 
 def act_all(decisions: Sequence[tuple[Decision, int]]) -> None:
@@ -65,7 +85,10 @@ def act_all(decisions: Sequence[tuple[Decision, int]]) -> None:
         seen.add(decision.run_id)
         values = {change["tunable"]: change["value"] for change in decision.changes}
         asked_by, origin = f"controller:{decision.policy}", f"decision:{decision.pk}"
-        asked = Settings(decision.run, values, asked_by, since, decision.decided_by, decision.reason, origin)
+        seen_values = {change["tunable"]: change.get("old_value") for change in decision.changes}
+        asked = Settings(
+            decision.run, values, asked_by, since, decision.decided_by, decision.reason, origin, seen_values
+        )
         together.append((decision, asked))
     sent = []
     for (decision, _), answer in zip(together, issue_settings([asked for _, asked in together]), strict=True):
@@ -96,6 +119,7 @@ def act(decision: Decision, since: int) -> bool:
             commands = issue_all(
                 decision,
                 [Change(c["verb"], c["tunable"], c["value"]) for c in decision.changes],
+                {c["tunable"]: c.get("old_value") for c in decision.changes},
                 asked_by=f"controller:{decision.policy}",
                 user=decision.decided_by,
                 by_person=False,

@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from training.values import BATCH_ROLES
+
 from .proposals import Change, TunableView
 
 if TYPE_CHECKING:
     from .undo import Setting
-
-ROLES = ("batch_size", "accumulation")
 
 
 def batch_back(settings: Sequence[Setting], tunables: Mapping[str, TunableView]) -> tuple[Change, ...] | None:
@@ -34,7 +34,9 @@ def batch_back(settings: Sequence[Setting], tunables: Mapping[str, TunableView])
         return None
     # What the decision did not set was the same before it and after.
     whole = size.value * factor, parts.value // factor
-    before = [of[role].old_value if role in of else left for role, left in zip(ROLES, whole, strict=True)]
+    before = [
+        of[role].old_value if role in of else left for role, left in zip(BATCH_ROLES, whole, strict=True)
+    ]
     if not all(map(is_count, before)):
         return None
     samples = math.prod(before)

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .batch_back import ROLES, batch_back
+from training.values import BATCH_ROLES
+
+from .batch_back import batch_back
 from .proposals import Change, CheckpointView, TunableView
 from .verify import Judgement
 
@@ -85,7 +87,7 @@ def undo(
 
 def settings_back(settings: Sequence[Setting], tunables: Mapping[str, TunableView]) -> list[Change]:
     """What sets them back, the last one first."""
-    batch = [each for each in settings if each.tunable is not None and each.tunable.role in ROLES]
+    batch = [each for each in settings if each.tunable is not None and each.tunable.role in BATCH_ROLES]
     others = [each for each in settings if each not in batch and each.stands]
     back = [Change("set", each.name, each.old_value) for each in reversed(others)]
     if not batch:

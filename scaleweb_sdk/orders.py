@@ -275,6 +275,10 @@ class Desk:
         if tunable is None:
             known = ", ".join(self.run.tunables) or "none"
             raise Refused(f"{order.tunable!r} is not a tunable of this run; it declared {known}")
+        if order.expects is not None and tunable.value != order.expects:
+            raise Refused(
+                f"{order.tunable} is {tunable.value} by now and not the {order.expects} that this was decided on"
+            )
         return tunable.order(order.value)
 
     def _pause(self, order: Order) -> tuple[Any, Any]:

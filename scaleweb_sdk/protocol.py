@@ -174,6 +174,7 @@ class Order(msgspec.Struct, omit_defaults=True):
     group_of: int = 0
     at_step: int | None = None  # applied at the boundary of this step, or at the next one where it has passed
     drops: list[int] = []  # orders that wait for a step and are let go of by this one
+    expects: Json = None  # the setting's value that this was decided on: refused where it is another by now
 
 
 class Orders(msgspec.Struct, tag="orders"):

@@ -48,13 +48,16 @@ def issue(
     unless_person_since: int | None = None,
     at_step: int | None = None,
     key: str = "",
+    group: str = "",
+    expects: Any = None,
 ) -> Command:
     """Store a command for a run and wake the process that executes it.
 
     An earlier `set` of the same tunable that no process has seen yet is superseded, and by a person's hand also what
     waits for a step. unless_person_since: the number of the last command known to who decided; where a person has
     asked for the same since, or has planned it, the command is refused with the field "person". at_step: the
-    process applies it at that step's boundary. key: asked again with the same key, it is the same command.
+    process applies it at that step's boundary. key: asked again with the same key, it is the same command. group: of
+    settings that are issued one after another in one transaction. expects: the setting's value that was decided on.
     Raises CommandRefused.
     """
     if verb not in Verb.values:
@@ -77,6 +80,8 @@ def issue(
             drops=waiting.let_go(run, verb, tunable, value, seq) if by_person and at_step is None else [],
             at_step=at_step,
             key=key,
+            group=group,
+            expects=expects,
             verb=verb,
             tunable=tunable,
             value=value,
@@ -332,6 +337,7 @@ def order_of(command: Command, again: bool = False, group_of: int = 0) -> Order:
         group_of=group_of,
         at_step=command.applied_step if again and command.at_step is not None else command.at_step,
         drops=command.drops,
+        expects=None if again else command.expects,
     )
 
 

@@ -3,8 +3,9 @@
 A tick that decides for hundreds of runs would spend most of its time asking the same eight questions of each.
 """
 
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +18,7 @@ from monitoring.plain import text
 from .commands import OPEN, VOID, CommandRefused, announce, check_state, close, refuse_for, undeclared
 from .models import Command, CommandState, Run, Tunable
 from .models.command import Verb
-from .values import BadValue, check_value
+from .values import BATCH_ROLES, BadValue, check_value
 from .waiting import UNSENT
 
 S = CommandState
@@ -34,6 +35,9 @@ class Settings:
     user: Any = None
     reason: str = ""
     origin: str = ""
+    expects: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # {tunable: value decided on}, for what makes the batch
 
 
 def issue_settings(asked: Sequence[Settings]) -> list[list[Command] | CommandRefused]:
@@ -105,6 +109,7 @@ class Known:
             raise CommandRefused("state", "the run was deleted meanwhile")
         check_state(run, Verb.SET)
         made = []
+        group = uuid.uuid4().hex if len(asked.values) > 1 else ""
         seq = self.last.get(run.pk, 0)
         for name, value in asked.values.items():
             newest = self.by_hand.get((run.pk, name))
@@ -126,6 +131,8 @@ class Known:
                     verb=Verb.SET,
                     tunable=name,
                     value=value,
+                    group=group,
+                    expects=asked.expects.get(name) if tunable.role in BATCH_ROLES else None,
                     user=asked.user,
                     asked_by=text(asked.asked_by, 200),
                     by_person=False,

@@ -3,6 +3,8 @@
 import math
 from typing import Any, Protocol
 
+# The process changes these by itself where memory runs out: what is asked of them says what it was decided on.
+BATCH_ROLES = ("batch_size", "accumulation")
 LARGEST_INT = 2**53  # beyond it a browser cannot tell neighbours apart
 
 

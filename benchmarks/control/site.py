@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from control.base import AnyPolicy
-from control.batch_back import ROLES
 from control.decide import Considered, consider
 from control.forecasts import Forecast
 from control.guards import Limits
@@ -24,6 +23,7 @@ from control.verify import Judgement, verdict_now
 from scaleweb_sdk import clock
 from scaleweb_sdk.protocol import Event, EventKind, Order, PackedColumn
 from scaleweb_sdk.run import Run
+from training.values import BATCH_ROLES
 
 TAIL_STEPS = 1000
 
@@ -270,12 +270,24 @@ class Site:
             self.made.append(Made(past, item, settings, self._order(proposal.changes, proposal.policy)))
 
     def _order(self, changes: Sequence[Any], by: str) -> list[int]:
+        together = len(changes) > 1 and all(change.verb == "set" for change in changes)
+        group, count = (f"{by}-{self._seq + 1}", len(changes)) if together else ("", 0)
         orders = []
         for change in changes:
             self._seq += 1
             if change.verb == "set":
                 self.ordered[self._seq] = change.tunable
-            orders.append(Order(self._seq, change.verb, change.tunable, change.value, f"controller:{by}"))
+            orders.append(
+                Order(
+                    self._seq,
+                    change.verb,
+                    change.tunable,
+                    change.value,
+                    f"controller:{by}",
+                    group=group,
+                    group_of=count,
+                )
+            )
         self.run.receive(orders)
         return [order.seq for order in orders]
 
@@ -289,7 +301,7 @@ class Site:
         for made in self.made:
             if made.past.state in {"applied", "judged"}:
                 for name, old, new in made.settings:
-                    if self.run.tunables[name].spec.role in ROLES:
+                    if self.run.tunables[name].spec.role in BATCH_ROLES:
                         factor *= Fraction(new, old)
         return int(began * factor)
 

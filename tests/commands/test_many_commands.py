@@ -1,5 +1,7 @@
 """Settings for many runs at once are judged as one by one, and cost no more questions for more runs."""
 
+from dataclasses import replace
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -98,6 +100,20 @@ def test_a_setting_that_no_process_has_seen_is_superseded():
     assert list(states) == [
         (1, "superseded", "superseded by #2 before it was sent"), (2, "pending", ""), (3, "pending", ""),
     ]  # fmt: skip
+
+
+def test_several_settings_of_a_run_go_out_as_one_and_a_batch_with_what_it_was_decided_on():
+    run = a_steered_run()
+    Tunable.objects.create(
+        run=run, name="size", kind="int", value=64, initial=64, low=1, high=512, role="batch_size"
+    )
+    seen = {"size": 64, "lr": 0.1}
+    issue_settings([replace(asked(run, size=128, lr=0.2), expects=seen)])
+    orders = orders_after(run, 0)
+    assert [(o.tunable, o.value, o.expects, o.group_of) for o in orders] == [
+        ("size", 128, 64, 2), ("lr", 0.2, None, 2),
+    ]  # fmt: skip
+    assert len({o.group for o in orders}) == 1
 
 
 def test_a_run_is_asked_once():

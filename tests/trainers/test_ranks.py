@@ -1,5 +1,9 @@
 """Two ranks serve every order at one step, go on from one checkpoint, and never half of anything is done."""
 
+import importlib.util
+
+import pytest
+
 from tests.trainers.gang import gang
 
 ORDERS = """
@@ -56,3 +60,52 @@ def test_two_ranks_serve_every_order_at_one_step(tmp_path):
     assert first["saved"] == second["saved"] == first["registered"]
     assert (second["registered"], second["losses"]) == ([], 0), "the first rank speaks for the run"
     assert first["pace"] == second["pace"] == first["losses"]
+
+
+OFFERED = """
+import hashlib
+from pathlib import Path
+other, theirs = made(seed=1, folder=os.environ["FOLDER"] + "-other", every=10)
+theirs.controls.change("lr", 0.05)
+for _, batch in theirs.batches(20):
+    theirs.backward(loss_of(theirs.model, batch))
+run, loop = made(folder=os.environ["FOLDER"])
+loop.offer_algorithms(lambda model: {"val/accuracy": 1.0}, torch.randn(8, 64))
+path = next(str(each.path) for each in theirs.keeper.saved if each.step == 20)
+with open(path, "rb") as file:
+    wanted = {"run": "other", "checkpoint": 1, "step": 20, "path": path, "host": "h",
+              "sha256": hashlib.sha256(file.read()).hexdigest()}
+taken = []
+take_over = run.desk.take_over
+def watched(value):
+    take_over(value)
+    taken.append((loop.step, weights_of(loop) == weights_of(theirs), loop.rates.now))
+run.desk.take_over = watched
+for step, batch in loop.batches(40):
+    loop.backward(loss_of(loop.model, batch))
+    if rank == 0 and step == 5:
+        order(run, "adopt", value=wanted | {"sha256": "0" * 64})
+    if rank == 0 and step == 10:
+        order(run, "adopt", value=wanted)
+    if rank == 0 and step == 20:
+        order(run, "quantise", value={})
+told(outcomes=outcomes(run), taken=taken, steps=loop.step, weights=weights_of(loop),
+     exported=[each.name for each in Path(os.environ["FOLDER"]).glob("quantised-*.pt")],
+     lr=loop.rates.now)
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torchao") is None, reason="torchao is not installed")
+def test_two_ranks_take_over_another_runs_weights_and_one_writes_the_quantised_copy(tmp_path):
+    first, second = gang(OFFERED, tmp_path, FOLDER=str(tmp_path / "checkpoints"))
+    fates = [ok for _, ok, _ in first["outcomes"]]
+    assert fates == [ok for _, ok, _ in second["outcomes"]] == [False, True, True], first["outcomes"]
+    assert "SHA-256" in first["outcomes"][0][2]
+    # Their weights under a rate of its own, at one step on both.
+    assert first["taken"] == second["taken"]
+    ((step, same, rate),) = first["taken"]
+    assert (same, rate) == (True, 0.1)
+    assert 10 <= step <= 13
+    assert first["steps"] == second["steps"] == 40
+    assert first["weights"] == second["weights"]
+    assert len(first["exported"]) == 1

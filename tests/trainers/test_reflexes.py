@@ -6,7 +6,18 @@ import pytest
 import torch
 
 import scaleweb_sdk.torch
-from tests.trainers.small import events, local_run, loss_of, order, parts, points, same, weights
+from scaleweb_sdk.protocol import Order
+from tests.trainers.small import (
+    events,
+    local_run,
+    loss_of,
+    order,
+    outcomes,
+    parts,
+    points,
+    same,
+    weights,
+)
 
 
 class OutOfMemory(RuntimeError):
@@ -239,3 +250,31 @@ def test_what_a_person_orders_after_a_shrink_holds():
     # 64 at step 1; two of 32 at steps 2 and 3; then as ordered, two of them still.
     assert sizes == [64, *[32] * 4, *[48] * 4]
     assert run.tunables["batch_size"].value == 48
+
+
+def test_a_change_that_was_decided_before_memory_ran_out_is_refused_as_a_whole():
+    """It was on its way: twice the batch for a rate that goes with it would be four times the batch by now."""
+    run, loop = training(batch_size=64)
+    loop.out_of_memory_errors += (OutOfMemory,)
+    sizes = []
+    for step, batch in loop.batches(5):
+        with loop.guard():
+            if step == 2 and len(batch[0]) > 32:
+                wanted = (("lr", 0.2, None), ("batch_size", 128, 64))
+                run.receive(
+                    [
+                        Order(seq, "set", name, value, "controller:p", group="g", group_of=2, expects=expects)
+                        for seq, (name, value, expects) in enumerate(wanted, 1)
+                    ]
+                )
+                raise OutOfMemory("out of memory")
+            sizes.append(len(batch[0]))
+            loop.backward(loss_of(loop.model, batch))
+    assert sizes == [64, *[32] * 8]
+    assert (run.tunables["lr"].value, loop.rates.now) == (0.1, 0.1)
+    ((_, first, why), (_, second, _)) = outcomes(run)
+    assert (first, second) == (False, False)
+    assert (
+        why
+        == "refused as a whole: batch_size: batch_size is 32 by now and not the 64 that this was decided on"
+    )

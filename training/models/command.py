@@ -93,6 +93,8 @@ class Command(models.Model):
     schedule = models.ForeignKey(
         Schedule, null=True, blank=True, on_delete=models.SET_NULL, related_name="commands"
     )
+    # The value that whoever asked saw: the process refuses a setting that is another by then. None: whatever it is.
+    expects = models.JSONField(null=True, blank=True)
     # Numbers of waiting commands that this one takes the place of.
     drops = models.JSONField(default=list, blank=True)
     # Who asks may name the request: asked again with the same name it is this one.
