@@ -167,6 +167,7 @@ export default {
   // Kinds of trouble, and what else a decision's evidence says
   "non-finite": "非有限值",
   explosion: "爆炸",
+  spike: "突刺",
   collapse: "崩塌",
   jump: "跳变",
   "ruined start": "起步失败",
