@@ -194,6 +194,8 @@ class Tick:
     soon_free: Counter[Place] = field(default_factory=Counter)
     # The least number of devices of a kind of which nobody knows when they will be free.
     unknown_from: dict[str, int] = field(default_factory=dict)
+    # Why a job waits, as it was said of its like since the last device was given out or kept.
+    said: dict[tuple[object, ...], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for (_, kind), count in self.capacity.items():
@@ -244,6 +246,7 @@ class Tick:
         most, limit = job.max_devices, self.quotas.get((job.project, job.kind), NONE).most
         if limit is not None:
             most = min(most, limit - self.holding[job.project, job.kind])
+        self.said.clear()
         taken: list[Free] = []
         for where in chosen:
             taken += room.take(job, where, most - len(taken))
@@ -284,6 +287,7 @@ class Tick:
             return False  # a node has failed meanwhile, or was drained
         extra = have - job.min_devices if len(chosen) == 1 else 0
         for where in chosen:
+            self.said.clear()
             room.keep(where, Kept(job.job, job.min_devices, extra=min(extra, len(room.free.get(where, ())))))
         # It counts as the job's by now, so that nobody is asked twice.
         self.holding[job.project, job.kind] += job.min_devices
@@ -315,6 +319,7 @@ class Tick:
         )
         if seconds is not None and where is not None:
             there = len(room.free.get(where, ())) + sum(n for end, n in self.ends[where] if end <= seconds)
+            self.said.clear()
             room.keep(where, Kept(job.job, job.min_devices, seconds, there - job.min_devices))
             room.kept_first = True
             return
@@ -322,6 +327,7 @@ class Tick:
             self.unknown_from[job.kind] = job.min_devices
         if able and patient:
             where = min(able, key=lambda where: (-len(room.free.get(where, ())), where))
+            self.said.clear()
             room.keep(where, Kept(job.job, job.min_devices))
             room.kept_first = True
 
@@ -353,6 +359,12 @@ class Tick:
             self.claim(job, leaving)
 
     def reason(self, job: Waiting) -> str:
+        like = (job.kind, job.min_devices, job.max_nodes, job.nodes, job.asked)
+        if like not in self.said:
+            self.said[like] = self.words(job)
+        return self.said[like]
+
+    def words(self, job: Waiting) -> str:
         room = self.rooms[job.kind]
         largest = sum(self.counts(job)[: job.max_nodes])
         patient = next(

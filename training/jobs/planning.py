@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, FloatField, OuterRef, Q, Subquery, TextField, Window
+from django.db.models import Count, F, OuterRef, Q, Subquery, TextField, Window
 from django.db.models.functions import Cast, Coalesce, RowNumber
 from django.utils import timezone
 
@@ -78,22 +78,22 @@ def waiting(now: datetime, most: int | None = None) -> list[Waiting]:
     """The queued jobs, at most so many: the first of each project before the second of any, so that a thousand jobs of
     one do not hide another's."""
     project = F("run__experiment__project_id")
-    order = Coalesce("position", Cast("id", FloatField()))
-    turn = Window(RowNumber(), partition_by=project, order_by=["-priority", order.asc()])
+    turn = Window(RowNumber(), partition_by=project, order_by=["-priority", "id"])
     last_end = Attempt.objects.filter(job=OuterRef("pk")).order_by("-number").values("ended_at")[:1]
     jobs = Job.objects.filter(state=JobState.QUEUED, held=False).annotate(
-        project=project, order=order, turn=turn, since=Coalesce(Subquery(last_end), "submitted_at")
+        project=project, turn=turn, since=Coalesce(Subquery(last_end), "submitted_at")
     )
     rows = jobs.order_by("-priority", "turn", "id").values(
         "pk", "project", "device_kind", "min_devices", "max_devices", "wanted_devices", "max_nodes", "priority",
-        "since", "order", *wishes.FIELDS,
+        "since", "position", *wishes.FIELDS,
     )[: most or MAX_JOBS_A_TICK]  # fmt: skip
     only = wishes.suitable(wishes.Wish.of(row) for row in rows)
     return [
         Waiting(
             row["pk"], row["project"], row["device_kind"], row["min_devices"],
             row["wanted_devices"] or row["max_devices"], row["priority"], (now - row["since"]).total_seconds(),
-            row["max_nodes"], *wishes.told(row, only), order=row["order"],
+            row["max_nodes"], *wishes.told(row, only), 
+            order=row["pk"] if row["position"] is None else row["position"],
         )
         for row in rows
     ]  # fmt: skip
