@@ -215,7 +215,7 @@ export default {
   "{share} times": "{share} 倍",
   "not compared yet": "尚未比较",
   "{held} of {compared} ({share})": "{held} / {compared}（{share}）",
-  "{n} columns that are equal for all runs": "{n} 列在所有运行中相同",
+  "{n} equal for all runs": "{n} 列相同（所有运行）",
   "{n} equal": "{n} 列相同",
   "Equal for all runs, so no column shows them:": "所有运行都相同，因此不单独成列：",
   "Show them as columns": "显示为列",
