@@ -9,5 +9,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scaleweb.settings")
 app = Celery("scaleweb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
-    ["monitoring", "monitoring.storage", "training.jobs", "training.media", "control", "alerts"]
+    [
+        "monitoring",
+        "monitoring.storage",
+        "training.jobs",
+        "training.media",
+        "training.copies",
+        "control",
+        "alerts",
+    ]
 )

@@ -204,6 +204,7 @@ CELERY_BEAT_SCHEDULE = {
     "compact": {"task": "monitoring.compact", "schedule": 10.0, "options": {"expires": 10}},
     "age_series": {"task": "monitoring.age_series", "schedule": 600.0, "options": {"expires": 600}},
     "media": {"task": "training.media", "schedule": 3600.0, "options": {"expires": 3600}},
+    "copies": {"task": "training.copies", "schedule": 3600.0, "options": {"expires": 3600}},
     "usage": {"task": "training.usage", "schedule": 30.0, "options": {"expires": 30}},
     "nodes": {"task": "monitoring.node_states", "schedule": 5.0, "options": {"expires": 5}},
     "alerts": {"task": "alerts.tick", "schedule": 15.0, "options": {"expires": 15}},
@@ -245,6 +246,11 @@ MEDIA_DIR = HOME / "media"
 MEDIA_FILE_BYTES = int(env.number("SCALEWEB_MEDIA_FILE_MIB", 64, 1, 4096) * 2**20)
 MEDIA_RUN_BYTES = int(env.number("SCALEWEB_MEDIA_RUN_GIB", 10, 0.001, 100_000) * 2**30)
 KEEP_MEDIA_DAYS = env.number("SCALEWEB_KEEP_MEDIA_DAYS", 0, 0, 36_500)  # 0: as long as the run
+COPY_DIR = HOME / "copies"
+# The most a working copy may have packed and unpacked, and all of a project's together.
+COPY_BYTES = int(env.number("SCALEWEB_COPY_MIB", 256, 1, 100_000) * 2**20)
+COPY_UNPACKED_BYTES = 8 * COPY_BYTES
+COPIES_BYTES = int(env.number("SCALEWEB_COPIES_GIB", 10, 0.001, 100_000) * 2**30)
 CHECKPOINT_DIR = HOME / "checkpoints"
 ATTEMPT_DIR = HOME / "attempts"
 

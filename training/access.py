@@ -31,6 +31,7 @@ def project_path(model: type[Model]) -> str:
         ("experiment", "__project"),
         ("run", "__experiment__project"),
         ("job", "__run__experiment__project"),
+        ("project", ""),
     ):
         if name in fields and not model._meta.get_field(name).auto_created:
             return name + rest

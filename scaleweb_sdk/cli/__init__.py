@@ -9,6 +9,8 @@ from scaleweb_sdk import settings
 from scaleweb_sdk.rest import Declined, Unreachable
 
 from . import node
+from .clone import add_options as add_clone_options
+from .clone import clone
 from .login import login, send_kept
 from .look import export, jobs, logs, runs, show
 from .queue import after, groups, stop
@@ -41,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--token-stdin", action="store_true", help="read the token from standard input")
     one = add("submit", submit, "queue a command: scaleweb submit -- python train.py --lr 0.1")
     add_options(one)
+    one = add("clone", clone, "queue a run again with changes: scaleweb clone CODE --set lr=1e-3")
+    add_clone_options(one)
     one = add("runs", runs, "list runs, newest first")
     one.add_argument("-n", type=int, default=20)
     one.add_argument("--state", default="")

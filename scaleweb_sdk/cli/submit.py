@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from . import code
 from .look import follow
 from .site import Site, Wrong
 
@@ -23,8 +24,10 @@ def submit(options: argparse.Namespace) -> None:
         raise Wrong(
             "--grid and --array: one of them; an index can be a setting of a grid, --grid index=0,1,2"
         )
-    body = asked(options, argv)
     site = Site()
+    body = asked(options, argv)
+    if options.send or options.git:
+        body |= code.chosen(options, site)
     body = {name: value for name, value in body.items() if value not in ("", {}, [], None)}
     if options.grid or options.array:
         group = site.post("job-groups", body)
@@ -162,7 +165,19 @@ def add_options(one: argparse.ArgumentParser) -> None:
         help="wait until this job, run or group has ended well (ok), ended, or failed",
     )  # fmt: skip
     one.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
-    one.add_argument("--cwd", default="", help="folder on the node; by default this one")
+    one.add_argument(
+        "--send", nargs="?", const=".", default="", metavar="FOLDER",
+        help="pack this folder, without what .gitignore and .scalewebignore name, and run the command in it",
+    )  # fmt: skip
+    one.add_argument(
+        "--git", nargs="?", const=".", default="", metavar="URL@REVISION",
+        help="run in this revision; alone: in what this folder's repository tracks, with the changes since its commit",
+    )  # fmt: skip
+    one.add_argument(
+        "--cwd",
+        default="",
+        help="folder on the node, by default this one; with --send or --git one inside it",
+    )
     one.add_argument("--tag", action="append", default=[])
     one.add_argument(
         "--grid", action="append", default=[], metavar="NAME=V1,V2",

@@ -12,8 +12,19 @@ from django.utils import timezone
 from alerts.models import Alert, Channel, Rule
 from control.models import Decision
 from tests.support.domain import a_user
+from training.copies import files as copies
 from training.media import files
-from training.models import ApiToken, Checkpoint, JobGroup, Media, SavedView, Schedule, TokenKind, ViewLink
+from training.models import (
+    ApiToken,
+    Checkpoint,
+    JobGroup,
+    Media,
+    SavedView,
+    Schedule,
+    TokenKind,
+    ViewLink,
+    WorkingCopy,
+)
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -104,6 +115,8 @@ API = {
     "jobs/<slug:code>/move": {"POST": OPERATOR},
     "jobs/<slug:code>/priority": {"POST": OPERATOR},
     "jobs/<slug:code>/after": {"POST": OPERATOR},
+    "jobs/<slug:code>/clone": {"GET": OPERATOR, "POST": OPERATOR},
+    "projects/<slug:slug>/copies/<str:sha256>": {"GET": VIEWER, "PUT": OPERATOR},
     "job-groups": {"GET": LISTED, "POST": IN_BODY},
     "job-groups/<slug:code>": {"GET": VIEWER},
     "job-groups/<slug:code>/stop": {"POST": OPERATOR},
@@ -301,6 +314,7 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
     }
 
     queries = {
+        "PUT api/v1/projects/<slug:slug>/copies/<str:sha256>": "?offset=0&size=6",
         "GET api/v1/marks": f"?runs={run.code}",
         "GET api/v1/runs/groups": "?by=state",
         "GET api/v1/experiments/<int:pk>/importance": "?metric=loss",
@@ -322,6 +336,10 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
         content_type="text/plain",
     )
     values["sha256"] = sha256
+    settings.COPY_DIR = tmp_path / "copies"
+    WorkingCopy.objects.create(project=run.experiment.project, sha256=sha256, size_bytes=6)
+    copies.path(sha256).parent.mkdir(parents=True)
+    copies.path(sha256).write_bytes(b"abcdef")
 
     def ask(client, method, route, **extra):
         here = dict(values)
@@ -415,8 +433,10 @@ def test_a_viewer_reads(ask, viewer, route, method, level):
 @pytest.mark.parametrize("kind", [TokenKind.RUN, TokenKind.NODE, TokenKind.LOGIN])
 @pytest.mark.parametrize("route", [route for route in EXPECTED if route.startswith(("api/v1", "metrics"))])
 def test_tokens_of_runs_nodes_and_logins_do_not_open_rest(ask, anonymous, run, node, kind, route):
-    if kind == TokenKind.RUN and route.endswith("<str:sha256>"):
+    if kind == TokenKind.RUN and route.endswith("media/pieces/<str:sha256>"):
         return  # where a run's process sends the bytes of its media: tests/media
+    if kind == TokenKind.NODE and route.endswith("copies/<str:sha256>"):
+        return  # where a node fetches the files of its jobs: tests/submit
     owner = {"run": {"run": run}, "node": {"node": node}, "login": {"user": a_user("zoe", is_superuser=True)}}
     _, plain = ApiToken.issue(kind, **owner[kind])
     method = next(iter(EXPECTED[route]))

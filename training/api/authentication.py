@@ -3,6 +3,7 @@
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 
+from monitoring.models import Node
 from training.models import ApiToken, Run, TokenKind
 
 
@@ -51,6 +52,37 @@ class Speaker:
 
     def __init__(self, run: Run):
         self.run = run
+
+
+class NodeTokenAuthentication(TokenAuthentication):
+    """A node's own token, for reading what its jobs need and for nothing else."""
+
+    def authenticate(self, request):
+        plain = request.headers.get("Authorization", "").partition(" ")[2].strip()
+        if request.method != "GET" or not plain.startswith("sw_node_"):
+            return super().authenticate(request)
+        token = ApiToken.find(plain, TokenKind.NODE)
+        if token is None or token.node is None:
+            raise exceptions.AuthenticationFailed("the token is unknown, expired, revoked or not a node's")
+        return NodeSpeaker(token.node), token
+
+
+class NodeSpeaker:
+    """The worker of a node, in place of a person."""
+
+    is_authenticated = True
+    is_active = True
+
+    def __init__(self, node: Node):
+        self.node = node
+
+
+class NodeTokenScheme(OpenApiAuthenticationExtension):
+    target_class = NodeTokenAuthentication
+    name = "nodeToken"
+
+    def get_security_definition(self, auto_schema) -> dict:
+        return {"type": "http", "scheme": "bearer", "description": "A user token, or a node's: sw_node_…"}
 
 
 class RunTokenScheme(OpenApiAuthenticationExtension):

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from monitoring.api.strict import JsonMap, Moment, Name, StrictSerializer, Text, Whole
+from monitoring.api.strict import JsonMap, Moment, Name, StrictSerializer, Switch, Text, Whole
 from monitoring.models import Device
 from training.jobs.dependencies import MAX_AFTER
 from training.models.job import Keep, Launcher, Preemptible
@@ -22,6 +22,15 @@ class AfterList(serializers.ListField):
             help_text="What it waits for: CODE (to end well), CODE:any or CODE:failed of jobs, runs or groups.",
             **options,
         )  # fmt: skip
+
+
+class GitSerializer(StrictSerializer):
+    """A revision to be fetched; with working_copy, what the files were made from."""
+
+    url = Text(max_length=1000, required=False, allow_blank=True)
+    revision = Text(max_length=200)
+    branch = Text(max_length=200, required=False, allow_blank=True)
+    dirty = Switch(required=False, help_text="Whether the files differ from the revision.")
 
 
 class AfterSerializer(StrictSerializer):
@@ -45,6 +54,12 @@ class NewJobSerializer(InExperiment):
         child=Text(max_length=100_000, allow_blank=True, trim_whitespace=False), required=False
     )
     cwd = Text(max_length=1000, required=False, allow_blank=True, trim_whitespace=False)
+    working_copy = Text(
+        max_length=64,
+        required=False,
+        help_text="The SHA-256 of files that were sent to projects/{slug}/copies.",
+    )
+    git = GitSerializer(required=False)
     node_labels = serializers.DictField(
         child=Text(max_length=200),
         required=False,

@@ -13,13 +13,15 @@ from rest_framework.views import APIView
 from monitoring.api.strict import Nothing, StrictSerializer, Whole
 from training import access
 from training.jobs import dependencies, submit
-from training.models import Attempt, Job, JobDependency, JobState, Role, Usage
+from training.models import Attempt, Job, JobDependency, JobState, Role, Usage, WorkingCopy
 from training.states import IllegalMove
 
 from .job_requests import AfterSerializer, NewJobSerializer
 from .permissions import ProjectRole, ProjectScoped
 
-JOBS = Job.objects.select_related("run__experiment__project", "submitted_by", "group").prefetch_related(
+JOBS = Job.objects.select_related(
+    "run__experiment__project", "submitted_by", "group", "working_copy"
+).prefetch_related(
     Prefetch("dependencies", JobDependency.objects.select_related("on")),
     Prefetch(
         "attempts",
@@ -75,6 +77,12 @@ class AttemptSerializer(serializers.ModelSerializer):
         return [attempt.node.name, *(member.node.name for member in attempt.members.all())]
 
 
+class CopySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = WorkingCopy
+        fields = ["sha256", "size_bytes"]
+
+
 class DependencySerializer(serializers.ModelSerializer):
     code = serializers.CharField(source="on_code", help_text="The job or group that is waited for.")
     state = serializers.CharField(
@@ -106,6 +114,8 @@ class JobSerializer(serializers.ModelSerializer):
     argv = serializers.ListField(child=serializers.CharField())
     submitted_by = serializers.CharField(source="submitted_by.username", default=None, allow_null=True)
     usage = serializers.DictField(source="run.usage")
+    working_copy = CopySerializer(allow_null=True)
+    git = serializers.DictField(help_text="url, revision, branch, dirty, and the commit that a node found.")
     node_labels = serializers.DictField(child=serializers.CharField())
     group = serializers.CharField(source="group.code", default=None, allow_null=True)
     group_name = serializers.CharField(source="group.name", default=None, allow_null=True)
@@ -118,10 +128,10 @@ class JobSerializer(serializers.ModelSerializer):
     class Meta:
         model = Job
         fields = [
-            "code", "run", "run_name", "run_state", "experiment", "project", "argv", "cwd", "device_kind",
-            "device_name", "device_memory_bytes", "memory_bytes", "node_labels", "deadline", "group", "group_name",
-            "group_index", "after", "min_devices", "max_devices", "launcher", "max_nodes", "keep", "wanted_devices",
-            "priority", "preemptible", "max_retries", "retries_used", "state",
+            "code", "run", "run_name", "run_state", "experiment", "project", "argv", "cwd", "working_copy", "git",
+            "device_kind", "device_name", "device_memory_bytes", "memory_bytes", "node_labels", "deadline", "group",
+            "group_name", "group_index", "after", "min_devices", "max_devices", "launcher", "max_nodes", "keep",
+            "wanted_devices", "priority", "preemptible", "max_retries", "retries_used", "state",
             "waiting_reason", "outlook", "submitted_by", "submitted_at", "ended_at", "usage", "attempts",
         ]  # fmt: skip
 

@@ -4,6 +4,8 @@ from django.urls import path
 
 from . import (
     checkpoints,
+    cloning,
+    copies,
     experiments,
     importance,
     job_groups,
@@ -93,7 +95,9 @@ urlpatterns = [
     path("invitations", joins.Invitations.as_view(), name="invitations"),
     path("invitations/<int:pk>", joins.InvitationDetail.as_view(), name="invitation"),
     path("join", joins.Join.as_view(), name="join"),
+    path("jobs/<slug:code>/clone", cloning.Clone.as_view(), name="job-clone"),
     path("jobs/<slug:code>/after", jobs.After.as_view(), name="job-after"),
+    path("projects/<slug:slug>/copies/<str:sha256>", copies.Copy.as_view(), name="working-copy"),
     path("job-groups", job_groups.JobGroups.as_view(), name="job-groups"),
     path("job-groups/<slug:code>", job_groups.JobGroupDetail.as_view(), name="job-group"),
     path("job-groups/<slug:code>/stop", job_groups.StopGroup.as_view(), name="job-group-stop"),

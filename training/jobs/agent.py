@@ -34,9 +34,9 @@ class AgentKeeper:
         if self.child is not None:
             logger.warning("the hardware agent ended with %s; it is started again", self.child.returncode)
         self.started_at = time.monotonic()
-        ApiToken.objects.filter(kind=TokenKind.NODE, node=node, revoked_at=None).update(
-            revoked_at=timezone.now()
-        )
+        ApiToken.objects.filter(
+            kind=TokenKind.NODE, node=node, revoked_at=None, name="hardware agent"
+        ).update(revoked_at=timezone.now())
         _, token = ApiToken.issue(TokenKind.NODE, node=node, name="hardware agent")
         spool = Path(settings.HOME) / "agent" / node.name
         spool.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ from training.states import IllegalMove
 from .submit import submit
 
 LIKE = (
-    "cwd", "device_kind", "device_name", "device_memory_bytes", "memory_bytes", "node_labels", "min_devices",
-    "max_devices", "launcher", "max_nodes", "keep", "priority", "preemptible", "max_retries",
+    "cwd", "working_copy", "git", "device_kind", "device_name", "device_memory_bytes", "memory_bytes", "node_labels",
+    "min_devices", "max_devices", "launcher", "max_nodes", "keep", "priority", "preemptible", "max_retries",
 )  # fmt: skip
 
 

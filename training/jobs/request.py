@@ -3,16 +3,16 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import PurePath
 from typing import Any
 
 from django.utils import timezone
 
 from monitoring.models import Device
 from monitoring.plain import NotPlain, plain
+from training.models import WorkingCopy
 from training.models.job import Keep, Launcher, Preemptible
 
-from . import dependencies, wishes
+from . import code, dependencies, wishes
 from .refused import JobRefused
 
 MAX_ARGUMENTS = 1000
@@ -27,7 +27,9 @@ RESERVED = re.compile(r"(SCALEWEB_.*|REDIS_URL|DATABASE_URL|DJANGO_SETTINGS_MODU
 class Request:
     """A job as it is asked for.
 
-    cwd: an absolute folder on the node; empty for a folder of the attempt's own. min_devices..max_devices
+    cwd: an absolute folder on the node; empty for a folder of the attempt's own; with files, a folder among them.
+    working_copy: what was sent, or its SHA-256. git: {"url", "revision"} to be fetched, or of what was sent what it was
+    made from ("branch" and "dirty" too). min_devices..max_devices
     of device_kind on one node, or on up to max_nodes where launcher is torchrun: then the command runs once for each
     device, as the ranks of one training. keep: what stays as it is when their number changes (models.job.Keep).
     device_name, device_memory_bytes, memory_bytes, node_labels: what its nodes must have (`wishes`). deadline: it is
@@ -39,6 +41,8 @@ class Request:
     name: str = ""
     env: dict[str, str] = field(default_factory=dict)
     cwd: str = ""
+    working_copy: WorkingCopy | str | None = None
+    git: dict[str, Any] = field(default_factory=dict)
     device_kind: str = "cpu"
     device_name: str = ""
     device_memory_bytes: int | None = None
@@ -60,7 +64,7 @@ class Request:
     group_index: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        for name in ("env", "config", "node_labels"):
+        for name in ("env", "config", "node_labels", "git"):
             setattr(self, name, dict(getattr(self, name) or {}))
         self.tags, self.after = list(self.tags or []), list(self.after or [])
 
@@ -69,10 +73,10 @@ class Request:
         check_argv(self.argv)
         check_env(self.env)
         self.check_resources()
-        if "\0" in self.cwd or (self.cwd and not PurePath(self.cwd).is_absolute()):
-            raise JobRefused(
-                "cwd", f"cwd={self.cwd!r:.100} is not an absolute folder; give its full path, or leave it out"
-            )
+        code.check_git(self.git, self.working_copy is not None)
+        code.check_cwd(self.cwd, bool(self.git or self.working_copy))
+        if isinstance(self.working_copy, str):
+            self.working_copy = code.found_copy(self.working_copy, experiment)
         check_launcher(self.launcher, self.max_nodes, self.max_devices, self.keep)
         if self.preemptible not in Preemptible.values:
             raise JobRefused(

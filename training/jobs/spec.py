@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from scaleweb_sdk import pins
+from training.copies import fetch
 from training.models import ApiToken, Attempt, Checkpoint, Job, Member, Run, RunEvent, TokenKind
 
 from . import launch
@@ -30,13 +32,17 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
     """The spec of a claimed attempt, or of its part on a further node.
 
     Issues the run token of this attempt; those of older ones end here. Raises CannotResume on a further node that
-    does not have the checkpoint which the first one goes on from, and for a fork without the one it begins from.
+    does not have the checkpoint which the first one goes on from, and for a fork without the one it begins from;
+    CannotFetch for files that cannot be had.
     """
     job, run = attempt.job, attempt.job.run
     folder = folder_of(attempt, member)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     token = issued_token(attempt, member)
-    (folder / "work").mkdir(exist_ok=True)
+    # An attempt that could not be told of is begun again in the same folder.
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    (folder / "work").mkdir()
+    start = fetch.fill(job, attempt.node if member is None else member.node, folder / "work")
     checkpoints = Path(settings.CHECKPOINT_DIR) / run.code
     checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
     environment = cleaned(dict(os.environ))
@@ -63,7 +69,7 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
         environment["SCALEWEB_RESUME_STEP"] = str(checkpoint.step)
     return {
         "run": run.code, "attempt": attempt.number, "url": settings.PUBLIC_URL, "token": token,
-        "argv": launch.argv_of(attempt, member), "cwd": job.cwd or str(folder / "work"), "env": environment,
+        "argv": launch.argv_of(attempt, member), "cwd": str(start), "env": environment,
         "folder": str(folder),
     }  # fmt: skip
 

@@ -58,12 +58,16 @@ def add(code: str, sha256: str, offset: int, whole: int, piece: bytes) -> int:
         return there
     target = path(code, sha256)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = target.with_suffix(".part")
+    return receive(target, target.with_suffix(".part"), sha256, offset, whole, piece)
+
+
+def receive(target: Path, part: Path, sha256: str, offset: int, whole: int, piece: bytes) -> int:
+    """Add a piece to `part`, which is called `target` once it is whole. As `add`."""
     with open(part, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two that send the same take turns
         have = os.fstat(file.fileno()).st_size
         if not part.exists():  # its other sender was done just now
-            return size(code, sha256) or 0
+            return target.stat().st_size if target.exists() else 0
         if have != offset:
             raise WrongPlace(have)
         try:

@@ -213,6 +213,37 @@ export interface Checkpoint {
   kept_by: string[];
 }
 
+export interface Clone {
+  name?: string;
+  /** The command as a list of arguments; no shell reads it. */
+  argv?: string[];
+  /** Changes; null leaves a variable out. */
+  env?: Record<string, string | null>;
+  cwd?: string;
+  /** Labels that its nodes must have: {name: value}. */
+  node_labels?: Record<string, string>;
+  /** A part of the devices' name, such as h100. */
+  device_name?: string;
+  device_memory_bytes?: number | null;
+  /** Main memory that its nodes must have. */
+  memory_bytes?: number | null;
+  device_kind?: DeviceKind;
+  min_devices?: number;
+  max_devices?: number;
+  /** torchrun: the command runs once for each device, as the ranks of one training. * `once` - Once * `torchrun` - Torchrun */
+  launcher?: "once" | "torchrun";
+  max_nodes?: number;
+  /** What stays as it is when the number of ranks changes: the effective batch, or what each rank does. * `batch` - Batch * `rate-rule` - Rate Rule */
+  keep?: "batch" | "rate-rule";
+  priority?: number;
+  /** Whether it may be asked to leave for another job; saved: when its process saves checkpoints. * `saved` - Saved * `always` - Always * `never` - Never */
+  preemptible?: "saved" | "always" | "never";
+  max_retries?: number;
+  config?: unknown;
+  /** {"lr": "1e-3"}: in the command (--lr 0.1, --lr=0.1, lr=0.1, or added) and the run's settings. */
+  settings?: Record<string, string>;
+}
+
 export interface Columns {
   x: number[];
   step: number[];
@@ -293,6 +324,11 @@ export interface ControllerDay {
 }
 
 export type ControllerMode = "off" | "observe" | "advise" | "act";
+
+export interface Copy {
+  sha256: string;
+  size_bytes: number;
+}
 
 export interface Counted {
   count: number;
@@ -492,6 +528,14 @@ export interface Fork {
   max_retries?: number;
 }
 
+export interface Git {
+  url?: string;
+  revision: string;
+  branch?: string;
+  /** Whether the files differ from the revision. */
+  dirty?: boolean;
+}
+
 export interface Goodput {
   job: string;
   measured: StepTime[];
@@ -593,6 +637,9 @@ export interface Job {
   project: string;
   argv: string[];
   cwd: string;
+  working_copy: Copy | null;
+  /** url, revision, branch, dirty, and the commit that a node found. */
+  git: Record<string, unknown>;
   device_kind: DeviceKind;
   device_name: string;
   device_memory_bytes: number | null;
@@ -820,6 +867,9 @@ export interface NewGroup {
   argv: string[];
   env?: Record<string, string>;
   cwd?: string;
+  /** The SHA-256 of files that were sent to projects/{slug}/copies. */
+  working_copy?: string;
+  git?: Git;
   /** Labels that its nodes must have: {name: value}. */
   node_labels?: Record<string, string>;
   /** A part of the devices' name, such as h100. */
@@ -878,6 +928,9 @@ export interface NewJob {
   argv: string[];
   env?: Record<string, string>;
   cwd?: string;
+  /** The SHA-256 of files that were sent to projects/{slug}/copies. */
+  working_copy?: string;
+  git?: Git;
   /** Labels that its nodes must have: {name: value}. */
   node_labels?: Record<string, string>;
   /** A part of the devices' name, such as h100. */
@@ -1438,6 +1491,31 @@ export interface ReplayAnswer {
 
 export interface ReplayWanted {
   policies?: string[];
+}
+
+export interface Request {
+  run: string;
+  name: string;
+  experiment: number;
+  argv: string[];
+  env: Record<string, string>;
+  cwd: string;
+  config: Record<string, unknown>;
+  tags: string[];
+  working_copy: string | null;
+  git: Record<string, unknown>;
+  node_labels: Record<string, string>;
+  device_kind: string;
+  device_name: string;
+  device_memory_bytes: number | null;
+  memory_bytes: number | null;
+  min_devices: number;
+  max_devices: number;
+  launcher: string;
+  max_nodes: number;
+  keep: string;
+  priority: number;
+  max_retries: number;
 }
 
 export interface Requeue {

@@ -126,6 +126,8 @@ export type ControllerSummary = Narrow<made.Summary, { decisions: Partial<Record
 export type Replay = Narrow<made.ReplayAnswer, { decisions: Decision[]; problems: Record<string, string> }>;
 
 export type Attempt = made.Attempt;
+export type JobRequest = made.Request;
+export type NewGroup = made.NewGroupAnswer;
 export type Job = Narrow<made.Job, { run_state: RunStateName }>;
 export type Share = made.Share;
 export type Queue = Narrow<made.Queue, { waiting: Job[]; active: Job[] }>;
