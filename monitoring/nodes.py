@@ -16,16 +16,23 @@ class BadInventory(ValueError):
     """A node described its devices in a way that cannot be true; the message says which."""
 
 
+class NameTaken(BadInventory):
+    """Another host that was heard a moment ago has this name; the message says which and what to do."""
+
+
 @transaction.atomic
 def register(name: str, system: dict, devices: list[dict]) -> Node:
     """Create or refresh a node and its devices; devices it no longer lists are marked removed.
 
     system: facts of the host; its key "latest", when present, is the latest host reading.
-    devices: maps with kind, index and any of DEVICE_FIELDS. Raises BadInventory.
+    devices: maps with kind, index and any of DEVICE_FIELDS. Raises BadInventory, and NameTaken where two hosts would
+    be one node: both would work on its jobs.
     """
     wanted = checked(devices)
     system = dict(system)
-    values = {"hostname": str(system.get("hostname", ""))[:255], "last_seen_at": Now()}
+    host = str(system.get("hostname", ""))[:255]
+    refuse_another_host(name, host)
+    values = {"hostname": host, "last_seen_at": Now()}
     latest = system.pop("latest", None)
     if latest is not None:
         values["latest"] = latest
@@ -38,6 +45,16 @@ def register(name: str, system: dict, devices: list[dict]) -> Node:
     gone = [device.pk for device in have.values() if not device.removed]
     Device.objects.filter(pk__in=gone).update(removed=True)
     return node
+
+
+def refuse_another_host(name: str, host: str) -> None:
+    there = Node.objects.select_for_update().filter(name=name, state=Node.State.ONLINE).exclude(hostname="")
+    heard = there.filter(last_seen_at__gt=Now() - timedelta(seconds=settings.SILENT_SECONDS)).first()
+    if heard is not None and host and heard.hostname != host:
+        raise NameTaken(
+            f"a node {name} is online on host {heard.hostname}, and this is host {host}: give this worker a name "
+            f"of its own (SCALEWEB_NODE), or stop the one there and wait {settings.SILENT_SECONDS:g} s"
+        )
 
 
 def checked(devices: list[dict]) -> dict[tuple[str, int], dict]:

@@ -47,6 +47,27 @@ def test_a_node_that_lies_about_its_devices_is_refused_whole(devices, words):
     assert not Node.objects.filter(name="liar").exists()
 
 
+def test_two_hosts_are_not_one_node_until_the_first_has_gone_silent(settings):
+    first = nodes.register("a", {"hostname": "a.lan"}, [GPU])
+    with pytest.raises(
+        nodes.NameTaken, match=r"node a is online on host a\.lan, and this is host b\.lan: give .*name"
+    ):
+        nodes.register("a", {"hostname": "b.lan"}, [CPU])
+    first.refresh_from_db()
+    assert first.hostname == "a.lan"
+    assert list(first.devices.values_list("kind", "removed")) == [("gpu", False)]
+    Node.objects.filter(pk=first.pk).update(
+        last_seen_at=timezone.now() - timedelta(seconds=settings.SILENT_SECONDS + 1)
+    )
+    assert nodes.register("a", {"hostname": "b.lan"}, [CPU]).pk == first.pk
+
+
+def test_a_host_that_was_stopped_in_order_gives_its_name_free_at_once():
+    nodes.register("a", {"hostname": "a.lan"}, [GPU])
+    nodes.leave("a")
+    assert nodes.register("a", {"hostname": "b.lan"}, [GPU]).hostname == "b.lan"
+
+
 def test_a_node_goes_silent_then_lost_and_revives_with_a_sign_of_life(settings):
     node = nodes.register("a", {}, [CPU])
     now = timezone.now()

@@ -75,6 +75,8 @@ class NodeLoop:
                 self.look()
             except (DatabaseError, OSError) as error:
                 logger.warning("node %s: a look failed, the next is in a second: %s", self.name, error)
+            except nodes.BadInventory as error:
+                logger.error("node %s runs nothing yet: %s", self.name, error)
             except Exception:
                 # A worker whose loop had ended would look alive and let every lease of its node run out.
                 logger.exception("node %s: a look failed, the next is in a second", self.name)
