@@ -1,7 +1,7 @@
 """Projects, experiments, runs, jobs and tokens in the Django admin.
 
 What has one writer in the code (a run's state, commands, attempts) is read-only here; actions go through the
-same functions as the pages do.
+same functions as the pages do. Groups, dependencies and working copies are in groups_admin.
 """
 
 from django import forms
@@ -12,6 +12,7 @@ from rest_framework import serializers
 from monitoring.admin import ReadOnly
 from monitoring.json_form import ListField
 
+from . import groups_admin as groups_admin
 from . import pinning, states
 from .api.run_serializers import TagList
 from .commands import CommandRefused, issue

@@ -20,6 +20,8 @@ from training.models import (
     Command,
     DeviceLease,
     Job,
+    JobDependency,
+    JobGroup,
     Media,
     Member,
     Quota,
@@ -31,6 +33,7 @@ from training.models import (
     TokenKind,
     Usage,
     ViewLink,
+    WorkingCopy,
 )
 
 from .conftest import client_of
@@ -56,6 +59,9 @@ def rows(run, job, node, viewer):
     ApiToken.issue(TokenKind.NODE, node=node)
     Decision.objects.create(run=run, policy="divergence", state="judged", mode="act", reason="r",
                             decided_step=1, judge_at_step=2)  # fmt: skip
+    JobGroup.objects.create(experiment=run.experiment, name="rates", kind="grid", count=3)
+    JobDependency.objects.create(job=job, on_code="abc")
+    WorkingCopy.objects.create(project=run.experiment.project, sha256="0" * 64, size_bytes=10)
     attempt = Attempt.objects.create(job=job, number=1, node=node, lease_expires_at=timezone.now())
     DeviceLease.objects.create(device=Device.objects.first(), attempt=attempt)
     Member.objects.create(attempt=attempt, node=node, node_rank=1, lease_expires_at=timezone.now())

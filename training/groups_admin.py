@@ -1,0 +1,31 @@
+"""Groups of jobs, what jobs wait for and what was sent with them, in the Django admin: to look at only."""
+
+from django.contrib import admin
+
+from monitoring.admin import ReadOnly
+
+from .models import JobDependency, JobGroup, WorkingCopy
+
+
+@admin.register(JobGroup)
+class JobGroupAdmin(ReadOnly):
+    list_display = ["code", "name", "kind", "count", "at_once", "experiment", "submitted_by", "submitted_at"]
+    list_filter = ["kind"]
+    search_fields = ["=code", "name", "experiment__name"]
+    list_select_related = ["experiment__project", "submitted_by"]
+
+
+@admin.register(JobDependency)
+class JobDependencyAdmin(ReadOnly):
+    list_display = ["job", "on_code", "when"]
+    list_filter = ["when"]
+    search_fields = ["=job__code", "=on_code"]
+    list_select_related = ["job__run"]
+
+
+@admin.register(WorkingCopy)
+class WorkingCopyAdmin(ReadOnly):
+    list_display = ["sha256", "project", "size_bytes", "created_by", "created_at"]
+    list_filter = ["project"]
+    search_fields = ["=sha256", "project__slug"]
+    list_select_related = ["project", "created_by"]
