@@ -24,8 +24,8 @@ def submit(options: argparse.Namespace) -> None:
         raise Wrong(
             "--grid and --array: one of them; an index can be a setting of a grid, --grid index=0,1,2"
         )
+    body = asked(options, argv)  # what is wrong in it is said also where no site is known yet
     site = Site()
-    body = asked(options, argv)
     if options.send or options.git:
         body |= code.chosen(options, site)
     body = {name: value for name, value in body.items() if value not in ("", {}, [], None)}

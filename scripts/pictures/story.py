@@ -55,9 +55,10 @@ def tell(site: Site) -> Story:
     )
     for name, rate, priority in WAITING:
         job(site, rescue, name, "--lr", rate, "--steps", "3000", priority=priority)
+    site.post("nodes/gpu-01/drain")  # so that a job waits for it, and says why
     site.post(
-        "jobs", experiment=sweep, name="sixteen GPUs on one host", argv=["python", "train.py"],
-        device_kind="gpu", min_devices=16, max_devices=16,
+        "jobs", experiment=sweep, name="eight GPUs on one host", argv=["python", "train.py"],
+        device_kind="gpu", min_devices=8, max_devices=8,
     )  # fmt: skip
     rows = until(lambda: listed(site, sweep, len(trained) + 3), "the runs of the sweep")
     live = next(run["code"] for run in rows if run["name"] == LIVE)
