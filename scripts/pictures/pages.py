@@ -12,7 +12,7 @@ from .story import Story
 
 SIZES = {"1440": (1440, 900), "390": (390, 844)}
 THEMES = ("light", "dark")
-QUALITY = 68
+QUALITY = 62
 # Nothing is being read any more, and two frames in a row were drawn with nothing new in them.
 DRAWN = (
     """() => !document.querySelector('.skeleton, [aria-busy=true]') && !!document.querySelector('main h1')"""
