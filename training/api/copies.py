@@ -8,14 +8,13 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from monitoring.api.filters import known_query
 from training import access
 from training.copies import files, room
-from training.media.files import SHA256, NotWhatItSays, WrongPlace
+from training.media.files import NotWhatItSays, WrongPlace
 from training.models import Project, Role, WorkingCopy
 
 from .authentication import NodeSpeaker, NodeTokenAuthentication
-from .media import PIECE_BYTES, Octets, PieceAnswer, PieceQuery
+from .media import Octets, PieceAnswer, place_of_piece
 from .permissions import ProjectRole
 from .streaming import streamed
 
@@ -65,17 +64,7 @@ class Copy(APIView):
     def put(self, request, slug: str, sha256: str):
         """A piece of it, at most 4 MiB. What the project has is not asked for again."""
         project = access.fetch(Project.objects.all(), request.user, Role.OPERATOR, slug=slug)
-        wanted = PieceQuery(data=known_query(request, "offset", "size"))
-        wanted.is_valid(raise_exception=True)
-        offset, size = wanted.validated_data["offset"], wanted.validated_data["size"]
-        if not SHA256.fullmatch(sha256):
-            raise ValidationError({"sha256": [f"Expected 64 hexadecimal digits, got {sha256[:80]!r}."]})
-        if not isinstance(request.data, bytes):
-            raise ValidationError({"body": ["Expected bytes, as application/octet-stream."]})
-        if len(request.data) > PIECE_BYTES or offset + len(request.data) > size:
-            raise ValidationError(
-                {"body": [f"Expected at most {PIECE_BYTES} bytes, and no more than `size` says."]}
-            )
+        offset, size = place_of_piece(request, sha256)
         if WorkingCopy.objects.filter(project=project, sha256=sha256).exists():
             return Response({"have": size, "whole": True})
         try:

@@ -64,6 +64,22 @@ class PieceAnswer(serializers.Serializer):
     whole = serializers.BooleanField()
 
 
+def place_of_piece(request, sha256: str) -> tuple[int, int]:
+    """(offset of the piece, size of the whole file), both in bytes; of a piece that can be one."""
+    wanted = PieceQuery(data=known_query(request, "offset", "size"))
+    wanted.is_valid(raise_exception=True)
+    offset, size = wanted.validated_data["offset"], wanted.validated_data["size"]
+    if not files.SHA256.fullmatch(sha256):
+        raise ValidationError({"sha256": [f"Expected 64 hexadecimal digits, got {sha256[:80]!r}."]})
+    if not isinstance(request.data, bytes):
+        raise ValidationError({"body": ["Expected bytes, as application/octet-stream."]})
+    if len(request.data) > PIECE_BYTES or offset + len(request.data) > size:
+        raise ValidationError(
+            {"body": [f"Expected at most {PIECE_BYTES} bytes, and no more than `size` says."]}
+        )
+    return offset, size
+
+
 class Piece(Sent, APIView):
     """A piece of a file, at most 4 MiB, under the SHA-256 of the whole. A file that is here is not asked for again."""
 
@@ -80,17 +96,7 @@ class Piece(Sent, APIView):
     )
     def put(self, request, code: str, sha256: str):
         run = self.run_of(request, code)
-        wanted = PieceQuery(data=known_query(request, "offset", "size"))
-        wanted.is_valid(raise_exception=True)
-        offset, size = wanted.validated_data["offset"], wanted.validated_data["size"]
-        if not files.SHA256.fullmatch(sha256):
-            raise ValidationError({"sha256": [f"Expected 64 hexadecimal digits, got {sha256[:80]!r}."]})
-        if not isinstance(request.data, bytes):
-            raise ValidationError({"body": ["Expected bytes, as application/octet-stream."]})
-        if len(request.data) > PIECE_BYTES or offset + len(request.data) > size:
-            raise ValidationError(
-                {"body": [f"Expected at most {PIECE_BYTES} bytes, and no more than `size` says."]}
-            )
+        offset, size = place_of_piece(request, sha256)
         try:
             if offset == 0:
                 items.room_for(run, size)
