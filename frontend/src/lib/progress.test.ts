@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Condition } from "../api/types";
-import { leftWords, progressFrom, progressOf, rateWords, shareWords, stepWords, totalOf } from "./progress";
+import { leftWords, progressFrom, progressOf, rateWords, shareWords, stepRoom, stepWords, totalOf } from "./progress";
 
 const of = (about: Partial<Parameters<typeof progressOf>[0]>) => progressOf({ step: 250, total: 1000, stepSeconds: 0.1, moving: true, ...about });
 
@@ -29,4 +29,10 @@ it("takes the newer step beside the server's word", () => {
   const condition = { step: 10, total_steps: 100, step_seconds: 1, eta_seconds: 90 } as Condition;
   expect(progressFrom(condition, 20).left).toBe(80);
   expect(progressFrom({ ...condition, eta_seconds: null }, 20).left).toBeNull();
+});
+
+it.each([[1000], [2_000_000], [null]])("keeps one room for a step that counts up to %o", (total) => {
+  const rooms = [null, 1, 9, 10, 99, 100, 999, 1000].map((step) => stepRoom(of({ step, total })));
+  expect(new Set(rooms).size).toBe(1);
+  expect(rooms[0]).toBeGreaterThanOrEqual(stepWords(of({ step: 1000, total })).length);
 });

@@ -44,3 +44,10 @@ export const rateWords = ({ rate }: Progress): string => (rate === null ? "" : t
 export const leftWords = ({ left, total, share }: Progress): string =>
   total === null ? t("no end known") : share === 1 ? t("at its end") : left === null ? t("time left unknown") : t("{time} left", { time: duration(left) });
 export const stepWords = ({ step, total }: Progress): string => (total === null ? t("step {n}", { n: integer(step) }) : `${integer(step)} / ${integer(total)}`);
+
+const COUNTS_TO = 99_999; // where no end is known: beyond it, room for one digit more than there are
+/** The length in characters of the longest that stepWords will say of it, so that a counting step moves nothing. */
+export const stepRoom = (of: Progress): number => {
+  const step = Math.max(of.step ?? 0, of.total ?? COUNTS_TO);
+  return stepWords({ ...of, step: of.total === null && step > COUNTS_TO ? step * 10 : step }).length;
+};
