@@ -115,3 +115,19 @@ def test_a_stage_is_held_against_the_one_before_it_and_not_against_the_first_ste
     (proposal,) = POLICY.propose(run)
     fixed = no_action(run, proposal)
     assert float(fixed.mean[-1]) == pytest.approx(0.3, rel=0.1)
+
+
+SLOW = noisy(2.3 * np.exp(-np.arange(400) / 1500), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("cosine", "raised"), [(None, True), (0.95, True), (0.7, False), (-0.2, False)],
+    ids=["not measured", "straight on", "a long valley", "to and fro"],
+)  # fmt: skip
+def test_late_in_a_run_a_slow_fall_is_a_reason_to_raise_only_where_the_weights_walk_straight(cosine, raised):
+    windows = {}
+    if cosine is not None:
+        walk = np.full(38, cosine), np.full(39, 0.02)
+        windows = {COSINE: a_window(walk[0], 1020, 10), RATIO: a_window(walk[1], 1010, 10)}
+    found = POLICY.propose(seen(SLOW, policy=POLICY, first_step=1000, windows=windows))
+    assert [change.value for each in found for change in each.changes] == ([0.3] if raised else [])

@@ -17,9 +17,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from control.estimators.motion import COSINE, RATIO
+from control.estimators.motion import COSINE, RATIO, motion
 from control.proposals import Alternative, Change, Expected, Observation, Proposal, TunableView, Window
 
+from .climb import BEGIN_LATER
 from .reading import RATE_IN_FORCE, Reading, pace_metric, read, still_setting_out
 from .search import Search
 from .tries import Tries, last_change
@@ -70,8 +71,11 @@ class LearningRate:
         if seen is None:
             return []
         tries = Tries.of(self.name, observation, rate, int(parameters["retry_steps"]) * scale)
-        # Where the start is in sight, the search has found what a raise would bring.
-        up = "" if seen.is_start else self._up(seen, since, scale, rate, tries, parameters)
+        # Where the start is in sight, the search has found what a raise would bring; and weights that turn every few
+        # steps are not held up by too low a rate, however slowly the loss falls.
+        moving = motion(observation.windows, last_change(observation, rate))
+        settled = seen.is_start or (moving is not None and moving.cosine <= BEGIN_LATER)
+        up = "" if settled else self._up(seen, since, scale, rate, tries, parameters)
         if up:
             return [self._proposal(observation, metric, rate, seen, up, scale, tries, direction=1)]
         down = self._down(seen, since, rate, tries, parameters, scale)
