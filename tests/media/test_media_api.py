@@ -1,30 +1,19 @@
 """Media over REST: sent in pieces, listed, read with ranges, never executed, gone with the run."""
 
 import hashlib
-import struct
 import time
-import zlib
 
 import pytest
 from django.test import Client
 
 from monitoring.storage import series
-from tests.support.domain import a_member, a_project, a_run, a_run_token
+from tests.support.domain import a_member, a_project, a_run
+from tests.support.media import PNG, Sender
 from training.deleting import delete_run
 from training.media import files, retention
 from training.models import Media, Role
 
 pytestmark = pytest.mark.django_db(databases="__all__")
-
-
-def chunk(name, body):
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-PNG = (
-    b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
-    + chunk(b"IDAT", zlib.compress(b"\0\x7f")) + chunk(b"IEND", b"")
-)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -35,31 +24,6 @@ def disk(settings, tmp_path):
 @pytest.fixture
 def run():
     return a_run(a_project(), state="running")
-
-
-class Sender(Client):
-    """A process of a run: its token, pieces, items."""
-
-    def __init__(self, run, **options):
-        super().__init__(**options)
-        self.code, self.headers_ = run.code, {"Authorization": f"Bearer {a_run_token(run)}"}
-
-    def piece(self, body, offset=0, piece=None, sha256=None):
-        sha256 = sha256 or hashlib.sha256(body).hexdigest()
-        address = f"/api/v1/runs/{self.code}/media/pieces/{sha256}?offset={offset}&size={len(body)}"
-        part = body if piece is None else piece
-        return self.put(address, part, content_type="application/octet-stream", headers=self.headers_)
-
-    def items(self, *items):
-        whole = [
-            {"uid": f"s-{n}", "key": "sample", "step": 3, "at": 1.7e9} | item for n, item in enumerate(items)
-        ]
-        address = f"/api/v1/runs/{self.code}/media"
-        return self.post(address, {"items": whole}, content_type="application/json", headers=self.headers_)
-
-    def send(self, body, kind="image", **more):
-        assert self.piece(body).json()["whole"]
-        return self.items({"kind": kind, "sha256": hashlib.sha256(body).hexdigest()} | more)
 
 
 @pytest.fixture

@@ -1,0 +1,192 @@
+"""What a run left behind is looked into: its media, notes and logs, its ranks, its settings beside another's."""
+
+import json
+import re
+import struct
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from monitoring.storage import logs, series
+from scaleweb_sdk.protocol import Batch, Column, LogLine
+from tests.support.domain import a_run
+from tests.support.media import PNG, Sender
+from training.models import Rank, Run
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+HOSTILE = "<img src=x onerror=alert(1)>"
+BEGAN = 1.7e9
+METRICS = 5000
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+NOTES = f"""# What was learnt
+- [x] half a **warm-up** is too short
+{HOSTILE} <script>alert(1)</script> [press me](javascript:alert(1)) [the paper](https://example.org/paper)
+"""
+LINES = [
+    "\x1b]0;a title\x07\x1b[31;1mred alert\x1b[0m after it",
+    "epoch 1:  10%\repoch 1: 100%",
+    f"{HOSTILE}\x1b[2J\x1b[999;999H\x07",
+    *(f"step {step} done" for step in range(3, 400)),
+]
+# A second of silence, 16 bits and 8,000 samples a second.
+SECOND = b"\0" * 16_000
+FORMAT = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16_000, 2, 16)
+WAVE = (
+    struct.pack("<4sI4s", b"RIFF", 36 + len(SECOND), b"WAVE")
+    + FORMAT
+    + struct.pack("<4sI", b"data", len(SECOND))
+    + SECOND
+)
+
+
+@pytest.fixture
+def run(settings, tmp_path, live_site):
+    settings.MEDIA_DIR = tmp_path / "media"
+    now = timezone.now()
+    row = a_run(
+        state="finished", name="n" * 200, config={"lr": 0.1, "model": {"depth": 2}, "seed": 1}, last_step=399,
+        process={"world_size": 3}, started_at=now, ended_at=now,
+    )  # fmt: skip
+    Run.objects.create(
+        experiment=row.experiment, name="wider", state="finished",
+        config={"lr": 0.1, "model": {"depth": 8}, "dropout": 0.5},
+    )  # fmt: skip
+    steps = list(range(400))
+    times = [BEGAN + step for step in steps]
+    columns = [Column("loss", steps, times, [1 / (1 + step) for step in steps])]
+    columns += [Column(f"layer/{place:04}", [399], [BEGAN + 399], [1.0]) for place in range(METRICS)]
+    for rank, apart in enumerate((0.010, 0.060, 0.010)):
+        Rank.objects.create(
+            run=row, rank=rank, world_size=3, connected_at=now, process={"hostname": f"host-{rank}", "device": "cpu"}
+        )  # fmt: skip
+        step_key = f"_step_seconds/rank{rank}" if rank else "_step_seconds"
+        columns += [
+            Column(step_key, steps, times, [0.1] * 400),
+            Column(f"_apart_seconds/rank{rank}", steps, times, [apart] * 400),
+        ]
+    series.append(row.source, "s" * 32, [Batch(1, columns=columns)])
+    logs.append(
+        row.source, "l" * 32, 1, [LogLine(BEGAN + at, "stdout", text) for at, text in enumerate(LINES)]
+    )
+    sender = Sender(row)
+    for step in (3, 6, 9):
+        table = {"columns": ["id", "label"], "rows": [[step, "cat"], [1, HOSTILE], [2, "dog"]]}
+        told = {"step": step, "uid": f"i{step}", "key": "samples", "caption": f"a cat at {step}"}
+        assert sender.send(PNG, **told, data={"width": 1, "height": 1}).json()["taken"] == 1
+        told = {"step": step, "uid": f"t{step}", "key": "worst", "data": {"rows": 3, "rows_given": 3}}
+        sender.send(json.dumps(table).encode(), "table", **told)
+        bell = {"edges": [-step, 0, step], "counts": [1, 3]}
+        sender.items({"kind": "histogram", "uid": f"h{step}", "step": step, "key": "weights", "data": bell})
+    sender.send(WAVE, "audio", uid="a", key="tone", data={"seconds": 1.0})
+    sender.send(HOSTILE.encode(), "text", uid="x", key="said")
+    sender.send(HOSTILE.encode(), "file", uid="f", key="page.html", name="page.html")
+    return row
+
+
+def nothing_was_executed(page: Page) -> None:
+    assert page.locator("main img[src=x]").count() == 0
+    assert page.evaluate("document.querySelectorAll('main script, main [onerror]').length") == 0
+
+
+def test_what_a_run_logged_beside_its_figures_is_seen_heard_read_and_noted(window, operator, run):
+    seen = window().log_in(operator)
+    page = seen.open(f"/runs/{run.code}?tab=media")
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    images = page.get_by_role("region", name="samples", exact=True)
+    expect(images.get_by_role("img", name="a cat at 9")).to_be_visible()
+    images.get_by_role("slider", name="Step of samples").press("Home")  # all of them go back to that step
+    expect(images.get_by_role("img", name="a cat at 3")).to_be_visible()
+    weights = page.get_by_role("region", name="weights", exact=True)
+    expect(weights).to_contain_text("Step 3: from -3 to 3")
+    expect(page.get_by_text("Up to step 3")).to_be_visible()
+    images.get_by_role("button", name="Enlarge a cat at 3").click()
+    large = page.get_by_role("dialog", name="samples · step 3")
+    large.get_by_role("group").press("ArrowRight")
+    expect(page.get_by_role("dialog", name="samples · step 6")).to_contain_text("a cat at 6")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Show the newest").click()
+    table = page.get_by_role("region", name="worst", exact=True)
+    table.get_by_role("button", name="id").click()
+    expect(table.locator("tbody tr").first).to_contain_text(HOSTILE)
+    table.get_by_role("searchbox").fill("cat")
+    expect(table.locator("tbody tr")).to_have_count(1)
+    sound = page.get_by_role("region", name="tone", exact=True).locator("audio")
+    assert (
+        sound.evaluate("""audio => new Promise((done) => {
+      if (audio.readyState) done(audio.duration);
+      else audio.onloadedmetadata = () => done(audio.duration);
+    })""")
+        == 1
+    )
+    expect(page.get_by_role("region", name="said", exact=True)).to_contain_text(HOSTILE)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="page.html").click()
+    assert download.value.path().read_text() == HOSTILE
+    page.get_by_role("searchbox", name="Search media").fill("wei")
+    expect(images).to_have_count(0)
+    nothing_was_executed(page)
+    page.get_by_role("link", name="Notes").click()
+    page.get_by_role("button", name="Write notes").click()
+    page.get_by_label("Notes in Markdown").fill(NOTES)
+    expect(page.get_by_role("article", name="Preview").get_by_role("heading")).to_have_text("What was learnt")
+    page.get_by_label("Notes in Markdown").press("Control+Enter")
+    notes = page.get_by_role("article")
+    expect(page.get_by_role("button", name="Edit the notes")).to_be_visible()
+    expect(notes.get_by_role("checkbox")).to_be_disabled()
+    expect(notes).to_contain_text(HOSTILE)
+    expect(notes.get_by_role("link")).to_have_text("the paper")
+    nothing_was_executed(page)
+    run.refresh_from_db()
+    assert run.notes == NOTES.strip()
+
+
+def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window, operator, run):
+    page = window().log_in(operator).open(f"/runs/{run.code}")
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    loss = page.get_by_role("region", name="loss", exact=True)
+    expect(loss.locator(".canvas[data-step='399']")).to_be_attached()
+    assert page.locator("section.panel").count() < 60
+    page.get_by_label("Find a panel").fill("layer/4999")
+    expect(page.locator("[data-panel]")).to_have_count(1)
+    assert page.evaluate(TOO_WIDE) <= 0, "a long name makes the page wider than the screen"
+    page.get_by_role("link", name="Logs").click()
+    log = page.get_by_role("log")
+    page.get_by_label("Go to step").fill("0")
+    page.keyboard.press("Enter")
+    expect(log).to_contain_text("red alert after it")
+    expect(log.locator(".fg-red.bold")).to_have_text("red alert")
+    expect(log).to_contain_text("epoch 1: 100%")
+    expect(log).not_to_contain_text("10%\r")
+    expect(log).to_contain_text(HOSTILE)
+    expect(log).not_to_contain_text("a title")
+    nothing_was_executed(page)
+    page.get_by_label("Search the log").fill("step 2")
+    expect(page.get_by_text(re.compile(r"^\d+ of 110$"))).to_be_visible()
+    page.get_by_label("Only matches").check()
+    expect(page.get_by_text("110 lines of 400")).to_be_visible()
+    log.get_by_role("button", name="step 200 done").click()
+    line = page.get_by_role("region", name="The chosen line")
+    line.get_by_role(
+        "button", name="Show on the charts"
+    ).click()  # from the time of a line to the step of then
+    expect(page).to_have_url(re.compile("step=200"))
+    expect(loss.locator(".canvas[data-step]")).to_be_attached()
+    page.get_by_role("link", name="System").click()
+    ranks = page.get_by_role("region", name="Ranks")
+    expect(ranks).to_contain_text("Rank 1 on host-1 cpu holds the others up by 50 ms, 50% of a step.")
+    expect(ranks.get_by_role("row").filter(has_text="Straggler").last).to_contain_text("host-1")
+    expect(page.get_by_role("region", name="Until a rank meets the others")).to_be_visible()
+    page.get_by_role("link", name="Config").click()
+    page.get_by_role("button", name="Compare with a run").click()
+    page.get_by_role("dialog").get_by_role("button", name="wider").click()
+    expect(page.get_by_text("3 differences")).to_be_visible()
+    rows = page.get_by_role("row")
+    expect(rows.filter(has_text="depth")).to_contain_text(re.compile("2.*8"))
+    expect(rows.filter(has_text="lr")).to_have_count(0)
+    page.get_by_role("switch", name="Only differences").click()
+    expect(rows.filter(has_text="lr")).to_contain_text("0.1")
