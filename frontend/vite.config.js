@@ -14,16 +14,17 @@ export default defineConfig(({ command, mode }) => ({
     modulePreload: { polyfill: false }, // its inline-free form is not needed by the browsers we target
     reportCompressedSize: false,
     assetsInlineLimit: 0, // nothing inline: the content security policy forbids it
-    // A page is three files: what all pages share, the charts where it has some, and its own. Two dozen small ones
-    // took longer to fetch over a browser's six connections than their bytes.
+    // A page is four files: what every page needs to start, what pages share, the charts where it has some, and its own.
+    // Two dozen small ones took longer to fetch over a browser's six connections than their bytes.
     cssCodeSplit: false,
     rolldownOptions: {
       output: {
         codeSplitting: {
           groups: [
-            // What reads notes is loaded with them alone.
             // The greater priority takes its modules first; a group draws in what its modules import.
-            { name: "site", test: /node_modules\/(?!uplot|marked|dompurify)|src\/(api|components|lib|live|state)\/|src\/charts\/(board|frame|group)/, priority: 2 },
+            { name: "start", test: /src\/App\.svelte/, priority: 3 },
+            // What one page or one part of a page has for itself alone (what reads notes, say) comes with that.
+            { name: "site", minShareCount: 2, test: /node_modules\/(?!uplot|marked|dompurify)|src\/(api|components|lib|live|state)\/|src\/charts\/(board|frame|group)/, priority: 2 },
             // Kinds of panels that few pages show, and what edits a panel, come when they are asked for.
             { name: "charts", test: /node_modules\/uplot|src\/charts\/(?!kinds\/(?!Line\.)[A-Z])/, priority: 1 },
           ],

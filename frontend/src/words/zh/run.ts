@@ -316,4 +316,5 @@ export default {
   "It saved no checkpoint that is still there: the job is queued again and begins anew, as another attempt of this run.": "没有仍可用的检查点：作业会重新排队，作为此运行的又一次尝试从头开始。",
   "It was started by hand and saved no checkpoint that is still there: nothing can go on. Start its script again where its files are.": "它是手动启动的，也没有仍可用的检查点：无法继续。请在文件所在处重新启动脚本。",
   "steps {from} to {to}": "第 {from} 至 {to} 步",
+  "This part could not be loaded. The server may be away, or the site was updated: then load the page again.": "此部分无法加载。服务器可能暂时不可用；若站点已更新，请重新加载页面。",
 };
