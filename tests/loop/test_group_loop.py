@@ -7,7 +7,9 @@ from benchmarks.control.many import Many, Setting
 from control import gathering
 from control.loop import tick
 from control.models import ControllerSettings, Decision
+from control.policies.asha import Asha
 from control.policies.budget import Budget
+from control.policies.median_stopping import MedianStopping
 from control.policies.population import Population
 from control.registry import Registry
 from monitoring.storage import series
@@ -113,6 +115,27 @@ def test_the_bad_ones_are_stopped_and_the_best_is_found(clock):
         run = decision.run
         assert run.events.filter(kind="state", new="stopped").get().reason == decision.reason
         assert run.last_step < STEPS
+
+
+@pytest.mark.parametrize(
+    ("policy", "parameters", "fewest_left"),
+    [(Asha(), {"first_steps": 60}, 1), (MedianStopping(), {"grace_steps": 100, "least_runs": 3}, 3)],
+    ids=["successive halving", "median rule"],
+)
+def test_a_simple_stopping_rule_ends_the_bad_ones_early_and_leaves_the_best(
+    clock, policy, parameters, fewest_left
+):
+    group = LiveGroup(clock, policy, may_stop=True, **parameters).live()
+    states = group.states()
+    assert states[int(np.nanargmin(group.nets.held_out()))] == "running"
+    assert states[0] == states[4] == "stopped"
+    assert states.count("running") >= fewest_left
+    for number in (0, 4):
+        decision = group.runs[number].decisions.get(verb="stop")
+        stopped = Run.objects.get(pk=group.runs[number].pk)
+        assert decision.policy == policy.name
+        assert stopped.last_step < STEPS
+        assert stopped.events.filter(kind="state", new="stopped").get().reason == decision.reason
 
 
 def test_without_a_persons_word_nobody_is_stopped_and_the_record_says_why(clock):
