@@ -1,13 +1,16 @@
 """The run table of an experiment as a person uses it, and the views of it that are kept and passed on."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from tests.support.domain import a_run
 from tests.support.wait import until
-from training.models import Run, SavedView
+from training.jobs.submit import submit
+from training.models import Experiment, Job, Run, SavedView, ViewLink
 
 pytestmark = [
     pytest.mark.browser,
@@ -102,6 +105,102 @@ def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, 
     # What comes meanwhile waits, and moves nothing.
     page.reload()
     expect(table.get_by_role("button", name=re.compile("^sgd"))).to_be_visible()
+
+
+def heads(page) -> list[str]:
+    """Labels of the columns, from left to right."""
+    return page.locator("thead .sort").evaluate_all("all => all.map((each) => each.ariaLabel)")
+
+
+def test_columns_are_arranged_runs_told_apart_and_new_ones_wait_until_they_are_asked_for(
+    window, operator, experiment
+):
+    page = window(viewport=WIDE).log_in(operator).open(f"/experiments/{experiment.pk}?layout=table")
+    table = page.get_by_role("region", name="Runs")
+    expect(table.get_by_role("link", name=f"run {COUNT - 1}", exact=True)).to_be_visible()
+    # Columns are chosen, moved by keys, drawn wider, kept at the left, and left out where they tell nothing.
+    table.get_by_role("button", name="Columns", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Columns")
+    dialog.get_by_label("Find a column").fill("data")
+    dialog.get_by_role("checkbox", name="data").click()
+    dialog.get_by_role("button", name="Hide Created").click()
+    dialog.get_by_role("button", name="Done").click()
+    assert heads(page)[-1] == "data"
+    assert "Created" not in heads(page)
+    table.get_by_role("button", name="data", exact=True).press("Alt+ArrowLeft")
+    assert heads(page)[-2] == "data"
+    loss = table.get_by_role("columnheader", name=re.compile("^loss"))
+    wide = loss.bounding_box()["width"]
+    box = loss.locator(".size").bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + 9)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 64, box["y"] + 9, steps=3)
+    page.mouse.up()
+    until(lambda: abs(loss.bounding_box()["width"] - wide - 60) < 3)
+    loss.hover()
+    loss.get_by_role("button", name="Column loss").click()
+    page.get_by_role("button", name="Keep it at the left").click()
+    expect(loss).to_have_css("left", re.compile(r"^[1-9]"))
+    assert heads(page)[1] == "loss"
+    table.get_by_role("button", name="Columns", exact=True).click()
+    dialog.get_by_role("switch", name="Hide settings that are the same for all").click()
+    dialog.get_by_role("button", name="Done").click()
+    until(lambda: "data" not in heads(page))
+    # One run is what the others are compared with, and has a colour of its own.
+    row = table.get_by_role("row").filter(has=page.get_by_role("link", name="run 690", exact=True))
+    for name in ("Use as the baseline", "Colour 5"):
+        row.hover()
+        row.get_by_role("button", name="More for run 690").click()
+        page.get_by_role("button", name=name).click()
+    expect(row.locator(".eye i")).to_have_attribute("style", re.compile(r"--series-5"))
+    other = table.get_by_role("row").filter(has=page.get_by_role("link", name="run 691", exact=True))
+    expect(other.get_by_title("Difference to run 690")).to_have_text(re.compile("−"))
+    seen = heads(page)
+    page.reload()
+    expect(other.get_by_title("Difference to run 690")).to_be_visible()
+    until(lambda: heads(page) == seen)
+    # What comes waits, and moves nothing, until it is asked for; then it is stopped where it stands.
+    before = names(page)
+    submit(experiment=experiment, argv=["true"], name="just made", user=operator)
+    fresh = table.get_by_role("button", name="1 new run")
+    expect(fresh).to_be_visible()
+    assert names(page) == before
+    fresh.click()
+    expect(table.get_by_role("link", name="just made")).to_be_visible()
+    assert names(page)[:2] == ["just made", before[0]]
+    table.get_by_role("checkbox", name="Select just made").check()
+    table.get_by_role("checkbox", name=f"Select {before[0]}").check()
+    table.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_text(re.compile("^1 run was asked to stop"))).to_be_visible()
+    assert Job.objects.get().state == "stopped"
+
+
+def test_a_link_that_leads_nowhere_says_why(window, operator, experiment):
+    window.allowed = ["401", "404"]
+    now = timezone.now()
+    view = SavedView.objects.create(
+        experiment=experiment, owner=operator, name="Kept", state={"version": 1}, shared=True
+    )
+    _, good = ViewLink.issue(view, expires_at=now + timedelta(days=1))
+    _, late = ViewLink.issue(view, expires_at=now - timedelta(seconds=1))
+    guest = window()
+    page = guest.open(f"/shared#{good}")
+    expect(page.get_by_role("heading", name="Kept")).to_be_visible()
+    # Too late, altered, another kind of word, none at all: one answer for all of them, and no way to the login.
+    for token in (late, f"{good[:-1]}{'a' if good[-1] != 'a' else 'b'}", "%00<script>", ""):
+        page = guest.open(f"/shared#{token}")
+        expect(page.get_by_role("heading", name="Shared view")).to_be_visible()
+        expect(page.get_by_text("Ask whoever sent it for a new one.")).to_be_visible()
+        expect(page).to_have_url(re.compile("/shared"))
+        page.close()
+    page = guest.log_in(operator).open("/v/nosuchview")
+    expect(
+        page.get_by_text(re.compile("There is no view nosuchview, or it is not yours to see"))
+    ).to_be_visible()
+    Experiment.objects.get().delete()
+    page.goto(f"/v/{view.code}")
+    expect(page.get_by_text(re.compile("Its experiment may have been deleted"))).to_be_visible()
 
 
 def test_a_view_is_saved_passed_on_and_deleted(window, operator, experiment):

@@ -90,20 +90,20 @@ export async function askBytes(where: string, type: string, options: Options = {
   throw failure(response.status, await response.json().catch(() => undefined));
 }
 
-let linkToken = "";
+let linkToken: string | null = null; // "" of a link whose end was cut off
 
 /** From here on this page asks with the token of a link to a view, which opens the addresses under `shared` alone. */
 export function askByLink(token: string): void {
   linkToken = token;
 }
 
-export const isByLink = (): boolean => linkToken !== "";
+export const isByLink = (): boolean => linkToken !== null;
 
 async function send(where: string, options: Options, accept: string): Promise<Response> {
   const { method = "GET", body, query, signal } = options;
   const headers: Record<string, string> = { Accept: accept };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (linkToken) headers.Authorization = `Bearer ${linkToken}`;
+  if (linkToken !== null) headers.Authorization = `Bearer ${linkToken}`;
   else if (method !== "GET") headers["X-CSRFToken"] = cookie("csrftoken");
   const asked = Date.now();
   try {
@@ -123,7 +123,7 @@ async function send(where: string, options: Options, accept: string): Promise<Re
 }
 
 function failure(status: number, answer: unknown): ApiError {
-  if (linkToken) return new ApiError(status, sentence(status, answer), fieldsOf(answer)); // there is nowhere to log in to
+  if (linkToken !== null) return new ApiError(status, sentence(status, answer), fieldsOf(answer)); // there is nowhere to log in to
   if (status === 401 || (status === 403 && isLoggedOut(answer))) loggedOut();
   return new ApiError(status, sentence(status, answer), fieldsOf(answer));
 }

@@ -178,6 +178,7 @@ export default {
     "视图 {code} 不存在，或您无权查看。其实验可能已被删除，或创建者将其设为私有。",
   "{experiment}, shared to look at until {day}": "{experiment}，只读分享，有效期至 {day}",
   "This link shows nothing": "此链接没有可显示的内容",
+  "Shared view": "共享的视图",
 
   // Goal
   "no goal set": "未设目标",
