@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 import scaleweb_sdk
+from tests.support.digits import digits
 
 PACE_SECONDS = 0.02  # leaves the machine's cores to the site and the browser
 
@@ -19,8 +19,8 @@ class Softmax:
     """weights: float64, shape (64, 10)."""
 
     def __init__(self) -> None:
-        digits = load_digits()
-        self.images, self.labels = digits.data / 16, np.eye(10)[digits.target]
+        self.images, labels = digits()
+        self.labels = np.eye(10)[labels]
         self.random = np.random.default_rng(0)
         self.weights = np.zeros((64, 10))
 

@@ -6,9 +6,9 @@ Run as a process of its own; the environment names the site and the run.
 import threading
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 import scaleweb_sdk
+from tests.support.digits import digits
 
 PACE_SECONDS = 0.02  # leaves the machine's cores to the site and the browser
 
@@ -17,8 +17,8 @@ class Regression:
     """weights: float64, shape (64, 10)."""
 
     def __init__(self) -> None:
-        digits = load_digits()
-        self.images, self.targets = digits.data / 16, np.eye(10)[digits.target]
+        self.images, labels = digits()
+        self.targets = np.eye(10)[labels]
         self.random = np.random.default_rng(0)
         self.weights = np.zeros((64, 10))
 
