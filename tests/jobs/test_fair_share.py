@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.jobs.placement import Free, Rules, place
+from training.jobs.placement import Rules, place
 from training.jobs.preemption import Running
+from training.jobs.rooms import Free
 from training.jobs.turns import Quota, Waiting, class_name, class_of, in_turn
 
 PREEMPT = Rules(least_run_seconds=300)

@@ -7,7 +7,8 @@ from time import process_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.jobs.placement import HELD_AFTER_SECONDS, Free, place, placed_again
+from training.jobs.placement import HELD_AFTER_SECONDS, place, placed_again
+from training.jobs.rooms import Free
 from training.jobs.turns import Waiting
 
 

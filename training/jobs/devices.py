@@ -8,8 +8,8 @@ from django.db.models import Q, QuerySet
 
 from monitoring.models import Device, Node
 
-from .placement import Free
 from .preemption import Place
+from .rooms import Free
 
 
 def usable_devices() -> QuerySet[Device]:

@@ -6,7 +6,8 @@ from benchmarks.cluster.engine import Live, Places
 from benchmarks.cluster.workload import Cluster
 from control.resources.allocate import allocate
 from control.resources.cluster import Held, Job, Node, Rules
-from training.jobs.placement import Free, place
+from training.jobs.placement import place
+from training.jobs.rooms import Free
 from training.jobs.turns import Waiting
 
 from .room import Room
