@@ -194,7 +194,7 @@ def add_resources(one: argparse.ArgumentParser) -> None:
     one.add_argument("--gpus", default="", help="the same, of GPUs")
     one.add_argument("--gpu", action="store_true", help="GPUs instead of CPU slots")
     one.add_argument("--kind", default="", help="cpu, gpu, or a part of a GPU's name, such as h100")
-    one.add_argument("--memory", default="", help="main memory that its nodes must have, such as 16G")
+    one.add_argument("--memory", default="", help="main memory reserved on each node, and its limit: 16G")
     one.add_argument("--device-memory", default="", help="memory that each device must have, such as 40G")
     one.add_argument(
         "--label", action="append", default=[], metavar="NAME=VALUE", help="a label that its nodes must have"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.jobs.giving_way import Running
 from training.jobs.placement import Rules, place
-from training.jobs.preemption import Running
 from training.jobs.rooms import Free
 from training.jobs.turns import Quota, Waiting, class_name, class_of, in_turn
 

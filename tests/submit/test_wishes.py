@@ -38,7 +38,7 @@ def fleet(experiment):
     [
         {"device_name": "h100"},
         {"device_memory_bytes": 40 * GIB},
-        {"memory_bytes": 512 * GIB},
+        {"memory_bytes": 320 * GIB},
         {"node_labels": {"zone": "b"}},
     ],
 )

@@ -73,7 +73,10 @@ class NewJobSerializer(InExperiment):
     )
     device_memory_bytes = Whole(min_value=1, required=False, allow_null=True)
     memory_bytes = Whole(
-        min_value=1, required=False, allow_null=True, help_text="Main memory that its nodes must have."
+        min_value=1,
+        required=False,
+        allow_null=True,
+        help_text="Main memory reserved on each of its nodes, and its limit there.",
     )
     deadline = Moment(required=False, allow_null=True, help_text="Waiting or running, it is ended then.")
     after = AfterList(required=False)

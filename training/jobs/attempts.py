@@ -20,11 +20,10 @@ from training import commands
 from training.models import Attempt, DeviceLease, Job, JobState, Member, Run, RunEvent
 from training.states import ENDED, MOVES, RunState, move
 
-from . import yielding
+from . import memory, planning, yielding
 from .devices import free_devices
 from .placement import Assignment, placed_again
 from .submit import announce, hurry, tell
-from .turns import Waiting
 
 logger = logging.getLogger(__name__)
 Outcome = Attempt.Outcome
@@ -43,13 +42,17 @@ JOB_STATE: dict[str, JobState] = {
 
 
 def begin(assignment: Assignment) -> Attempt | None:
-    """Give a queued job its devices and a new attempt. None when the job is no longer queued.
+    """Give a queued job its devices and a new attempt. None when the job is no longer queued, or its memory is taken.
 
     Raises IntegrityError when another transaction holds one of the devices by now.
     """
     with transaction.atomic():
         job = Job.objects.select_for_update().select_related("run").get(pk=assignment.job)
         if job.state != JobState.QUEUED:
+            return None
+        short = memory.missing_for(job, [assignment.node, *assignment.others])
+        if short:
+            logger.info("job %s waits: %s", job.code, short)
             return None
         last = job.attempts.order_by("-number").values_list("number", flat=True).first() or 0
         attempt = Attempt.objects.create(
@@ -233,10 +236,11 @@ def begin_again(job: Job, attempt: Attempt, elsewhere: bool) -> None:
 
     Where not even its least is there any more, because its node is drained or a device has failed, it waits.
     """
-    waiting = Waiting(job.pk, 0, job.device_kind, job.min_devices, job.max_devices, max_nodes=job.max_nodes)
+    waiting = planning.waiting_now(job)
     nodes = {attempt.node_id, *attempt.members.values_list("node_id", flat=True)} if elsewhere else set()
     had = min(max(attempt.devices.count(), job.min_devices), job.max_devices)
-    found = placed_again(waiting, free_devices(), job.wanted_devices or had, had, nodes)
+    left = memory.left_by_node() if job.memory_bytes else None
+    found = placed_again(waiting, free_devices(), job.wanted_devices or had, had, nodes, left)
     try:
         if found is not None:
             begin(found)
@@ -275,6 +279,8 @@ def take_back(attempt: Attempt) -> bool:
             if attempt.members.exists():
                 return False  # its other nodes have ended their part
             if newest != attempt or attempt.outcome != Outcome.LOST or job.state != JobState.FAILED:
+                return False
+            if memory.missing_for(job, [attempt.node_id]):
                 return False
             DeviceLease.objects.bulk_create(
                 DeviceLease(device=device, attempt=attempt) for device in attempt.devices.all()

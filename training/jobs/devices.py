@@ -8,8 +8,8 @@ from django.db.models import Q, QuerySet
 
 from monitoring.models import Device, Node
 
-from .preemption import Place
 from .rooms import Free
+from .turns import Place
 
 
 def usable_devices() -> QuerySet[Device]:

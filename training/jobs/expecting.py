@@ -1,6 +1,7 @@
 """Writes down when attempts will have ended, and when waiting jobs will start: a slow tick beside placement's."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,12 +12,11 @@ from monitoring.live.publish import publish_change
 from monitoring.models import Node
 from training.models import Attempt, DeviceLease, Job, JobState, Tunable
 
-from . import planning
+from . import memory, planning
 from .devices import cool_and_hot, usable
-from .outlook import Slot, by_history, by_pace, starts
-from .preemption import Place
+from .outlook import Slot, Store, by_history, by_pace, starts
 from .submit import script_of
-from .turns import Waiting, in_turn
+from .turns import Place, Waiting, in_turn
 
 # So many of the queue are told when they will start; of those behind, nobody could know.
 FORETOLD = 200
@@ -105,7 +105,8 @@ def expect_starts(now: datetime, past: dict[Like, list[float]]) -> int:
     for pk in order:
         history = by_history(durations.get(pk, ()), 0.0)
         asked.append(Waiting(**{**vars(known[pk]), "seconds": history}))
-    outlooks = starts(asked, slots(now), dict(Node.objects.values_list("pk", "name")))
+    names = dict(Node.objects.values_list("pk", "name"))
+    outlooks = starts(asked, slots(now), names, stores(asked, now))
     changed = 0
     for pk, found in outlooks.items():
         job = jobs.get(pk)
@@ -150,4 +151,16 @@ def slots(now: datetime) -> dict[Place, list[Slot]]:
     for node, kind, end, by in leases:
         seconds = float("inf") if end is None else max(0.0, (end - now).total_seconds())
         found[node, kind].append(Slot(seconds, by or "pace"))
+    return found
+
+
+def stores(asked: Sequence[Waiting], now: datetime) -> dict[int, Store]:
+    """The nodes' main memory, where any job asks for some: what is left of it, and when more will be."""
+    if not any(job.memory_bytes for job in asked):
+        return {}
+    found = {node: Store(left) for node, left in memory.left_by_node().items()}
+    for node, count, end, by in memory.reservations():
+        if node in found:
+            seconds = float("inf") if end is None else max(0.0, (end - now).total_seconds())
+            found[node].held.append((seconds, count, by or "pace"))
     return found

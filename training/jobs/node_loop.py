@@ -226,7 +226,9 @@ class NodeLoop:
             reason = "it ended while no supervisor watched, so its exit code is unknown"
         else:
             outcome = Outcome.FINISHED if code == 0 else Outcome.FAILED
-            reason = f"killed by {signal}" if signal else f"exit code {code}"
+            reason = str(exit.get("too_much") or "") or (
+                f"killed by {signal}" if signal else f"exit code {code}"
+            )
         attempts.end(
             attempt.pk,
             outcome,

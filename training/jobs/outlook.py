@@ -6,13 +6,12 @@ asked      it was asked to leave for another job
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from statistics import median
 
-from .preemption import Place
-from .reasons import what
-from .turns import Waiting
+from .reasons import size, what
+from .turns import Place, Waiting
 
 LEAST_PAST_JOBS = 3
 BY = {
@@ -31,6 +30,34 @@ class Slot:
 
     seconds: float
     by: str = ""
+
+
+@dataclass
+class Store:
+    """A node's main memory. held: (seconds until it is given back, bytes, by what that is known) of each part of it."""
+
+    left: int
+    held: list[tuple[float, int, str]] = field(default_factory=list)
+
+    def open_in(self, wanted: int) -> tuple[float, str]:
+        """Seconds until so many bytes are free, and by what that is known."""
+        left = self.left
+        if left >= wanted:
+            return 0.0, ""
+        for seconds, count, by in sorted(self.held):
+            left += count
+            if left >= wanted:
+                return seconds, by
+        return inf, ""
+
+    def take(self, wanted: int, end: float) -> None:
+        """Reserve until the end, from now on: who comes behind does not go past it."""
+        self.left -= wanted
+        self.held.append((end, wanted, "history"))
+
+
+Stores = Mapping[int, Store]
+EVERYTHING = Store(2**62)
 
 
 @dataclass(frozen=True)
@@ -60,15 +87,17 @@ def starts(
     jobs: Iterable[Waiting],
     slots: Mapping[Place, Sequence[Slot]],
     names: Mapping[int, str],
+    memory: Stores | None = None,
 ) -> dict[int, Outlook]:
     """What each job waits for. jobs: in their turn; each takes its least where it starts soonest, and so on behind it.
 
-    slots: the devices of the open nodes. names: of the nodes.
+    slots: the devices of the open nodes. names: of the nodes. memory: of the nodes that tell how much they have.
     """
+    stores = memory or {}
     left = {place: sorted(devices, key=lambda slot: slot.seconds) for place, devices in slots.items()}
     found = {}
     for job in jobs:
-        chosen = soonest(job, left)
+        chosen = soonest(job, left, stores)
         if chosen is None:
             kind = what(job.kind, 2)[2:]
             found[job.job] = Outlook(
@@ -85,16 +114,22 @@ def starts(
             end = inf if job.seconds is None else seconds + job.seconds
             rest = left[place][len(devices) :] + [Slot(end, "history")] * len(devices)
             left[place] = sorted(rest, key=lambda slot: slot.seconds)
-        found[job.job] = told(job, seconds, places, taken, names)
+        found[job.job] = told(job, seconds, places, taken, names, stores)
+        for place in places if job.memory_bytes and seconds < inf else []:
+            if place[0] in stores:
+                stores[place[0]].take(job.memory_bytes, inf if job.seconds is None else seconds + job.seconds)
     return found
 
 
-def soonest(job: Waiting, left: Mapping[Place, Sequence[Slot]]) -> tuple[float, list[Place]] | None:
+def soonest(
+    job: Waiting, left: Mapping[Place, Sequence[Slot]], stores: Stores
+) -> tuple[float, list[Place]] | None:
     """(seconds, places) where the job's least is free first; None where there are not so many devices."""
     able = [place for place in left if place[1] == job.kind and job.may_use(place)]
+    memory = {place: stores.get(place[0], EVERYTHING).open_in(job.memory_bytes)[0] for place in able}
     if job.max_nodes == 1:
         ends = [
-            (left[place][job.min_devices - 1].seconds, place)
+            (max(left[place][job.min_devices - 1].seconds, memory[place]), place)
             for place in able
             if len(left[place]) >= job.min_devices
         ]
@@ -102,25 +137,40 @@ def soonest(job: Waiting, left: Mapping[Place, Sequence[Slot]]) -> tuple[float, 
             return None
         seconds, place = min(ends)
         return seconds, [place]
-    for seconds in sorted({slot.seconds for place in able for slot in left[place]}):
-        free = {place: sum(slot.seconds <= seconds for slot in left[place]) for place in able}
-        most = sorted(able, key=lambda place: (-free[place], place))[: job.max_nodes]
+    for seconds in sorted({slot.seconds for place in able for slot in left[place]} | set(memory.values())):
+        free = {
+            place: sum(slot.seconds <= seconds for slot in left[place])
+            for place in able
+            if memory[place] <= seconds
+        }
+        most = sorted(free, key=lambda place: (-free[place], place))[: job.max_nodes]
         if sum(free[place] for place in most) >= job.min_devices:
             return seconds, most
     return None
 
 
 def told(
-    job: Waiting, seconds: float, places: Sequence[Place], taken: Sequence[Slot], names: Mapping[int, str]
+    job: Waiting,
+    seconds: float,
+    places: Sequence[Place],
+    taken: Sequence[Slot],
+    names: Mapping[int, str],
+    stores: Stores,
 ) -> Outlook:
     where = ", ".join(names.get(node, str(node)) for node, _ in places)
     devices = what(job.kind, job.min_devices)
+    memory = max(stores.get(node, EVERYTHING).open_in(job.memory_bytes) for node, _ in places)
+    devices_in = max((slot.seconds for slot in taken), default=0.0)
+    for_memory = job.memory_bytes > 0 and memory[0] > devices_in
+    if for_memory:
+        devices = f"{size(job.memory_bytes)} of memory"
     if seconds == inf:
         return Outlook(
             None, "", f"when {devices} of one of the nodes come free: what runs does not tell when it ends"
         )
-    by = max((slot.by for slot in taken), key=DOUBT.__getitem__, default="")
+    sources = [slot.by for slot in taken] + [memory[1]]
+    by = max(sources, key=DOUBT.__getitem__)
     if not by:
         return Outlook(seconds, "", f"{devices} of {where} are free for it")
-    verb = "comes" if job.min_devices == 1 else "come"
+    verb = "comes" if job.min_devices == 1 and not for_memory else "come"
     return Outlook(seconds, by, f"when {devices} of {where} {verb} free, {BY[by]}")

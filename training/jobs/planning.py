@@ -1,7 +1,7 @@
 """What a placement tick reads of the tables, as the values of `placement`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,11 +14,11 @@ from django.utils import timezone
 from training.models import Attempt, DeviceLease, Job, JobState, Quota
 from training.models.job import Preemptible
 
-from . import turns, wishes
+from . import memory, turns, wishes
 from .devices import cool_and_hot, usable, usable_devices
+from .giving_way import Running
 from .placement import Placement, Rules, place
-from .preemption import Place, Running
-from .turns import Holder, Waiting, class_of
+from .turns import Holder, Place, Waiting, class_of
 
 MAX_JOBS_A_TICK = 5000
 # What others left for a job is kept for it so long after they have gone; it takes it at the next tick.
@@ -38,6 +38,7 @@ def planned(now: datetime | None = None) -> Placement:
     rules = current_rules()
     running, held = running_now(jobs, quotas, rules, now)
     free, hot = cool_and_hot()
+    asked = any(job.memory_bytes for job in jobs)
     return place(
         jobs,
         free,
@@ -47,6 +48,7 @@ def planned(now: datetime | None = None) -> Placement:
         quotas,
         rules,
         claims(now),
+        memory.left_by_node() if asked else None,
     )
 
 
@@ -83,20 +85,35 @@ def waiting(now: datetime, most: int | None = None) -> list[Waiting]:
     jobs = Job.objects.filter(state=JobState.QUEUED, held=False).annotate(
         project=project, turn=turn, since=Coalesce(Subquery(last_end), "submitted_at")
     )
-    rows = jobs.order_by("-priority", "turn", "id").values(
-        "pk", "project", "device_kind", "min_devices", "max_devices", "wanted_devices", "max_nodes", "priority",
-        "since", "position", *wishes.FIELDS,
-    )[: most or MAX_JOBS_A_TICK]  # fmt: skip
+    rows = jobs.order_by("-priority", "turn", "id").values(*COLUMNS, "project", "since")[
+        : most or MAX_JOBS_A_TICK
+    ]
     only = wishes.suitable(wishes.Wish.of(row) for row in rows)
-    return [
-        Waiting(
-            row["pk"], row["project"], row["device_kind"], row["min_devices"],
-            row["wanted_devices"] or row["max_devices"], row["priority"], (now - row["since"]).total_seconds(),
-            row["max_nodes"], *wishes.told(row, only), 
-            order=row["pk"] if row["position"] is None else row["position"],
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [waiting_of(row, only, now) for row in rows]
+
+
+COLUMNS = (
+    "pk", "device_kind", "min_devices", "max_devices", "wanted_devices", "max_nodes", "priority", "position",
+    *wishes.FIELDS,
+)  # fmt: skip
+
+
+def waiting_of(row: Mapping[str, Any], only: Mapping[wishes.Wish, frozenset[int]], now: datetime) -> Waiting:
+    """row: COLUMNS, project and since."""
+    return Waiting(
+        row["pk"], row["project"], row["device_kind"], row["min_devices"],
+        row["wanted_devices"] or row["max_devices"], row["priority"], (now - row["since"]).total_seconds(),
+        row["max_nodes"], *wishes.told(row, only),
+        order=row["pk"] if row["position"] is None else row["position"], memory_bytes=row["memory_bytes"] or 0,
+    )  # fmt: skip
+
+
+def waiting_now(job: Job) -> Waiting:
+    """A job that has just given its devices back, as one that begins to wait: what it asks of its nodes stands."""
+    row = {name: getattr(job, name) for name in COLUMNS}
+    now = timezone.now()
+    row |= {"project": job.run.experiment.project_id, "since": now}
+    return waiting_of(row, wishes.suitable([wishes.Wish.of(row)]), now)
 
 
 def all_quotas() -> dict[Holder, turns.Quota]:
@@ -125,7 +142,7 @@ def running_now(
         places[attempt][node, kind] += good
     live = Attempt.objects.filter(ended_at=None).values_list(
         "pk", "job__run__experiment__project_id", "job__device_kind", "job__priority", "state", "started_at",
-        "preempted_for_id", "expected_end_at",
+        "preempted_for_id", "expected_end_at", "job__memory_bytes",
     )  # fmt: skip
     rows = list(live)
     able = preemptible(jobs, rows, quotas) if rules.least_run_seconds is not None else set()
@@ -137,8 +154,9 @@ def running_now(
             leaves_for=leaves_for,
             ending=state == Attempt.State.STOPPING,
             seconds_left=None if ends is None else max(0.0, (ends - now).total_seconds()),
+            memory_bytes=memory_bytes or 0,
         )
-        for pk, project, kind, priority, state, started, leaves_for, ends in rows
+        for pk, project, kind, priority, state, started, leaves_for, ends, memory_bytes in rows
     ]  # fmt: skip
     return running, held
 

@@ -1,6 +1,16 @@
 """Why a job waits, in words: pure."""
 
+from collections.abc import Sequence
+
+from .giving_way import Leaving
 from .turns import Quota, Waiting
+
+GIB = 2**30
+
+
+def size(count: float) -> str:
+    """ "16 GiB", "512 MiB"."""
+    return f"{count / GIB:.4g} GiB" if count >= GIB else f"{count / 2**20:.4g} MiB"
 
 
 def what(kind: str, count: int) -> str:
@@ -46,6 +56,23 @@ def over_quota(job: Waiting, held: int, quota: Quota) -> str:
     )
 
 
-def left_for(job: Waiting, count: int) -> str:
-    who = "1 running job leaves" if count == 1 else f"{count} running jobs leave"
-    return f"waits for {what(job.kind, job.min_devices)}: {who} for it at a checkpoint"
+def memory(job: Waiting, left: float) -> str:
+    """left: bytes that nothing has reserved, at most, on a node whose devices would do."""
+    wanted = what(job.kind, job.min_devices)
+    return (
+        f"waits for {wanted} on a node{job.asked}: where enough are free, jobs that run have reserved the memory, and "
+        f"at most {size(left)} are left"
+    )
+
+
+def left_for(job: Waiting, giving: Sequence[Leaving]) -> str:
+    whole = sum(each.whole for each in giving)
+    fewer = len(giving) - whole
+    who = []
+    if whole:
+        who.append("1 running job leaves" if whole == 1 else f"{whole} running jobs leave")
+    if fewer:
+        word = "1 goes on" if fewer == 1 else f"{fewer} go on"
+        word = word if whole else ("1 running job goes on" if fewer == 1 else f"{fewer} running jobs go on")
+        who.append(f"{word} with fewer devices")
+    return f"waits for {what(job.kind, job.min_devices)}: {' and '.join(who)} for it at a checkpoint"

@@ -1,11 +1,14 @@
-"""The free devices of one kind as a tick gives them out, node by node, and the nodes that are kept: pure."""
+"""The free devices of one kind as a tick gives them out, node by node, and the nodes that are kept: pure.
+
+The main memory of a node is one store for jobs of every kind of device; who asks for none has no part in it.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
-from .preemption import Place
-from .turns import Waiting
+from .turns import Place, Waiting
 
 # A device or host that is used by so much without a job of ours is somebody's, and taken last.
 BUSY = 0.5
@@ -24,12 +27,51 @@ class Free:
 
 @dataclass
 class Kept:
-    """A node that is kept for a job: others may take `extra` devices of it, or end within `seconds`."""
+    """A node that is kept for a job: others may take `extra` devices and `extra_bytes` of memory of it, or end within
+    `seconds`."""
 
     job: int
     least: int
     seconds: float = 0.0
     extra: int = 0
+    extra_bytes: float = inf
+
+    def lets_past(self, job: Waiting) -> bool:
+        return self.job == job.job or (job.seconds is not None and job.seconds <= self.seconds)
+
+
+@dataclass
+class Memory:
+    """Main memory by node that no job has reserved. Of a node that is not in it nothing is known, nor counted."""
+
+    left: dict[int, int] = field(default_factory=dict)
+    kept: dict[int, list[Kept]] = field(default_factory=lambda: defaultdict(list))
+
+    def open_to(self, job: Waiting, node: int) -> float:
+        """Bytes that the job may have of a node now."""
+        left: float = self.left.get(node, inf)
+        return min([left, *(one.extra_bytes for one in self.kept.get(node, ()) if not one.lets_past(job))])
+
+    def holds(self, job: Waiting, node: int) -> bool:
+        return not job.memory_bytes or self.open_to(job, node) >= job.memory_bytes
+
+    def take(self, job: Waiting, node: int) -> None:
+        if node in self.kept:
+            self.kept[node] = [one for one in self.kept[node] if one.job != job.job]
+        if not job.memory_bytes or node not in self.left:
+            return
+        self.left[node] -= job.memory_bytes
+        for one in self.kept.get(node, ()):
+            if not one.lets_past(job):
+                one.extra_bytes -= job.memory_bytes
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a job finds on a node: devices of its kind, and bytes of main memory."""
+
+    devices: int
+    memory_bytes: float = inf
 
 
 @dataclass
@@ -37,6 +79,7 @@ class Room:
     """Free devices of one kind by node, and the nodes that are kept."""
 
     spread: bool = False
+    memory: Memory = field(default_factory=Memory)
     free: dict[Place, list[Free]] = field(default_factory=lambda: defaultdict(list))
     kept: dict[Place, Kept] = field(default_factory=dict)
     kept_first: bool = False  # for the first in the queue that does not fit
@@ -52,9 +95,11 @@ class Room:
         return self._most
 
     def open_to(self, job: Waiting, where: Place) -> int:
-        """How many devices of a node the job may have now."""
+        """How many devices of a node the job may have now; none where its memory is not there."""
+        if job.memory_bytes and not self.memory.holds(job, where[0]):
+            return 0
         free, kept = len(self.free.get(where, ())), self.kept.get(where)
-        if kept is None or kept.job == job.job or (job.seconds is not None and job.seconds <= kept.seconds):
+        if kept is None or kept.lets_past(job):
             return free
         return min(free, kept.extra)
 
@@ -66,7 +111,7 @@ class Room:
         return [(count, where) for count, where in found if count >= job.min_devices]
 
     def most_open(self, job: Waiting) -> int:
-        """Devices that the job may have on the node where it may have most."""
+        """No fewer than the devices that the job may have on the node where it may have most."""
         if self._open is None:
             open_ones = (len(devices) for where, devices in self.free.items() if where not in self.kept)
             self._open = max(open_ones, default=0)
@@ -119,18 +164,22 @@ class Room:
         if kept is not None:
             if kept.job == job.job:
                 del self.kept[where]
-            elif job.seconds is None or job.seconds > kept.seconds:
+            elif not kept.lets_past(job):
                 kept.extra -= most
+        if most:
+            self.memory.take(job, where[0])
         return devices[:most]
 
     def keep(self, where: Place, kept: Kept) -> None:
         self.kept[where] = kept
+        if kept.extra_bytes < inf:
+            self.memory.kept[where[0]].append(kept)
         self._open = None
 
-    def open_places(self, job: Waiting, capacity: Mapping[Place, int]) -> dict[Place, int]:
-        """Devices by node that the job may have now, of those that are not kept for another."""
+    def open_places(self, job: Waiting, capacity: Mapping[Place, int]) -> dict[Place, Space]:
+        """What the job may have now of each node that is not kept for another."""
         return {
-            where: len(self.free.get(where, ()))
+            where: Space(len(self.free.get(where, ())), self.memory.open_to(job, where[0]))
             for where in capacity
             if where[1] == job.kind
             and job.may_use(where)

@@ -70,7 +70,7 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
     return {
         "run": run.code, "attempt": attempt.number, "url": settings.PUBLIC_URL, "token": token,
         "argv": launch.argv_of(attempt, member), "cwd": str(start), "env": environment,
-        "folder": str(folder),
+        "folder": str(folder), "memory_bytes": job.memory_bytes,
     }  # fmt: skip
 
 

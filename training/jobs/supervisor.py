@@ -24,11 +24,14 @@ from typing import Any
 from scaleweb_sdk.link import Link, Parcel
 from scaleweb_sdk.spool import SpoolInUse
 
+from .memory_limit import Family
 from .output import Follower, LastLines, unsent
 from .processes import Process, members, read_json, signal_name, write_json
+from .reasons import size
 
 logger = logging.getLogger("supervisor")
 LOOK_EVERY_SECONDS = 0.1
+MEMORY_EVERY_SECONDS = 0.25
 LAST_WORDS_SECONDS = 60.0
 HAND_IN_SECONDS = 5.0
 CANNOT_EXECUTE = 126
@@ -36,7 +39,7 @@ NOT_FOUND = 127
 
 
 class Supervisor:
-    """One attempt. spec: run, attempt, url, token, argv, cwd, env, folder, grace_seconds."""
+    """One attempt. spec: run, attempt, url, token, argv, cwd, env, folder, memory_bytes (None: no limit)."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
@@ -50,7 +53,9 @@ class Supervisor:
         self.last = LastLines()
         self.child: subprocess.Popen[bytes] | None = None
         self.process = Process.told(state)
+        self.family: Family | None = None
         self.asked_to_end = self.over = False
+        self.too_much = ""  # why it was ended, where it used more memory than its job asked for
         self.link: Link | None = None
         self.written: dict[str, Any] = {}
         self.reading = threading.Lock()
@@ -68,7 +73,7 @@ class Supervisor:
             code = self.wait()
             self.clear_up()
             self.hand_in("spool", HAND_IN_SECONDS)
-            self.write_exit(code)
+            self.write_exit(code, self.too_much)
         self.over = True
         if not self.link.close(LAST_WORDS_SECONDS):
             logger.warning(
@@ -140,10 +145,27 @@ class Supervisor:
         if self.child is not None:
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    return self.child.wait(LOOK_EVERY_SECONDS * 5)
+                    return self.child.wait(MEMORY_EVERY_SECONDS)
+                self.hold_to_memory()
         while self.process.alive():
-            time.sleep(LOOK_EVERY_SECONDS)
+            time.sleep(MEMORY_EVERY_SECONDS)
+            self.hold_to_memory()
         return None
+
+    def hold_to_memory(self) -> None:
+        """End it where it uses more main memory than its job asked for: what is beyond was given to others."""
+        limit = self.spec.get("memory_bytes")
+        if not limit or self.process is None:
+            return
+        self.family = self.family or Family(self.process.pid)
+        used = self.family.used_bytes(limit, time.monotonic())
+        if used > limit:
+            asked = f"had asked for {size(limit)}: ask for more (--memory)"
+            self.too_much = f"it used {size(used)} of main memory and {asked}"
+            logger.warning("%s", self.too_much)
+            with contextlib.suppress(OSError), open(self.folder / "stderr.log", "a") as err:
+                err.write(f"ScaleWeb: {self.too_much}\n")
+            self.family.kill()
 
     def clear_up(self) -> None:
         """End what the process left behind: data loaders, servers it started, in sessions of their own too."""
@@ -212,7 +234,7 @@ class Supervisor:
             self.folder / "exit.json",
             {
                 "exit_code": code, "signal": killed, "first_error_line": error, "never_started": never_started,
-                "ended_at": time.time(),
+                "ended_at": time.time(), "too_much": self.too_much,
             },
         )  # fmt: skip
 

@@ -16,6 +16,7 @@ CLASS = 100
 CLASSES = {"low": -CLASS, "normal": 0, "high": CLASS, "urgent": 2 * CLASS}
 
 Holder = tuple[int, str]  # project, kind of device
+Place = tuple[int, str]  # node, kind of device
 
 
 def class_of(priority: int) -> int:
@@ -32,7 +33,8 @@ def class_name(priority: int) -> str:
 class Waiting:
     """A queued job. It takes `min_devices` to `max_devices` of one kind on up to `max_nodes` nodes, and waits for
     `waited_seconds` by now. nodes: where alone it may run, None where any will do; asked: why, " with label x=y".
-    order: its place among equals, the smaller the sooner. seconds: how long it will run, None where nobody knows."""
+    order: its place among equals, the smaller the sooner. seconds: how long it will run, None where nobody knows.
+    memory_bytes: main memory that it reserves on each of its nodes."""
 
     job: int
     project: int
@@ -46,6 +48,7 @@ class Waiting:
     asked: str = ""
     order: float = 0.0
     seconds: float | None = None
+    memory_bytes: int = 0
 
     def may_use(self, where: tuple[int, str]) -> bool:
         """where: node and kind of device."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from monitoring.models import Device, Node
 
+from .reasons import size
 from .refused import JobRefused
 
-GIB = 2**30
 FIELDS = ("device_name", "device_memory_bytes", "memory_bytes", "node_labels")
 WORDS = {"cpu": "CPU slot", "gpu": "GPU"}
 
@@ -46,10 +46,6 @@ class Wish:
         if self.memory_bytes:
             parts.append(f"{size(self.memory_bytes)} of memory")
         return f" with {' and '.join(parts)}" if parts else ""
-
-
-def size(count: float) -> str:
-    return f"{count / GIB:.4g} GiB" if count >= GIB else f"{count / 2**20:.4g} MiB"
 
 
 @dataclass

@@ -82,7 +82,8 @@ class Job(models.Model):
     )
     git = models.JSONField(default=dict, blank=True)
     device_kind = models.CharField(max_length=3, choices=Device.Kind, default="cpu")
-    # Of the nodes it may run on: a part of the devices' name (h100), their least memory, the host's least, and labels.
+    # Of the nodes it may run on: a part of the devices' name (h100), their least memory, labels, and main memory, which
+    # it reserves on each of them.
     device_name = models.CharField(max_length=100, blank=True)
     device_memory_bytes = models.BigIntegerField(null=True, blank=True)
     memory_bytes = models.BigIntegerField(null=True, blank=True)

@@ -225,7 +225,7 @@ export interface Clone {
   /** A part of the devices' name, such as h100. */
   device_name?: string;
   device_memory_bytes?: number | null;
-  /** Main memory that its nodes must have. */
+  /** Main memory reserved on each of its nodes, and its limit there. */
   memory_bytes?: number | null;
   device_kind?: DeviceKind;
   min_devices?: number;
@@ -875,7 +875,7 @@ export interface NewGroup {
   /** A part of the devices' name, such as h100. */
   device_name?: string;
   device_memory_bytes?: number | null;
-  /** Main memory that its nodes must have. */
+  /** Main memory reserved on each of its nodes, and its limit there. */
   memory_bytes?: number | null;
   /** Waiting or running, it is ended then. */
   deadline?: string | null;
@@ -936,7 +936,7 @@ export interface NewJob {
   /** A part of the devices' name, such as h100. */
   device_name?: string;
   device_memory_bytes?: number | null;
-  /** Main memory that its nodes must have. */
+  /** Main memory reserved on each of its nodes, and its limit there. */
   memory_bytes?: number | null;
   /** Waiting or running, it is ended then. */
   deadline?: string | null;

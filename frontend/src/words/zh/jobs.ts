@@ -58,7 +58,7 @@ export default {
   "Name of the devices": "设备名称",
   "A part of it, such as h100.": "名称的一部分，例如 h100。",
   "Memory of each device, GiB": "每个设备的显存（GiB）",
-  "Main memory of the node, GiB": "节点内存（GiB）",
+  "Main memory reserved, GiB": "预留内存（GiB）",
   "Labels of the node": "节点标签",
   Deadline: "截止时间",
   "Waiting or running, it is ended then.": "届时无论在排队还是运行都会结束。",
