@@ -112,6 +112,37 @@ def test_the_controller_gives_a_training_a_second_process_and_a_person_takes_it_
         assert set(epoch.values()) == {1}, "no sample of an epoch comes twice"
 
 
+def test_where_the_rate_is_to_follow_each_rank_does_what_it_did_and_the_rate_grows_with_the_batch(bench, notes):
+    job = training(bench, notes, keep="rate-rule")
+    Job.objects.filter(pk=job.pk).update(wanted_devices=1)
+    running_on(bench, job, 1, 1)
+    bench.until(lambda: job.run.checkpoints.filter(step__gt=0).exists())
+    rescale(bench.fresh(job), 2)
+    running_on(bench, job, 2, 2)
+    assert rate_after(bench, job, resumptions=1) == pytest.approx(0.2), "no noise was measured: in proportion"
+    rescale(bench.fresh(job), 1)
+    running_on(bench, job, 3, 1)
+    # Two ranks have measured the gradient's noise: all of it would halve the rate, none of it would leave it.
+    assert 0.1 <= rate_after(bench, job, resumptions=2) < 0.2
+    (notes / "stop").touch()
+    bench.until_over(job, 60)
+    sizes = {(world, len(samples)) for world, samples in steps_of(notes).values()}
+    assert sizes == {(1, 32), (2, 64)}
+    told = [event.reason for event in rescalings(job)]
+    assert "64 samples a step in place of 32, learning rate 0.1 -> 0.2" in told[0]
+    assert "32 samples a step in place of 64, learning rate 0.2 -> " in told[1]
+
+
+def rescalings(job):
+    return job.run.events.filter(kind="reflex", new="rescaled").order_by("id")
+
+
+def rate_after(bench, job, resumptions):
+    """The learning rate that the run tells once it has said of so many resumptions what they changed."""
+    bench.until(lambda: rescalings(job).count() == resumptions, 30)
+    return job.run.tunables.get(name="lr").value
+
+
 def test_a_gang_over_two_nodes_goes_on_with_one_when_the_other_dies(bench, notes, settings):
     settings.LEASE_SECONDS = 3
     first, second = bench.loop, NodeLoop("other")
