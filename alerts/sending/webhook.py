@@ -64,8 +64,9 @@ def addresses_of(host: str, port: int) -> list[Address]:
             real in network for network in settings.WEBHOOK_NETWORKS if network.version == real.version
         )
         if not meant and (not real.is_global or real.is_multicast):
+            which = f"{host} is" if host == str(real) else f"{host} is {real},"
             raise Refused(
-                f"{host} is {real}, a private address; an administrator may allow its network with "
+                f"{which} a private address; an administrator may allow its network with "
                 "SCALEWEB_WEBHOOK_NETWORKS"
             )
     return addresses

@@ -122,8 +122,8 @@ def test_a_redirect_is_not_followed(channel, receiver):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://127.0.0.1/x", "127.0.0.1, a private address"),
-        ("http://localhost:8000/x", "a private address"),
+        ("http://127.0.0.1/x", "127.0.0.1 is a private address"),
+        ("http://localhost:8000/x", "1, a private address"),
         ("http://[::1]/x", "a private address"),
         ("http://[::ffff:127.0.0.1]/x", "a private address"),
         ("http://10.1.2.3/x", "a private address"),

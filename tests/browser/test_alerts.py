@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 
-def test_a_rule_from_its_first_try_to_its_alert(window, operator):
+def test_a_rule_from_its_first_try_to_its_alert(window, operator, settings):
     run = a_run(state="running", name="bold-otter", summary={"loss": 9.0})
     at = time.time()
     losses = Column("loss", [1, 2, 3], [at - 900, at - 600, at - 5], [0.1, 8.0, 9.0])
@@ -56,3 +56,22 @@ def test_a_rule_from_its_first_try_to_its_alert(window, operator):
     expect(page.get_by_text("No rule yet")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("cell", name="Loss too high", exact=True)).to_be_visible()
+
+    page.get_by_role("link", name="Channels").click()
+    expect(page.get_by_text("Alerts show in these pages alone")).to_be_visible()
+    page.get_by_role("button", name="New channel").click()
+    dialog = page.get_by_role("dialog", name="New channel")
+    dialog.get_by_label("Name").fill("pager")
+    dialog.get_by_label("URL").fill("http://127.0.0.1:9/hook")
+    dialog.get_by_role("button", name="Create").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("127.0.0.1 is a private address")
+    settings.MAIL_CONFIGURED = True
+    dialog.get_by_label("Kind").select_option("mail")
+    dialog.get_by_label("Address").fill("pager@example.org")
+    dialog.get_by_role("button", name="Create").click()
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.get_by_text("The test went out over pager.")).to_be_visible()
+    expect(page.get_by_role("region", name="Last messages").get_by_text("sent", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Remove pager").click()
+    expect(page.get_by_text("Alerts show in these pages alone")).to_be_visible()

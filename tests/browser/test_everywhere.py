@@ -8,7 +8,9 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from tests.support.domain import a_run
 from tests.support.wait import until
+from training.models import Command, Membership
 
 pytestmark = [
     pytest.mark.browser,
@@ -92,7 +94,8 @@ def test_a_person_is_spoken_to_in_their_language_and_told_times_in_their_zone(wi
     expect(started).to_have_attribute("title", re.compile("GMT-[45]|E[SD]T"))
 
 
-def test_a_session_that_ends_loses_nothing_that_was_typed(window, training, operator):
+def test_a_session_that_ends_loses_nothing_that_was_typed(window, operator):
+    a_run()  # so that there is an experiment to submit to
     window.allowed += ["status of 401", "status of 403", "WebSocket"]
     seen = window().log_in(operator)
     page = seen.open("/submit")
@@ -112,6 +115,45 @@ def test_a_session_that_ends_loses_nothing_that_was_typed(window, training, oper
     expect(page.get_by_label("Command")).to_have_value("python mine.py")
     page.get_by_role("button", name="Submit").click()
     expect(page).to_have_url(re.compile(r"/runs/[a-z0-9]+$"))
+
+
+def test_a_change_outlives_a_role_that_was_taken_away_and_a_session_that_ended(window, training, operator):
+    window.allowed += ["status of 401", "status of 403", "WebSocket"]
+    seen = window().log_in(operator)
+    page = seen.open(f"/runs/{training.code}?tab=control")
+    lr = page.get_by_role("textbox", name="lr")
+    lr.fill("0.04")
+    # While the page is open, and has not heard of it.
+    address = f"**/api/v1/runs/{training.code}"
+    before = page.request.get(f"/api/v1/runs/{training.code}").text()
+    page.route(address, lambda route: route.fulfill(body=before, content_type="application/json"))
+    Membership.objects.update(role="viewer")
+    page.get_by_role("button", name="Apply").click()
+    # Said once, at what was asked for.
+    refused = page.get_by_text("this needs the role operator in project vision; yours is viewer")
+    expect(refused).to_have_count(1)
+    expect(lr).to_have_value("0.04")
+    page.get_by_role("button", name="Pause").click()
+    expect(refused).to_have_count(2)
+    stranger = seen.open(f"/runs/{training.code}?tab=control")  # the same person, who comes anew
+    expect(stranger.get_by_role("heading", name="bold-otter")).to_be_visible()
+    expect(stranger.get_by_role("textbox", name="lr")).to_be_disabled()
+    expect(stranger.get_by_role("button", name="Pause")).to_have_count(0)
+    stranger.close()
+    assert not Command.objects.exists()
+    Membership.objects.update(role="operator")
+    page.unroute(address)
+    Session.objects.all().delete()
+    page.get_by_role("button", name="Apply").click()
+    dialog = page.get_by_role("dialog", name="Your session has ended")
+    expect(dialog).to_be_visible()
+    seen.log_in(operator)
+    dialog.get_by_role("button", name="I have logged in").click()
+    expect(dialog).to_be_hidden()
+    expect(lr).to_have_value("0.04")
+    page.get_by_role("button", name="Apply").click()
+    until(lambda: Command.objects.filter(state="applied", new_value=0.04).exists())
+    assert Command.objects.count() == 1
 
 
 def test_a_clock_that_is_a_day_wrong_tells_the_server_s_times(window, training, operator):

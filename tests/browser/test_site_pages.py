@@ -66,14 +66,6 @@ def test_a_job_is_submitted_waits_with_its_reason_and_is_stopped(window, operato
     expect(page.get_by_text("Nothing waits")).to_be_visible()
 
 
-def test_nodes_show_their_devices(window, operator, node):
-    page = window().log_in(operator).open("/nodes")
-    page.get_by_role("link", name="node-a").click()
-    expect(page.get_by_role("heading", name="node-a")).to_be_visible()
-    expect(page.get_by_text("CPU 0")).to_be_visible()
-    expect(page.get_by_text("Debian 12")).to_be_visible()
-
-
 def test_the_keyboard_alone_gets_about(window, operator):
     page = window().log_in(operator).open("/")
     expect(page.get_by_role("heading", name="Experiments", exact=True)).to_be_visible()

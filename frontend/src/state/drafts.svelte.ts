@@ -24,6 +24,8 @@ export class Drafts {
   atStep = $state("");
   busy = $state(false);
   error = $state("");
+  /** The settings that were sent last: it is them that `error` tells of. */
+  sent = $state.raw<readonly string[]>([]);
   /** By tunable, as the server said it. */
   refused = $state.raw<Record<string, string>>({});
   /** Sent once without an answer: whether it was done is not known, and sending it again does no harm. */
@@ -76,6 +78,7 @@ export class Drafts {
     this.asked = asked;
     this.keep();
     this.busy = true;
+    this.sent = Object.keys(settings);
     this.error = "";
     this.refused = {};
     try {

@@ -1,0 +1,144 @@
+"""The fleet as its people see it: what each device does, who has it, what went wrong there, who may change it."""
+
+import re
+import time
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from monitoring.models import Device, Node
+from monitoring.storage import series
+from scaleweb_sdk.protocol import Batch, Column
+from tests.support.domain import a_run, a_user
+from training.jobs.submit import submit
+from training.models import ApiToken, Attempt, DeviceLease, Job, TokenKind, Usage
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+GIB = 2**30
+
+
+@pytest.fixture
+def run():
+    """Holds the only GPU of a node, where an XID error met it some minutes ago."""
+    now, at = timezone.now(), time.time()
+    run = a_run(state="running", name="bold-otter", started_at=now - timedelta(minutes=50))
+    latest = {"cpu_utilisation_ratio": 0.42, "memory_used_bytes": GIB, "memory_total_bytes": 8 * GIB}
+    node = Node.objects.create(
+        name="node-a", hostname="node-a.lab", state="online", last_seen_at=now, latest=latest,
+        system={"os": "Debian 12"},
+    )  # fmt: skip
+    Device.objects.create(node=node, kind="cpu", index=0, name="CPU slot")
+    gpu = Device.objects.create(
+        node=node, kind="gpu", index=0, uuid="GPU-1", name="H100", memory_total_bytes=80 * GIB,
+        latest={"utilisation_ratio": 0.9, "memory_used_bytes": 60 * GIB, "temperature_celsius": 71},
+        processes=[{"pid": 4711, "name": "python", "memory_used_bytes": 60 * GIB, "run": run.code}],
+    )  # fmt: skip
+    job = Job.objects.create(run=run, argv=["true"], state="running", device_kind="gpu")
+    attempt = Attempt.objects.create(
+        job=job, number=1, node=node, state="running", lease_expires_at=now + timedelta(hours=1),
+        started_at=now - timedelta(minutes=50),
+    )  # fmt: skip
+    attempt.devices.add(gpu)
+    DeviceLease.objects.create(device=gpu, attempt=attempt)
+    Usage.objects.create(
+        attempt=attempt, node=node.name, device_seconds=3000, joules=3.6e6, cost=2.0, currency="EUR", counted_until=now
+    )  # fmt: skip
+    times = [at - 3000 + 60 * minute for minute in range(50)]
+    xid = [0.0] * 40 + [79.0] + [0.0] * 9
+    columns = [("gpu0/utilisation_ratio", [0.9] * 50), ("gpu0/xid_count", [float(each > 0) for each in xid])]
+    series.append(
+        node.source, "n", [Batch(1, columns=[Column(key, list(range(50)), times, v) for key, v in columns])]
+    )
+    return run
+
+
+def test_a_fleet_is_read_drained_and_grown_by_who_may(window, operator, run, settings):
+    submit(experiment=run.experiment, argv=["true"], name="patient", user=operator, device_kind="gpu")
+    Job.objects.filter(run__name="patient").update(
+        waiting_reason="No GPU is free: bold-otter has gpu0 of node-a."
+    )
+    page = window().log_in(operator).open("/")
+    tile = page.get_by_role("region", name="GPUs").get_by_role("link", name=re.compile("^node-a gpu0 · H100"))
+    expect(tile).to_have_accessible_name(re.compile(r"90 % used · 60 GiB · 71 °C"))
+    expect(page.get_by_role("region", name="Waiting for a place")).to_contain_text(
+        "No GPU is free: bold-otter"
+    )
+    tile.click()
+    expect(page).to_have_url(re.compile(f"/runs/{run.code}"))
+    page.goto("/nodes")
+    expect(page.get_by_role("button", name="Add a node")).to_have_count(0)  # an operator does not
+    heat = page.get_by_role("region", name="GPUs over time")
+    expect(heat.get_by_role("img", name="Utilisation, in the mean 90 %")).to_be_visible()
+    heat.get_by_text("Temperature, of 90 °C", exact=True).click()
+    expect(heat.get_by_role("img", name=re.compile("^Temperature, of 90 °C"))).to_be_visible()
+    page.get_by_role("heading", name="node-a").get_by_role("link").click()
+    expect(page.get_by_role("heading", name="node-a")).to_be_visible()
+    expect(page.get_by_text("CPU 0")).to_be_visible()
+    expect(page.get_by_text("Debian 12")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="4711").get_by_role("link")).to_have_attribute(
+        "href", f"/runs/{run.code}"
+    )
+    past = page.get_by_role("region", name="Who was here")
+    expect(past.get_by_role("link", name="bold-otter")).to_be_visible()
+    expect(past).to_contain_text(re.compile("50 m 00 s.*1 kWh.*2 EUR"))
+    fault = past.get_by_role("row").filter(has_text="XID error")
+    fault.get_by_role("link", name=run.code).click()
+    expect(page.get_by_role("heading", name="bold-otter")).to_be_visible()
+    page.goto("/nodes/node-a")
+    expect(page.get_by_role("button", name="Drain")).to_have_count(0)
+
+    page = window().log_in(a_user("root", is_superuser=True, is_staff=True)).open("/nodes/node-a")
+    page.get_by_role("button", name="Drain").click()
+    told = page.get_by_text("node-a takes nothing new; what runs goes on.")
+    expect(told).to_be_visible()
+    assert Node.objects.get().drained
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Drain")).to_be_visible()
+    assert not Node.objects.get().drained
+    page.get_by_role("link", name="Nodes").first.click()
+    window.allowed.append("status of 400")  # the answer of a site that no other host can reach
+    page.get_by_role("button", name="Add a node").click()
+    dialog = page.get_by_role("dialog", name="Add a node")
+    dialog.get_by_role("button", name="Make a join token").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("run the site with PostgreSQL (DATABASE_URL)")
+    settings.NODE_DATABASE_URL = "postgresql://scaleweb:secret@10.0.0.5/scaleweb"
+    settings.NODE_REDIS_URL = "rediss://:secret@10.0.0.5:6380/0"
+    dialog.get_by_role("button", name="Make a join token").click()
+    line = dialog.locator("pre")
+    expect(line).to_have_text(re.compile(r"^scaleweb node join http://127\.0\.0\.1:\d+ \S{30,}$"))
+    first = line.inner_text()
+    assert ApiToken.objects.filter(kind=TokenKind.JOIN).count() == 1
+    dialog.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Add a node").click()
+    expect(line).to_have_count(0)  # it is not shown again
+    dialog.get_by_role("button", name="Make a join token").click()
+    expect(line).not_to_have_text(first)
+
+
+def test_a_site_without_runs_teaches_how_the_first_one_comes_and_makes_an_experiment(window, operator):
+    window.allowed.append("status of 400")
+    page = window().log_in(operator).open("/")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    expect(page.get_by_text("Your first run is three lines away")).to_be_visible()
+    page.get_by_role("main").get_by_role("button", name="Copy").click()
+    assert page.evaluate("navigator.clipboard.readText()").startswith("import scaleweb_sdk\n")
+    page.get_by_role("button", name="New experiment").click()
+    dialog = page.get_by_role("dialog", name="New experiment")
+    dialog.get_by_label("Name").fill("x" * 200)
+    dialog.get_by_label("Target").fill("very low")
+    expect(dialog.get_by_text("This is not a number. Write it like 0.98 or 1e-3.")).to_be_visible()
+    dialog.get_by_label("Target").fill("1e-3")
+    dialog.get_by_role("button", name="Create").click()
+    expect(dialog.get_by_role("alert")).to_have_text("A target needs goal_metric: the key it is a figure of.")
+    dialog.get_by_label("Goal metric").fill("loss")
+    dialog.get_by_role("button", name="Create").click()
+    expect(page).to_have_url(re.compile(r"/experiments/\d+"))
+    expect(page.get_by_role("heading", name="x" * 200)).to_be_visible()
+    page.goto("/nodes")
+    expect(page.get_by_text("No node yet")).to_be_visible()
