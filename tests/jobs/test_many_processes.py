@@ -112,7 +112,9 @@ def test_the_controller_gives_a_training_a_second_process_and_a_person_takes_it_
         assert set(epoch.values()) == {1}, "no sample of an epoch comes twice"
 
 
-def test_where_the_rate_is_to_follow_each_rank_does_what_it_did_and_the_rate_grows_with_the_batch(bench, notes):
+def test_where_the_rate_is_to_follow_each_rank_does_what_it_did_and_the_rate_grows_with_the_batch(
+    bench, notes
+):
     job = training(bench, notes, keep="rate-rule")
     Job.objects.filter(pk=job.pk).update(wanted_devices=1)
     running_on(bench, job, 1, 1)
