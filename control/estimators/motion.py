@@ -34,3 +34,13 @@ def motion(windows: Mapping[str, Window], after_step: int) -> Motion | None:
     if len(cosines) == 0 or len(ratios) == 0:
         return None
     return Motion(float(cosines.mean()), float(np.median(ratios)), len(cosines), len(angles))
+
+
+def farthest(windows: Mapping[str, Window], after_step: int) -> float | None:
+    """The longest move that began after `after_step`, over the weights' length. None where none was measured."""
+    lengths = windows.get(RATIO)
+    if lengths is None:
+        return None
+    ratios = lengths.after(after_step + EVERY - 1).values
+    ratios = ratios[np.isfinite(ratios)]
+    return float(ratios.max()) if len(ratios) else None

@@ -8,7 +8,7 @@ from control.estimators.motion import COSINE, RATIO, Motion, motion
 from control.policies.learning_rate import LearningRate
 from control.policies.learning_rate.climb import climb
 from control.proposals import Goal
-from tests.control.make import a_past, a_rate, a_window, noisy, seen
+from tests.control.make import a_checkpoint, a_past, a_rate, a_window, noisy, seen
 
 POLICY = LearningRate()
 FALLS = noisy(2.3 * np.exp(-np.arange(400) / 200), 0.02)
@@ -90,6 +90,25 @@ def test_an_agent_need_not_have_finished_a_game():
     goal = Goal("reward", "max")
     (proposal,) = walked(FLAT[:31], 0.9, 0.002, goal=goal, windows={"reward": a_window([20.0] * 7, 4, 4)})
     assert proposal.changes[0].value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("longest", "anew"), [(0.13, False), (0.45, True)], ids=["small steps", "a leap"])
+def test_an_agent_whose_reward_fell_begins_anew_only_where_a_move_was_a_leap(longest, anew):
+    """On a pole the first move is 6 to 9 % of the weights at a good rate, 40 to 55 % at ten times that."""
+    reward = a_window(noisy(20 * np.exp(-np.minimum(np.arange(30) / 40, 0.5)), 0.02), 0, 4)
+    lengths = np.full(11, 0.05)
+    lengths[0] = longest
+    windows = {"reward": reward, COSINE: a_window(np.full(10, 0.5), 20, 10), RATIO: a_window(lengths, 10, 10)}
+    found = POLICY.propose(
+        seen(
+            FLAT[:120],
+            policy=POLICY,
+            goal=Goal("reward", "max"),
+            windows=windows,
+            checkpoints=(a_checkpoint(0),),
+        )
+    )
+    assert [change.verb for each in found for change in each.changes] == (["rollback", "set"] if anew else [])
 
 
 def test_the_climb_stays_well_below_a_rate_that_did_harm():

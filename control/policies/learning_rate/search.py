@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from control.estimators.motion import EVERY, Motion, motion
+from control.estimators.motion import EVERY, Motion, farthest, motion
 from control.estimators.pace import STAGE, Pace, pace
 from control.proposals import (
     Alternative,
@@ -64,12 +64,12 @@ class Search:
             late = seen.points > int(self.parameters["search_steps"])
             if late and not (self._has_raised() and seen.fall < seen.expected):
                 return None  # a sweep that was begun is carried on where looks are far apart
-            if seen.has_risen:
+            if seen.has_risen and self._may_be_too_high(changed):
                 return self._start_again(window, seen, "is further off than where it began")
             stuck = seen.flat and (not self.has_motion or (moving is not None and moving.ratio > LARGE))
             if stuck and seen.points >= 15 * STAGE and self._raise_was_idle():
                 return self._start_again(window, seen, "has not moved, and higher rates did not help")
-            if seen.wild and not self._has_raised():
+            if seen.wild and not self._has_raised() and self._may_be_too_high(changed):
                 calmed = self._times_calmed()
                 down = self._down(window, seen, changed) if calmed < 3 else None
                 if down is not None or not calmed:
@@ -111,6 +111,15 @@ class Search:
     def _of_loss(self) -> bool:
         """Whether the pace is that of a loss, and not of an agent's reward."""
         return self.metric != self.observation.goal.metric or self.observation.goal.direction == "min"
+
+    def _may_be_too_high(self, changed: int) -> bool:
+        """Whether the rate can be what threw the run back.
+
+        An agent's reward falls by a third in its first games at a good rate too. Where that is all there is against the
+        rate, and no ten steps moved the weights far, it is the games.
+        """
+        moved = None if self._of_loss else farthest(self.observation.windows, changed)
+        return moved is None or moved > LARGE
 
     def _sweep(self, window: Window, seen: Pace, fresh: int) -> Proposal | None:
         """Up by the loss alone, where nothing is known of the weights."""
