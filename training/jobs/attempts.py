@@ -330,5 +330,9 @@ def claim_member(member: Member) -> bool:
     return bool(won)
 
 
+def end_member(member: Member, exit_code: int | None) -> None:
+    Member.objects.filter(pk=member.pk).update(state=Attempt.State.ENDED, exit_code=exit_code)
+
+
 def renew_members(pks: Iterable[int]) -> None:
     Member.objects.filter(pk__in=list(pks), attempt__ended_at=None).update(lease_expires_at=lease_end())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from monitoring import nodes
@@ -27,6 +28,7 @@ from .local import Local, Status
 from .parts import Parts
 from .power import PowerKeeper
 from .spec import folder_of
+from .stopping import Stops
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 1.0
@@ -38,14 +40,6 @@ Outcome = Attempt.Outcome
 
 
 @dataclass
-class Stopping:
-    """An attempt on its way out: asked at `since`, signalled at `signalled`."""
-
-    since: float
-    signalled: float | None = None
-
-
-@dataclass
 class NodeLoop:
     """`start` is called by the worker's task, `close` at its end; everything else happens in `run`."""
 
@@ -53,7 +47,7 @@ class NodeLoop:
     agent: AgentKeeper | None = None
     closing: threading.Event = field(default_factory=threading.Event)
     nudge: threading.Event = field(default_factory=threading.Event)
-    stopping: dict[int, Stopping] = field(default_factory=dict)
+    stops: Stops = field(default_factory=Stops)
     launching: set[int] = field(default_factory=set)
     seen_at: float = float("-inf")
     handed_in_at: float = float("-inf")
@@ -95,7 +89,7 @@ class NodeLoop:
             mine = attempts.node_attempts(node)
             alive = [attempt.pk for attempt in mine if self.lives(attempt)]
             attempts.renew(alive)
-            self.stopping = {pk: stop for pk, stop in self.stopping.items() if pk in set(alive)}
+            self.stops.forget({folder_of(attempt) for attempt in mine if attempt.pk in set(alive)})
             parts = self.parts.look(node)
             self.limit_power(mine)
             self.end_strangers({(attempt.pk, 0) for attempt in mine} | parts)
@@ -182,9 +176,9 @@ class NodeLoop:
                 attempt.pk, Outcome.LOST, "nothing of it is on this node: it was not started", again=again
             )
             return False
+        if status in {Status.ENDED, Status.GONE} and awaits_the_others(attempt, local):
+            return True
         if status is Status.ENDED:
-            if awaits_the_others(attempt, local):
-                return True
             self.ended(attempt, local)
             return False
         if status is Status.GONE:
@@ -198,7 +192,7 @@ class NodeLoop:
         if training is not None and attempt.pid != training.pid:
             Attempt.objects.filter(pk=attempt.pk).update(pid=training.pid)
         if attempt.state == Attempt.State.STOPPING:
-            self.press(attempt, local)
+            self.stops.press(attempt, local)
         elif attempt.preempt_asked_at is not None:
             yielding.press(attempt, local)
         elif (left := local.left_seconds_ago()) is not None and left > settings.STOP_GRACE_SECONDS:
@@ -240,18 +234,6 @@ class NodeLoop:
             again=False if exit.get("never_started") else None,
             leaving=local.leaving(),
         )
-
-    def press(self, attempt: Attempt, local: Local) -> None:
-        """A stop: first the command over the link, then SIGTERM, then SIGKILL, a grace between each two."""
-        now = time.monotonic()
-        stop = self.stopping.setdefault(attempt.pk, Stopping(now))
-        listens = bool(attempt.job.run.process)  # it has spoken over the link
-        grace = settings.STOP_GRACE_SECONDS if listens else 0.0
-        if stop.signalled is None and now - stop.since >= grace:
-            stop.signalled = now
-            local.terminate()
-        elif stop.signalled is not None and now - stop.signalled >= settings.STOP_GRACE_SECONDS:
-            local.kill()
 
     def end_strangers(self, mine: set[tuple[int, int]]) -> None:
         """End processes of this node whose attempt was given up while they lived, or take the attempt back.
@@ -335,14 +317,23 @@ def node_of(attempt: Attempt, node_rank: int) -> str:
 
 
 def awaits_the_others(attempt: Attempt, local: Local) -> bool:
-    """Whether what ended an attempt of several nodes is to be learned from another of them.
+    """Whether an attempt of several nodes, whose part here is over, is not over itself.
 
-    Where a node dies, the ranks on the others fail at once, by a connection that broke. For as long as a lease lasts
-    the other node may still say why, or be found to be gone: which is not the job's fault.
+    Where it stops or leaves, its devices are free once all parts have ended: each node's worker presses its own, and
+    the lease of one whose worker is gone runs out. Where a node dies, the ranks on the others fail at once, by a
+    connection that broke: for as long as a lease lasts the other node may still say why, or be found to be gone, which
+    is not the job's fault.
     """
     exit = local.exit()
-    if exit.get("exit_code") == 0 or attempt.state == Attempt.State.STOPPING or local.leaving() is not None:
-        return False
     open_parts = [part for part in attempt.members.all() if part.state != Attempt.State.ENDED]
+    if not open_parts:
+        return False
+    leaves = local.leaving() is not None
+    if leaves and attempt.left_at is None:
+        Attempt.objects.filter(pk=attempt.pk).update(left_at=Now())
+    if leaves or attempt.on_its_way_out:
+        return True
+    if exit.get("exit_code") == 0:
+        return False
     since = time.time() - float(exit.get("ended_at") or 0.0)
-    return bool(open_parts) and since < settings.LEASE_SECONDS + 2 * LOOK_EVERY_SECONDS
+    return since < settings.LEASE_SECONDS + 2 * LOOK_EVERY_SECONDS

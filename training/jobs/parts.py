@@ -1,4 +1,4 @@
-"""A node's part in attempts of several nodes whose first node is another one: begun, looked after, ended."""
+"""A node's part in attempts of several nodes whose first node is another one: begun, looked after, pressed, ended."""
 
 import logging
 import threading
@@ -8,9 +8,10 @@ from django.db import DatabaseError, connections
 from monitoring.models import Node
 from training.models import Attempt, Member
 
-from . import attempts
+from . import attempts, yielding
 from .local import Local, Status
 from .spec import folder_of
+from .stopping import Stops
 
 logger = logging.getLogger(__name__)
 Outcome = Attempt.Outcome
@@ -23,6 +24,7 @@ class Parts:
         self.name = name
         self.closing = closing
         self.launching: set[int] = set()
+        self.stops = Stops()
 
     def look(self, node: Node) -> set[tuple[int, int]]:
         """Bring all parts of this node up to date; (attempt, node rank) of those that go on."""
@@ -36,12 +38,16 @@ class Parts:
             except Exception:
                 logger.exception("%s cannot be looked after", member)
         attempts.renew_members(member.pk for member in alive)
+        self.stops.forget({folder_of(member.attempt, member) for member in alive})
         return {(member.attempt_id, member.node_rank) for member in alive}
 
     def look_after(self, member: Member) -> bool:
         attempt = member.attempt
         if member.pk in self.launching:
             return True
+        if member.state == Attempt.State.ASSIGNED and attempt.on_its_way_out:
+            attempts.end_member(member, None)
+            return False
         if member.state == Attempt.State.ASSIGNED:
             # Not before the first node's worker has told where to meet.
             if attempt.master_port is not None and attempt.state == Attempt.State.RUNNING:
@@ -50,6 +56,9 @@ class Parts:
         local = Local(folder_of(attempt, member))
         status = local.status()
         if status in {Status.ABSENT, Status.GONE}:
+            if attempt.on_its_way_out:
+                attempts.end_member(member, None)
+                return False
             attempts.end(attempt.pk, Outcome.LOST, f"nothing of its part on {self.name} is there any more")
             return False
         if status is Status.ENDED:
@@ -57,6 +66,12 @@ class Parts:
             return False
         if status is Status.ORPHANED:
             local.supervise()
+        if attempt.state == Attempt.State.STOPPING:
+            self.stops.press(attempt, local)
+        elif attempt.left_at is not None:
+            self.stops.follow(local)
+        elif attempt.preempt_asked_at is not None:
+            yielding.press(attempt, local)
         return True
 
     def begin(self, member: Member) -> None:
@@ -80,8 +95,8 @@ class Parts:
     def ended(self, member: Member, local: Local) -> None:
         exit = local.exit()
         code = exit.get("exit_code")
-        Member.objects.filter(pk=member.pk).update(state=Attempt.State.ENDED, exit_code=code)
-        if code == 0 or member.attempt.state == Attempt.State.STOPPING:
+        attempts.end_member(member, code)
+        if code == 0 or member.attempt.on_its_way_out:
             return  # the first node's end is the attempt's
         # The first node's ranks fail too, a moment later, and say less of the reason.
         attempts.end(

@@ -7,6 +7,7 @@ killed     SIGKILL after SCALEWEB_STOP_GRACE_SECONDS more
 
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -97,7 +98,7 @@ def press(attempt: Attempt, local: Local) -> None:
     """Called at each look of the node's loop at an attempt that was asked to leave and has not."""
     now = time.monotonic()
     # By this host's own count: what another one's clock said when it asked may be far from it.
-    since = seen.setdefault(attempt.pk, now)
+    since = seen.setdefault(local.folder, now)
     order = attempt.job.run.commands.filter(origin=origin_of(attempt)).exclude(state=commands.S.REJECTED)
     left = local.left_seconds_ago()
     late = now - since >= settings.PREEMPT_GRACE_SECONDS
@@ -105,5 +106,5 @@ def press(attempt: Attempt, local: Local) -> None:
         local.terminate_then_kill(settings.STOP_GRACE_SECONDS)
 
 
-# When this worker first saw that an attempt was asked to leave.
-seen: dict[int, float] = {}
+# When this worker first saw that an attempt was asked to leave, by the folder of its part here.
+seen: dict[Path, float] = {}

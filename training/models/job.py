@@ -190,6 +190,10 @@ class Attempt(models.Model):
         Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="preempted"
     )
     preempt_reason = models.CharField(max_length=500, blank=True)
+    # The devices (ids) that it goes on with, where it was asked to leave only the others; empty: all of them go.
+    keeps = models.JSONField(default=list, blank=True)
+    # Its first node's part has left for other devices and ended: the others follow, and then it is over.
+    left_at = models.DateTimeField(null=True, blank=True)
     # When it will have ended by what is known of it, and by what that is known (jobs.outlook).
     expected_end_at = models.DateTimeField(null=True, blank=True)
     expected_by = models.CharField(max_length=10, blank=True)
@@ -208,6 +212,15 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job.code} attempt {self.number}"
+
+    @property
+    def on_its_way_out(self) -> bool:
+        """Whether its parts end because they were asked to."""
+        return (
+            self.state == Attempt.State.STOPPING
+            or self.preempt_asked_at is not None
+            or self.left_at is not None
+        )
 
 
 class DeviceLease(models.Model):
