@@ -119,7 +119,12 @@ def sharing() -> Iterator[Metric]:
         ],
     )  # fmt: skip
     left = CounterMetricFamily("scaleweb_preemptions", "Attempts that left for another job")
-    left.add_metric([], Attempt.objects.filter(outcome=Attempt.Outcome.PREEMPTED).count())
+    left.add_metric(
+        [],
+        Attempt.objects.filter(
+            preempt_asked_at__isnull=False, outcome__in=[Attempt.Outcome.PREEMPTED, Attempt.Outcome.RESCALED]
+        ).count(),
+    )
     yield left
     leaving = Attempt.objects.filter(ended_at=None, preempt_asked_at__isnull=False).count()
     yield gauge(

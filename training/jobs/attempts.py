@@ -15,13 +15,13 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from monitoring.live.publish import publish_change, wake_run
-from monitoring.models import Node
+from monitoring.models import Device, Node
 from training import commands
 from training.models import Attempt, DeviceLease, Job, JobState, Member, Run, RunEvent
 from training.states import ENDED, MOVES, RunState, move
 
 from . import memory, planning, yielding
-from .devices import free_devices
+from .devices import free_devices, usable
 from .placement import Assignment, placed_again
 from .submit import announce, hurry, tell
 
@@ -145,9 +145,11 @@ def end(
         job = Job.objects.select_for_update().select_related("run").get(pk=attempt.job_id)
         run = job.run
         given_way = gives_way(attempt, outcome, leaving, only_expired or expired_member is not None)
+        keeps = devices_kept(attempt) if given_way else []
         if given_way:
             how = reason if leaving is None else f"it left at the checkpoint of step {leaving.get('step')}"
-            outcome, again, reason = Outcome.PREEMPTED, True, f"{attempt.preempt_reason}: {how}"
+            outcome, again = (Outcome.RESCALED if keeps else Outcome.PREEMPTED), True
+            reason = f"{attempt.preempt_reason}: {how}"
             yielding.close_commands(run)
         elif leaving is not None and attempt.state != Attempt.State.STOPPING:
             reason = words_of(leaving) + ("" if outcome == Outcome.FINISHED else f"; it ended so: {reason}")
@@ -179,7 +181,7 @@ def end(
             job.state = JobState.QUEUED
             job.retries_used += 0 if again else 1
             tries = "" if again else f"; retry {job.retries_used} of {job.max_retries}"
-            if outcome == Outcome.RESCALED:
+            if outcome == Outcome.RESCALED and not given_way:
                 assert leaving is not None
                 tries = f": {reason}"
                 job.wanted_devices = wanted_of(job, leaving)
@@ -197,7 +199,9 @@ def end(
         announce(job)
         for name in [attempt.node.name, *attempt.members.values_list("node__name", flat=True)]:
             publish_change(f"node:{name}", "job", {"code": job.code})
-        if outcome == Outcome.RESCALED:
+        if keeps:
+            begin(with_devices(job, attempt, keeps))
+        elif outcome == Outcome.RESCALED:
             begin_again(job, attempt, bool((leaving or {}).get("elsewhere")))
         transaction.on_commit(hurry)
     logger.info("attempt %s of job %s: %s (%s)", attempt.number, job.code, outcome, reason)
@@ -217,6 +221,19 @@ def gives_way(attempt: Attempt, outcome: str, leaving: dict[str, Any] | None, ex
         return True
     # A script without the SDK that is ended by SIGTERM may well exit with 0.
     return not attempt.job.run.process or last_word_of(attempt) not in {None, Outcome.FINISHED}
+
+
+def devices_kept(attempt: Attempt) -> list[Device]:
+    """What an attempt that gave way goes on with; nothing where one of those devices has failed since."""
+    found = list(Device.objects.filter(usable(), pk__in=attempt.keeps).order_by("node_id", "index"))
+    return found if len(found) == len(attempt.keeps) else []
+
+
+def with_devices(job: Job, attempt: Attempt, devices: list[Device]) -> Assignment:
+    """On its nodes in the order in which the attempt had them."""
+    had = [attempt.node_id, *attempt.members.order_by("node_rank").values_list("node_id", flat=True)]
+    nodes = sorted({device.node_id for device in devices}, key=had.index)
+    return Assignment(job.pk, nodes[0], tuple(device.pk for device in devices), tuple(nodes[1:]))
 
 
 def words_of(leaving: dict[str, Any]) -> str:

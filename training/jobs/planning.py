@@ -1,7 +1,7 @@
 """What a placement tick reads of the tables, as the values of `placement`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from django.db.models import Count, F, OuterRef, Q, Subquery, TextField, Window
 from django.db.models.functions import Cast, Coalesce, RowNumber
 from django.utils import timezone
 
+from monitoring.models import Device
 from training.models import Attempt, DeviceLease, Job, JobState, Quota
 from training.models.job import Preemptible
 
@@ -142,10 +143,11 @@ def running_now(
         places[attempt][node, kind] += good
     live = Attempt.objects.filter(ended_at=None).values_list(
         "pk", "job__run__experiment__project_id", "job__device_kind", "job__priority", "state", "started_at",
-        "preempted_for_id", "expected_end_at", "job__memory_bytes",
+        "preempted_for_id", "expected_end_at", "job__memory_bytes", "keeps",
     )  # fmt: skip
     rows = list(live)
-    able = preemptible(jobs, rows, quotas) if rules.least_run_seconds is not None else set()
+    able = preemptible(jobs, rows, quotas) if rules.least_run_seconds is not None else {}
+    keeps = places_of(row[-1] for row in rows)
     running = [
         Running(
             pk, project, kind, places.get(pk, {}), priority,
@@ -155,25 +157,38 @@ def running_now(
             ending=state == Attempt.State.STOPPING,
             seconds_left=None if ends is None else max(0.0, (ends - now).total_seconds()),
             memory_bytes=memory_bytes or 0,
+            least=able.get(pk),
+            keeps=Counter(keeps[device] for device in kept if device in keeps),
         )
-        for pk, project, kind, priority, state, started, leaves_for, ends, memory_bytes in rows
+        for pk, project, kind, priority, state, started, leaves_for, ends, memory_bytes, kept in rows
     ]  # fmt: skip
     return running, held
 
 
 def preemptible(
     jobs: Sequence[Waiting], rows: Sequence[tuple[Any, ...]], quotas: dict[Holder, turns.Quota]
-) -> set[int]:
-    """The attempts that may be asked to leave at all, looked for where a waiting job may have a right to it."""
+) -> dict[int, int | None]:
+    """The attempts that may be asked to leave at all, looked for where a waiting job may have a right to it; with the
+    devices that each can go on with, where its process can be asked that."""
     least = min((class_of(row[3]) for row in rows), default=0)
     if not quotas and not any(class_of(job.priority) > least for job in jobs):
-        return set()
+        return {}
     offers = Cast("job__run__offers", TextField())
-    may = Q(job__preemptible=Preemptible.ALWAYS) | Q(
-        job__preemptible=Preemptible.SAVED, offered__contains='"rescale"'
-    )
+    rescales = Q(offered__contains='"rescale"')
+    may = Q(job__preemptible=Preemptible.ALWAYS) | (Q(job__preemptible=Preemptible.SAVED) & rescales)
     found = Attempt.objects.filter(ended_at=None, state=Attempt.State.RUNNING, preempt_asked_at=None)
-    return set(found.annotate(offered=offers).filter(may).values_list("pk", flat=True))
+    asked = found.annotate(offered=offers).filter(may)
+    able: dict[int, int | None] = dict.fromkeys(asked.values_list("pk", flat=True))
+    return able | dict(asked.filter(rescales).values_list("pk", "job__min_devices"))
+
+
+def places_of(kept: Iterable[list[int]]) -> dict[int, Place]:
+    """Where these devices are, by their id."""
+    pks = {pk for devices in kept for pk in devices}
+    if not pks:
+        return {}
+    rows = Device.objects.filter(pk__in=pks).values_list("pk", "node_id", "kind")
+    return {pk: (node, kind) for pk, node, kind in rows}
 
 
 def claims(now: datetime) -> set[int]:

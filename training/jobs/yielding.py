@@ -1,4 +1,5 @@
-"""Running attempts leave for another job: asked at a checkpoint, then by a signal, and their jobs wait to go on.
+"""Running attempts leave for another job: asked at a checkpoint, then by a signal. Their jobs go on with the devices
+that they keep, or wait to go on.
 
 asked      the command rescale, where the process offers it: save, write so in a file, leave the loop
 signalled  SIGTERM after SCALEWEB_PREEMPT_GRACE_SECONDS, or at once where the process offers no such thing
@@ -7,6 +8,7 @@ killed     SIGKILL after SCALEWEB_STOP_GRACE_SECONDS more
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,12 @@ from training import commands
 from training.models import Attempt, Command, Job, JobState, RunEvent
 from training.models.command import Verb
 
+from .devices import usable
 from .local import Local
 from .preemption import Preemption
 from .reasons import what
 from .submit import announce
-from .turns import class_name
+from .turns import Place, class_name
 
 logger = logging.getLogger(__name__)
 ORIGIN = "preemption"
@@ -42,38 +45,53 @@ def ask(preemption: Preemption) -> bool:
         )
         if job.state != JobState.QUEUED or len(found) != len(preemption.attempts):
             return False
+        keeps = {attempt.pk: kept(attempt, preemption.keeps.get(attempt.pk, {})) for attempt in found}
         for attempt in found:
-            reason = why(job, attempt, preemption.owed)
+            fewer = keeps[attempt.pk]
+            reason = why(job, attempt, preemption.owed, len(fewer))
             Attempt.objects.filter(pk=attempt.pk).update(
-                preempt_asked_at=Now(), preempted_for=job, preempt_reason=reason
+                preempt_asked_at=Now(), preempted_for=job, preempt_reason=reason, keeps=fewer
             )
             RunEvent.objects.create(
                 run=attempt.job.run, kind="preemption", new="asked", reason=reason,
-                data={"attempt": attempt.number, "devices": attempt.devices.count()},
+                data={"attempt": attempt.number, "devices": attempt.devices.count(), "keeps": len(fewer)},
             )  # fmt: skip
-            tell(attempt, reason)
+            tell(attempt, reason, len(fewer))
             announce(attempt.job)
         who = "1 running job was" if len(found) == 1 else f"{len(found)} running jobs were"
+        how = "leave for it" if not any(keeps.values()) else "make room for it"
         RunEvent.objects.create(
-            run=job.run, kind="preemption", new="waits", reason=f"{who} asked to leave for it at a checkpoint",
+            run=job.run, kind="preemption", new="waits", reason=f"{who} asked to {how} at a checkpoint",
             data={"attempts": len(found)},
         )  # fmt: skip
     return True
 
 
-def why(job: Job, attempt: Attempt, owed: bool) -> str:
+def kept(attempt: Attempt, places: Mapping[Place, int]) -> list[int]:
+    """The devices that it goes on with: so many of each node."""
+    left = dict(places)
+    found = []
+    for device in attempt.devices.filter(usable()).order_by("node_id", "index"):
+        where = device.node_id, device.kind
+        if left.get(where, 0):
+            left[where] -= 1
+            found.append(device.pk)
+    return found
+
+
+def why(job: Job, attempt: Attempt, owed: bool, keeps: int) -> str:
     """For the people of the job that leaves. Whose the other one is, is not theirs to know."""
     same = job.run.experiment.project_id == attempt.job.run.experiment.project_id
+    fewer = f", and goes on with {what(job.device_kind, keeps)}" if keeps else ""
     if owed and not same:
-        return (
-            f"it gives back what its project had borrowed ({what(job.device_kind, attempt.devices.count())})"
-        )
+        given = what(job.device_kind, attempt.devices.count() - keeps)
+        return f"it gives back what its project had borrowed ({given}){fewer}"
     whom = f"job {job.code}" if same else "a job of another project"
-    return f"it makes room for {whom} of higher priority ({class_name(job.priority)})"
+    return f"it makes room for {whom} of higher priority ({class_name(job.priority)}){fewer}"
 
 
-def tell(attempt: Attempt, reason: str) -> None:
-    value = {"devices": attempt.devices.count(), "elsewhere": True}
+def tell(attempt: Attempt, reason: str, keeps: int) -> None:
+    value = {"devices": keeps or attempt.devices.count(), "elsewhere": not keeps}
     try:
         commands.issue(
             attempt.job.run, Verb.RESCALE, value=value, asked_by="placement", by_person=False, reason=reason,
