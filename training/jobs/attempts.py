@@ -251,13 +251,16 @@ def wanted_of(job: Job, leaving: dict[str, Any]) -> int:
 def begin_again(job: Job, attempt: Attempt, elsewhere: bool) -> None:
     """Place a job that left for other devices at once: what it gave back is not anybody else's before it was asked.
 
-    Where not even its least is there any more, because its node is drained or a device has failed, it waits.
+    By the rules by which it was placed before: on nodes that it asked for, where its memory is, and within what its
+    project may have beyond what it had. Where not even its least is there any more, because its node is drained or a
+    device has failed, it waits.
     """
     waiting = planning.waiting_now(job)
     nodes = {attempt.node_id, *attempt.members.values_list("node_id", flat=True)} if elsewhere else set()
     had = min(max(attempt.devices.count(), job.min_devices), job.max_devices)
     left = memory.left_by_node() if job.memory_bytes else None
-    found = placed_again(waiting, free_devices(), job.wanted_devices or had, had, nodes, left)
+    wanted = planning.within_quota(waiting, job.wanted_devices or had, had)
+    found = placed_again(waiting, free_devices(), wanted, had, nodes, left, planning.current_rules())
     try:
         if found is not None:
             begin(found)

@@ -375,6 +375,7 @@ def placed_again(
     had: int,
     leave: Iterable[int] = (),
     memory: Mapping[int, int] | None = None,
+    rules: Rules = Rules(),
 ) -> Assignment | None:
     """A gang for a job that has just given its devices back in order to have `wanted`: those, or as many as it had.
 
@@ -386,7 +387,7 @@ def placed_again(
     tries += [(free, wanted, wanted), (free, had, had), (free, job.min_devices, max(wanted, had))]
     for devices, least, most in tries:
         asked = replace(job, min_devices=least, max_devices=most)
-        found = place([asked], devices, memory=memory).assigned
+        found = place([asked], devices, rules=rules, memory=memory).assigned
         if found:
             return found[0]
     return None

@@ -122,6 +122,14 @@ def all_quotas() -> dict[Holder, turns.Quota]:
     return {(project, kind): turns.Quota(devices, borrow) for project, kind, devices, borrow in rows}
 
 
+def within_quota(job: Waiting, wanted: int, had: int) -> int:
+    """The devices that a job may grow to, of those that it is wanted to have; what it had it keeps."""
+    most = all_quotas().get((job.project, job.kind), turns.NONE).most
+    if most is None or wanted <= had:
+        return wanted
+    return max(had, min(wanted, most - held_now()[job.project, job.kind]))
+
+
 def running_now(
     jobs: Sequence[Waiting], quotas: dict[Holder, turns.Quota], rules: Rules, now: datetime
 ) -> tuple[list[Running], Counter[Holder]]:
