@@ -16,6 +16,9 @@ class Node(models.Model):
     state = models.CharField(max_length=6, choices=State, default=State.ONLINE)
     # A drained node keeps what runs on it and takes nothing new.
     drained = models.BooleanField(default=False)
+    # It takes nothing new until then, for the reason that stands here: written by the layer that gives it jobs.
+    passed_over_until = models.DateTimeField(null=True, blank=True)
+    passed_over_reason = models.CharField(max_length=500, blank=True)
     labels = models.JSONField(default=dict, blank=True)
     # {"cpu_count", "memory_bytes", "os", "python", "gpu_driver", …} as the agent found it.
     system = models.JSONField(default=dict, blank=True)

@@ -69,7 +69,8 @@ class NodeSerializer(serializers.ModelSerializer):
     class Meta:
         model = Node
         fields = [
-            "name", "hostname", "state", "drained", "labels", "system", "latest", "last_seen_at", "devices",
+            "name", "hostname", "state", "drained", "passed_over_until", "passed_over_reason", "labels", "system",
+            "latest", "last_seen_at", "devices",
         ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from training import commands
 from training.models import Attempt, DeviceLease, Job, JobState, Member, Run, RunEvent
 from training.states import ENDED, MOVES, RunState, move
 
-from . import memory, planning, yielding
+from . import memory, passing_over, planning, yielding
 from .devices import free_devices, usable
 from .placement import Assignment, placed_again
 from .submit import announce, hurry, tell
@@ -87,6 +87,8 @@ def claim(attempt: Attempt) -> bool:
     won = Attempt.objects.filter(pk=attempt.pk, state=Attempt.State.ASSIGNED, ended_at=None).update(
         state=Attempt.State.RUNNING, started_at=Now(), heartbeat_at=Now(), lease_expires_at=lease_end()
     )
+    if won:
+        passing_over.forget(attempt.node_id)
     return bool(won)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from monitoring.models import Device, Node
 
@@ -13,14 +14,17 @@ from .turns import Place
 
 
 def usable_devices() -> QuerySet[Device]:
-    """Healthy devices (their node tells of faults, ECC errors and heat) of nodes that are heard of and not drained."""
+    """Healthy devices (their node tells of faults, ECC errors and heat) of nodes that are heard of, not drained and not
+    passed over."""
     return Device.objects.filter(usable())
 
 
 def usable(device: str = "") -> Q:
     """device: the way from the rows to their device, "device__" from a lease."""
     wanted = {"removed": False, "healthy": True, "node__state": Node.State.ONLINE, "node__drained": False}
-    return Q(**{f"{device}{name}": value for name, value in wanted.items()})
+    until = f"{device}node__passed_over_until"
+    passed_by = Q(**{until: None}) | Q(**{f"{until}__lte": Now()})
+    return Q(**{f"{device}{name}": value for name, value in wanted.items()}) & passed_by
 
 
 def free_devices() -> list[Free]:

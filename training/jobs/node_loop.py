@@ -22,7 +22,7 @@ from monitoring.models import Node
 from training.models import Attempt
 from training.states import RunState
 
-from . import attempts, launch, yielding
+from . import attempts, launch, passing_over, yielding
 from .agent import AgentKeeper
 from .local import Local, Status
 from .parts import Parts
@@ -105,6 +105,7 @@ class NodeLoop:
     def register(self) -> Node:
         system, devices = inventory(slots=settings.CPU_SLOTS)
         self.node = nodes.register(self.name, system, devices)
+        passing_over.forget(self.node.pk)
         return self.node
 
     def start(self, pk: int) -> bool:

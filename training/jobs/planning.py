@@ -15,7 +15,7 @@ from monitoring.models import Device
 from training.models import Attempt, DeviceLease, Job, JobState, Quota
 from training.models.job import Preemptible
 
-from . import memory, turns, wishes
+from . import memory, passing_over, turns, wishes
 from .devices import cool_and_hot, usable, usable_devices
 from .giving_way import Running
 from .placement import Placement, Rules, place
@@ -35,12 +35,13 @@ def planned(now: datetime | None = None) -> Placement:
     if not jobs:
         return Placement()
     quotas = all_quotas()
-    counts = usable_devices().values_list("node_id", "kind").annotate(Count("pk")).order_by("node_id")
+    counts = list(usable_devices().values_list("node_id", "kind").annotate(Count("pk")).order_by("node_id"))
+    jobs = elsewhere(jobs, counts, now)
     rules = current_rules()
     running, held = running_now(jobs, quotas, rules, now)
     free, hot = cool_and_hot()
     asked = any(job.memory_bytes for job in jobs)
-    return place(
+    placement = place(
         jobs,
         free,
         held,
@@ -51,6 +52,26 @@ def planned(now: datetime | None = None) -> Placement:
         claims(now),
         memory.left_by_node() if asked else None,
     )
+    for kind, nodes, words in passing_over.told_of_nodes():
+        for job in jobs:
+            if job.job in placement.waiting and job.kind == kind and (job.nodes is None or job.nodes & nodes):
+                placement.waiting[job.job] += f"; {words}"
+    return placement
+
+
+def elsewhere(jobs: list[Waiting], counts: Sequence[tuple[int, str, int]], now: datetime) -> list[Waiting]:
+    """Jobs that were lost on a node again and again go to others, where there are some, and say so."""
+    lost = passing_over.lost_there(now)
+    if not lost:
+        return jobs
+    found = []
+    for job in jobs:
+        seen = lost.get(job.job)
+        others = seen and seen.others(job.nodes, {node for node, kind, _ in counts if kind == job.kind})
+        if seen and others:
+            job = replace(job, nodes=others, asked=f"{job.asked}{seen.words}")
+        found.append(job)
+    return found
 
 
 def known_lengths() -> dict[int, float]:

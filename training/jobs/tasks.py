@@ -25,6 +25,7 @@ from . import (  # the worker's signals are connected by the import
     expecting,
     holding,
     node_worker,
+    passing_over,
     yielding,
 )
 from .placement import Placement
@@ -113,17 +114,26 @@ watch = Watch()
 def reap_tick() -> int:
     """End attempts whose lease ran out, and mark runs lost that nobody heard of. Returns how many."""
     now = timezone.now()
+    passing_over.forget_past()
     late = Attempt.objects.filter(ended_at=None, lease_expires_at__lt=Now())
-    found = list(late.values_list("pk", "node__name"))
+    found = list(late.values_list("pk", "node", "node__name", "state"))
     if not watch.look(time.monotonic()):
         return 0
     ended = 0
-    for pk, node in found:
-        nodes.unheard(node, settings.LEASE_SECONDS)
-        ended += attempts.end(
-            pk, Attempt.Outcome.LOST, f"nothing was heard from the worker of {node} for {settings.LEASE_SECONDS:g} s",
+    for pk, node, name, state in found:
+        nodes.unheard(name, settings.LEASE_SECONDS)
+        unstarted = state == Attempt.State.ASSIGNED
+        lost = attempts.end(
+            pk, Attempt.Outcome.LOST,
+            f"the worker of {name} did not start it within {settings.LEASE_SECONDS:g} s" if unstarted
+            else f"nothing was heard from the worker of {name} for {settings.LEASE_SECONDS:g} s",
             only_expired=True,
+            # What never ran is no fault of the job's.
+            again=True if unstarted else None,
         )  # fmt: skip
+        ended += lost
+        if lost and unstarted:
+            passing_over.not_started(node)
     for member in Member.objects.filter(attempt__ended_at=None, lease_expires_at__lt=Now()).exclude(
         state=Attempt.State.ENDED
     ):

@@ -1075,6 +1075,8 @@ export interface Node {
   hostname: string;
   state: NodeState;
   drained: boolean;
+  passed_over_until: string | null;
+  passed_over_reason: string;
   labels: Record<string, unknown>;
   system: Record<string, unknown>;
   latest: Record<string, unknown>;

@@ -3,6 +3,9 @@ export default {
   "{n} of {all} devices busy": "{all} 个设备中 {n} 个占用",
   "Keeps what runs, takes nothing new": "保留正在运行的任务，不再接受新任务",
   drained: "排空中",
+  "passed over": "暂停分配",
+  "It takes nothing new for a while: its worker is heard of, and does not start what it is sent. Starting the worker anew clears this.":
+    "暂时不向该节点分配任务：其 worker 仍有心跳，但没有启动发给它的任务。重启 worker 即可恢复。",
   "heard of {time}": "上次消息：{time}",
   "Take jobs again": "恢复接收任务",
   Drain: "排空",
