@@ -1,14 +1,13 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
-import { mockSite } from "./dev/mock.js";
 
-// `npm run dev` answers from dev/mock.js; with SCALEWEB_URL it passes everything on to a running site.
-const site = process.env.SCALEWEB_URL;
+// What `npm run dev` does not serve itself it passes on to this site.
+const site = process.env.SCALEWEB_URL ?? "http://127.0.0.1:8000";
 
 export default defineConfig(({ command, mode }) => ({
   // The development server owns "/", so that history routes work there as they do under Django.
   base: command === "build" ? "/static/app/" : "/",
-  plugins: [svelte(), ...(command === "serve" && mode !== "test" && !site ? [mockSite()] : [])],
+  plugins: [svelte()],
   build: {
     target: "es2022",
     modulePreload: { polyfill: false }, // its inline-free form is not needed by the browsers we target
@@ -34,12 +33,11 @@ export default defineConfig(({ command, mode }) => ({
   },
   server: {
     host: "127.0.0.1",
-    proxy: site
-      ? {
-          "^/(api|login|logout|admin|static|healthz)": { target: site, changeOrigin: true },
-          "/ws": { target: site.replace(/^http/, "ws"), ws: true, changeOrigin: true },
-        }
-      : undefined,
+    // As from the site's own pages: it takes forms and websockets from no other origin.
+    proxy: {
+      "^/(api|login|logout|admin|static|healthz)": { target: site, changeOrigin: true, headers: { Origin: new URL(site).origin } },
+      "/ws": { target: site.replace(/^http/, "ws"), ws: true, changeOrigin: true, headers: { Origin: new URL(site).origin } },
+    },
   },
   resolve: mode === "test" ? { conditions: ["browser"] } : undefined,
   test: { environment: "node", include: ["src/**/*.test.ts"], css: false },
