@@ -29,6 +29,7 @@ S = DecisionState
 IN_FLIGHT = (CommandState.PENDING, CommandState.SENT)
 # An advised change rests on figures that grow old.
 ADVICE_LASTS = timedelta(minutes=10)
+REFUSED = "person: refused by "
 
 
 class TooLate(IllegalMove):
@@ -180,9 +181,29 @@ def check_unchanged(decision: Decision, name: str, expected: Any) -> None:
 
 def reject(decision: Decision, user: Any, reason: str = "") -> Decision:
     """A person refuses an advised change. Raises TooLate."""
-    told = f"person: refused by {user.get_username()}" + (f": {text(reason, 300)}" if reason.strip() else "")
+    told = f"{REFUSED}{user.get_username()}" + (f": {text(reason, 300)}" if reason.strip() else "")
     if not move(decision, S.PROPOSED, S.REJECTED, decided_by=user, blocked_by=told[:500]):
         raise TooLate(f"the decision is {current(decision)}; only a proposed one can be refused")
+    return decision
+
+
+def reopen(decision: Decision, user: Any) -> Decision:
+    """A person's refusal is taken back while the proposal still holds: it waits for an answer again. Raises TooLate."""
+    with transaction.atomic():
+        if current(decision) != S.REJECTED or not decision.blocked_by.startswith(REFUSED):
+            raise TooLate(
+                f"the decision is {current(decision)}; only what a person refused can be asked again"
+            )
+        check_current(decision)
+        for change in decision.changes:
+            if change["verb"] == "set":
+                check_unchanged(decision, change["tunable"], change["old_value"])
+        if decision.run.ended_at is not None:
+            raise TooLate(f"the run has ended ({decision.run.state})")
+        if decision.run.decisions.filter(pk__gt=decision.pk, state=S.PROPOSED).exists():
+            raise TooLate("a newer proposal of this run waits for an answer; answer that one")
+        if not move(decision, S.REJECTED, S.PROPOSED, decided_by=None, blocked_by=""):
+            raise TooLate(f"the decision is {current(decision)} by now")
     return decision
 
 

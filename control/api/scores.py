@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -121,11 +122,34 @@ class Policies(APIView):
         responses=ScoreSerializer(many=True),
     )
     def get(self, request: Any) -> Response:
-        given = known_query(request, "experiment").get("experiment")
-        decisions = access.visible(Decision.objects.all(), request.user)
-        if given is not None:
-            decisions = decisions.filter(run__experiment=number_of(given))
-        return Response([score.as_json() for score in scores(decisions)])
+        return Response([score.as_json() for score in scores(wanted(request))])
+
+
+class PolicyTable(APIView):
+    """Each policy's verdicts by day as CSV, over the caller's projects or over one experiment: its score over time."""
+
+    permission_classes = [ProjectRole]
+
+    @extend_schema(
+        parameters=[OpenApiParameter("experiment", int, description="Of this experiment only.")],
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Any) -> HttpResponse:
+        response = HttpResponse(content_type="text/csv")
+        response["Content-Disposition"] = 'attachment; filename="policies.csv"'
+        write = csv.writer(response)
+        write.writerow(("policy", *DAY_COLUMNS))
+        for score in scores(wanted(request)):
+            told = score.as_json()
+            write.writerows([told["policy"], *(day[name] for name in DAY_COLUMNS)] for day in told["days"])
+        return response
+
+
+def wanted(request: Any) -> Any:
+    """Decisions of the caller's projects, or of the experiment that the request names."""
+    given = known_query(request, "experiment").get("experiment")
+    decisions = access.visible(Decision.objects.all(), request.user)
+    return decisions if given is None else decisions.filter(run__experiment=number_of(given))
 
 
 def number_of(text: str) -> int:
@@ -134,6 +158,7 @@ def number_of(text: str) -> int:
     return int(text)
 
 
+DAY_COLUMNS = ("day", "better", "same", "worse", "unclear", "mean_gain", "gains")
 COLUMNS = (
     "id", "run", "policy", "state", "mode", "verb", "tunable", "old_value", "new_value", "urgent", "trial",
     "decided_step", "applied_step", "judge_at_step", "created_at", "judged_at", "verdict", "metric", "measured",

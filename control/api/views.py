@@ -120,6 +120,12 @@ class Reject(APIView):
         return Response(DecisionSerializer(told).data)
 
 
+class Reopen(Answer):
+    """Take a person's refusal back: the proposal waits for an answer again, while what it rests on still holds."""
+
+    answer = staticmethod(actions.reopen)
+
+
 class Undo(Answer):
     """Take a change in force back: its settings return to the values they had."""
 

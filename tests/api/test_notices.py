@@ -1,5 +1,7 @@
 """What waits for a person: one list, for who may see it; answered from wherever it is read."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -52,6 +54,35 @@ def test_a_refusal_names_its_reason_and_the_pages_are_told(
     assert ("sw:live:notices", "notice") in [(channel, message["what"]) for channel, message in told]
     again = operator.ask("POST", f"decisions/{proposal.pk}/reject", {})
     assert again.status_code == 409
+
+
+def test_a_refusal_is_taken_back_while_the_proposal_still_holds(operator, viewer, proposal, run):
+    def answer(what):
+        return operator.ask("POST", f"decisions/{proposal.pk}/{what}", {})
+
+    assert "only what a person refused" in answer("reopen").json()["detail"]
+    answer("reject")
+    assert viewer.ask("POST", f"decisions/{proposal.pk}/reopen", {}).status_code == 403
+    told = answer("reopen").json()
+    assert (told["state"], told["blocked_by"], told["decided_by"]) == ("proposed", "", None)
+    assert [each["id"] for each in waiting(operator)] == [proposal.pk]
+    answer("reject")
+    newer = Decision.objects.create(
+        run=run,
+        policy="p",
+        state="proposed",
+        mode="advise",
+        decided_step=11,
+        judge_at_step=20,
+        judge_after_steps=9,
+    )
+    assert "a newer proposal" in answer("reopen").json()["detail"]
+    newer.delete()
+    run.tunables.update(value=0.5)
+    assert "lr is 0.5 now and was 0.001" in answer("reopen").json()["detail"]
+    run.tunables.update(value=1e-3)
+    Decision.objects.update(created_at=timezone.now() - timedelta(minutes=11))
+    assert "proposed more than 10 minutes ago" in answer("reopen").json()["detail"]
 
 
 def an_alert(project, **fields):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -108,6 +109,28 @@ def test_the_table_holds_every_decision_and_no_formula(viewer, history):
         "-0.5",
     )
     assert {row["reason"] for row in rows} == {"'=why"}
+
+
+def test_each_policys_score_over_time_is_had_as_a_table(viewer, history):
+    def table(query):
+        answer = viewer.ask("GET", f"policies.csv{query}")
+        assert answer["Content-Type"] == "text/csv"
+        rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
+        # By how many times, for a person who counts along.
+        gains = [row["mean_gain"] and f"{math.exp(float(row['mean_gain'])):.3f}" for row in rows]
+        return [tuple((row | {"mean_gain": gain}).values()) for row, gain in zip(rows, gains, strict=True)]
+
+    assert (
+        table("")
+        == table(f"?experiment={history.experiment_id}")
+        == [
+            ("divergence", "2026-01-02", "1", "0", "0", "0", "", "0"),
+            ("learning_rate", "2026-01-02", "2", "0", "0", "1", "1.491", "2"),
+            ("learning_rate", "2026-01-03", "0", "0", "1", "0", "0.500", "1"),
+        ]
+    )
+    assert table("?experiment=999") == []
+    assert viewer.ask("GET", "policies.csv?experiment=x").status_code == 400
 
 
 def test_the_experiment_says_whether_beliefs_are_used_and_which_policies_are_shadows(operator, run):

@@ -58,6 +58,13 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     expect(dialog.get_by_text(re.compile("^Nothing waits"))).to_be_visible()
     first.refresh_from_db()
     assert first.state == "rejected"
+    page.get_by_role("button", name="Undo").click()  # a slip: it waits again, and is answered again
+    expect(dialog).to_contain_text("lr 0.1 → 0.05")
+    dialog.get_by_role("button", name="Reject…").click()
+    dialog.get_by_label("Why not (optional)").fill("not before the weekend")
+    dialog.get_by_role("button", name="Reject", exact=True).click()
+    expect(dialog.get_by_text(re.compile("^Nothing waits"))).to_be_visible()
+    first.refresh_from_db()
     assert first.blocked_by.endswith("not before the weekend")
     dialog.get_by_role("button", name="Close").click()
     alert = fire(training, "Loss is high")  # told of live

@@ -51,6 +51,10 @@ def test_a_run_gets_a_name_tags_and_notes_and_is_deleted_in_the_end(window, oper
     expect(page.get_by_text("<img src=x")).to_be_visible()
     runs[0].refresh_from_db()
     assert runs[0].tags == ["baseline", "warm-up"]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", name="first")).to_be_visible()
+    runs[0].refresh_from_db()
+    assert (runs[0].name, runs[0].tags, runs[0].notes) == ("first", [], "")
     page.get_by_role("button", name="Edit name, tags and notes").click()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete the run").click()
@@ -120,5 +124,12 @@ def test_an_experiments_page_tells_what_the_controller_did_and_how_well(window, 
     told = page.get_by_role("region", name="What the controller did for you")
     expect(told.get_by_text("3 trials: 2 kept, 1 taken back.")).to_be_visible()
     expect(page.get_by_role("img", name="3 verdicts on 1 day")).to_be_visible()
+    for name, beginning in (
+        ("Verdicts by day as CSV", "policy,day,better"),
+        ("Every decision as CSV", "id,run,policy"),
+    ):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        assert download.value.path().read_text().startswith(beginning)
     told.get_by_role("link", name=re.compile(r"lr. 0.1 → 0.3")).click()
     expect(page.get_by_text("loss was 40 % below the forecast.").first).to_be_visible()

@@ -155,6 +155,7 @@ export const series = async (body: t.SeriesRequest, signal?: Signal): Promise<t.
 
 export const approve = (id: number) => post<t.Decision>(path`decisions/${id}/approve`);
 export const reject = (id: number, reason = "") => post<t.Decision>(path`decisions/${id}/reject`, { reason });
+export const reopen = (id: number) => post<t.Decision>(path`decisions/${id}/reopen`);
 export const undo = (id: number) => post<t.Decision>(path`decisions/${id}/undo`);
 
 /** What the policies would have decided on this run; nothing is stored or sent. */

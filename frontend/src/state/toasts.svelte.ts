@@ -1,3 +1,5 @@
+import { untrack } from "svelte";
+
 /** Short messages in the corner. Those of failures stay until they are closed. */
 export type Tone = "good" | "bad" | "plain";
 
@@ -14,6 +16,15 @@ const UNDO_MILLISECONDS = 15_000; // time to read, to think and to reach it
 class Toasts {
   list = $state<Toast[]>([]);
   private next = 1;
+  private hosts = $state.raw<readonly symbol[]>([]);
+  /** The corner that shows them: of the dialog that was opened last, else of the page. */
+  readonly shownAt: symbol | undefined = $derived(this.hosts.at(-1));
+
+  /** A corner that could show them comes; the returned function lets it go. */
+  host(corner: symbol): () => void {
+    untrack(() => (this.hosts = [...this.hosts, corner]));
+    return () => (this.hosts = this.hosts.filter((each) => each !== corner));
+  }
 
   /** With `undo` a button stands beside it that takes back what was done. */
   say(text: string, tone: Tone = "plain", undo?: () => Promise<unknown>): void {

@@ -142,6 +142,7 @@ export default {
   "Stop the run before you delete it": "请先停止运行再删除",
   "Delete {name}?": "删除 {name}？",
   "Delete the run": "删除运行",
+  "{name} was changed.": "已修改 {name}。",
   "{name} was deleted": "已删除 {name}",
   "Its points, logs, commands and decisions go, and cannot be brought back. Checkpoint files stay where they are.": "其数据点、日志、指令和决策都会被删除，无法恢复。检查点文件保留在原处。",
 

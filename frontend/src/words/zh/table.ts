@@ -198,6 +198,7 @@ export default {
   "Steps under worse changes": "在变差的更改下走的步数",
   "80 % intervals that held": "成立的 80 % 区间",
   "Best:": "最佳：",
+  "Verdicts by day as CSV": "导出每日评判（CSV）",
   "Every decision as CSV": "导出全部决策（CSV）",
   Policies: "策略",
   "Policies, each with its record": "各策略及其记录",

@@ -1,1 +1,0 @@
-import{Gn as e,Ir as t,t as n}from"./start-MBVyRGcX.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
