@@ -1,7 +1,6 @@
 """How a running training does, in one word with its reason, and when it will be done. Nothing is stored or changed."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +13,11 @@ from control.history import forks_of
 from control.proposals import Window
 from monitoring.storage import series
 from training.models import Run
+from training.progress import length_of
 from training.states import LIVE, RunState
 
 TAIL = 1000
 LOSSES = ("loss", "train/loss", "train_loss", "training_loss")
-LENGTHS = ("total_steps", "max_steps", "steps")
 WAIT, STEP = "_data_wait_seconds", "_step_seconds"
 WAIT_SHARE = 0.2  # of the steps' time, from which on the loader is called slow
 RECENT = 100
@@ -111,13 +110,3 @@ def seconds_a_step(windows: Any) -> float | None:
     steps, times = np.diff(longest.steps[-RECENT:]), np.diff(longest.times[-RECENT:])
     good = (steps > 0) & (times > 0)
     return float(np.median(times[good] / steps[good])) if good.any() else None
-
-
-def length_of(run: Run) -> int | None:
-    """Where it ends: its control of that, else what its config calls so."""
-    told: Sequence[Any] = [each.value for each in run.tunables.all() if each.role == "total_steps"]
-    config = run.config if isinstance(run.config, dict) else {}
-    for value in [*told, *(config.get(name) for name in LENGTHS)]:
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-    return None

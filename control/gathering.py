@@ -15,6 +15,7 @@ import numpy as np
 from django.db.models import F
 
 from training.models import Attempt, Command, CommandState, Experiment, Run
+from training.progress import LENGTHS
 from training.states import ENDED, RunState
 
 from . import history
@@ -30,7 +31,6 @@ MOST_ENDED = 300
 # Curves that are read from the store in one tick: the others wait for the next, so that no tick becomes long.
 MOST_READ = 20
 MOST_KEPT = 20_000
-NAMES_OF_LENGTH = ("total_steps", "max_steps", "steps")
 
 
 @dataclass
@@ -219,9 +219,7 @@ def lengths_of(everyone: Sequence[history.Watched]) -> dict[int, int]:
     missing = [w.run.pk for w in everyone if not any(t.role == "total_steps" for t in w.tunables)]
     if not missing:
         return {}
-    told = Run.objects.filter(pk__in=missing).values_list(
-        "pk", *(F(f"config__{name}") for name in NAMES_OF_LENGTH)
-    )
+    told = Run.objects.filter(pk__in=missing).values_list("pk", *(F(f"config__{name}") for name in LENGTHS))
     lengths = ((pk, next((n for n in named if is_length(n)), None)) for pk, *named in told)
     return {pk: length for pk, length in lengths if length is not None}
 

@@ -8,7 +8,7 @@ from scaleweb_sdk.cli import main
 from tests.api.conftest import client_of
 from tests.support.domain import a_project, a_run, a_user
 from training.jobs import moving, planning
-from training.models import Attempt, DeviceLease, Job, Membership, Quota
+from training.models import Attempt, DeviceLease, Job, JobGroup, Membership, Quota
 
 
 @pytest.fixture
@@ -75,6 +75,25 @@ def test_moves_to_the_same_gap_never_run_out_of_numbers(queued):
     found = list(Job.objects.in_bulk(rows)[pk].run.name for pk in rows)
     assert found == ["first", *(f"new {number}" for number in range(60)), "last"]
     assert first.pk == rows[0]
+
+
+def test_a_group_is_told_with_what_became_of_its_jobs_and_prioritised_as_one(operator, queued, project):
+    jobs = [queued(name) for name in "abcd"]
+    group = JobGroup.objects.create(
+        experiment=jobs[0].run.experiment, name="sweep", kind="grid", count=3, axes={"lr": ["1", "2", "3"]}
+    )
+    Job.objects.filter(pk__in=[job.pk for job in jobs[1:]]).update(group=group)
+    Job.objects.filter(pk=jobs[3].pk).update(state="failed")
+    Job.objects.filter(pk=jobs[2].pk).update(priority=5)
+    found = operator.ask("GET", "queue").json()
+    assert [(each["code"], each["label"], each["count"]) for each in found["groups"]] == [
+        (group.code, f"sweep · {group.code}", 3)
+    ]
+    assert found["groups"][0]["jobs"] == {"queued": 2, "active": 0, "done": 0, "failed": 1, "stopped": 0}
+    answer = operator.ask("POST", f"job-groups/{group.code}/priority", {"priority": 100})
+    assert answer.json() == {"changed": 2, "was": [0, 5]}
+    assert names(operator) == ["b", "c", "a"]
+    assert operator.ask("POST", f"job-groups/{group.code}/priority", {"priority": 5000}).status_code == 400
 
 
 @pytest.mark.parametrize("body", [{}, {"before": "x", "behind": "y"}, {"before": 3}, {"after": "x"}])

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from tests.support.domain import a_run
+from training.models import Job, JobGroup
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.both_databases]
 
@@ -101,3 +102,18 @@ def test_the_columns_of_what_matches_are_told_and_which_settings_differ(viewer, 
     # A setting that one of them lacks differs.
     whole = viewer.ask("GET", "runs/columns").json()
     assert {each["path"]: each["differs"] for each in whole["settings"]}["same"]
+
+
+def test_runs_are_listed_narrowed_and_gathered_by_the_grid_that_they_are_of(viewer, runs):
+    first, second, _ = runs[:3]
+    group = JobGroup.objects.create(experiment=first.experiment, name="sweep", kind="grid", count=2)
+    for run in (first, second):
+        Job.objects.create(run=run, argv=["true"], group=group)
+    label = f"sweep · {group.code}"
+    found = groups(viewer, by="group", measure=["metric:loss"])["groups"]
+    assert [(each["values"], each["count"]) for each in found] == [([label], 2), ([None], 5)]
+    chosen = {"filter": json.dumps({"column": "group", "operator": "=", "value": label}), "column": "group"}
+    rows = viewer.ask("GET", "runs", chosen).json()["results"]
+    assert [(row["code"], row["group"]) for row in rows] == [(second.code, label), (first.code, label)]
+    best = viewer.ask("GET", "runs", {"sort": "group", "column": "group"}).json()["results"]
+    assert [row["group"] for row in best] == [label, label, None, None, None, None, None]

@@ -8,7 +8,7 @@ from django.utils import timezone
 from tests.support.domain import a_run
 from training.api.run_serializers import RunSerializer
 from training.api.runs import OWN_COLUMNS
-from training.models import Run
+from training.models import Job, Run, Tunable
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.both_databases]
 
@@ -207,3 +207,30 @@ def test_a_cursor_of_another_order_is_refused(viewer, runs):
 
 def test_who_has_no_role_sees_none_of_it(outsider, runs):
     assert names(outsider, sort="metric:loss", where=["metric:loss < 1"]) == ""
+
+
+def test_a_run_that_goes_on_tells_how_far_it_is_by_its_control_its_config_or_not_at_all(viewer, project):
+    begun = timezone.now() - timedelta(seconds=100)
+    fields = {"started_at": begun, "last_seen_at": begun + timedelta(seconds=50), "last_step": 100}
+    by_config = a_run(project, "running", config={"max_steps": 1000}, **fields)
+    by_control = a_run(project, "running", config={"steps": 7}, summary={"_step_seconds": 2.0}, **fields)
+    Tunable.objects.create(
+        run=by_control, name="total", role="total_steps", kind="int", value=400, initial=400
+    )
+    unknown = a_run(project, "paused", config={"steps": "many"}, last_step=None)
+    over = a_run(project, "finished", config={"steps": 100}, **fields)
+    wanted = {
+        by_config.code: {"step": 100, "total_steps": 1000, "step_seconds": 0.5},
+        by_control.code: {"step": 100, "total_steps": 400, "step_seconds": 2.0},
+        unknown.code: {"step": None, "total_steps": None, "step_seconds": None},
+        over.code: None,
+    }
+    for query in ({}, {"column": "progress"}, {"column": ["progress", "created_by"]}):
+        rows = viewer.ask("GET", "runs", query).json()["results"]
+        assert {row["code"]: row["progress"] for row in rows} == wanted, query
+    job = Job.objects.create(run=by_control, argv=["true"], state="active")
+    assert viewer.ask("GET", f"jobs/{job.code}").json()["progress"] == wanted[by_control.code]
+    running = viewer.ask("GET", "overview").json()["running"]
+    assert {row["code"]: row["progress"] for row in running} == {
+        code: told for code, told in wanted.items() if told
+    }

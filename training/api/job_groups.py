@@ -13,6 +13,7 @@ from training.jobs import groups
 from training.models import Job, JobGroup, JobState, Role
 
 from .job_requests import NewGroupSerializer
+from .jobs import PrioritySerializer
 from .permissions import ProjectRole, ProjectScoped
 
 GROUPS = JobGroup.objects.select_related("experiment__project", "submitted_by")
@@ -31,14 +32,17 @@ class JobGroupSerializer(serializers.ModelSerializer):
     project = serializers.CharField(source="experiment.project.slug")
     axes = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
     submitted_by = serializers.CharField(source="submitted_by.username", default=None, allow_null=True)
+    label = serializers.CharField(
+        read_only=True, help_text="The value of its runs in the column `group`: `NAME · CODE`."
+    )
     jobs = serializers.SerializerMethodField(help_text="How many are queued, active, done, failed, stopped.")
 
     class Meta:
         model = JobGroup
         list_serializer_class = JobGroupListSerializer
         fields = [
-            "code", "name", "kind", "axes", "count", "at_once", "experiment", "project", "submitted_by", "submitted_at",
-            "jobs",
+            "code", "name", "label", "kind", "axes", "count", "at_once", "experiment", "project", "submitted_by",
+            "submitted_at", "jobs",
         ]  # fmt: skip
 
     states: dict[int, dict[str, int]] | None = None
@@ -117,3 +121,24 @@ class StopGroup(APIView):
         group = access.fetch(GROUPS, request.user, Role.OPERATOR, code=code)
         Nothing(data=request.data).is_valid(raise_exception=True)
         return Response({"stopped": groups.stop(group, request.user.get_username())})
+
+
+class PrioritisedSerializer(serializers.Serializer):
+    changed = serializers.IntegerField(help_text="Jobs that wait and have this priority now.")
+    was = serializers.ListField(
+        child=serializers.IntegerField(), help_text="The priorities that they had before."
+    )
+
+
+@extend_schema(request=PrioritySerializer, responses=PrioritisedSerializer)
+class PrioritiseGroup(APIView):
+    """Move every waiting job of the group in the queue; higher starts sooner."""
+
+    permission_classes = [ProjectRole]
+
+    def post(self, request, code: str):
+        group = access.fetch(GROUPS, request.user, Role.OPERATOR, code=code)
+        wanted = PrioritySerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        changed, was = groups.prioritise(group, wanted.validated_data["priority"])
+        return Response({"changed": changed, "was": was})

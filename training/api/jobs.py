@@ -4,7 +4,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import Prefetch
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import generics, serializers, status
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
@@ -14,14 +14,17 @@ from monitoring.api.strict import Nothing, StrictSerializer, Whole
 from training import access
 from training.jobs import dependencies, submit
 from training.models import Attempt, Job, JobDependency, JobState, Role, Usage, WorkingCopy
+from training.progress import ENDS_OF, progress_of
 from training.states import IllegalMove
 
 from .job_requests import AfterSerializer, NewJobSerializer
 from .permissions import ProjectRole, ProjectScoped
+from .run_serializers import ProgressSerializer
 
 JOBS = Job.objects.select_related(
     "run__experiment__project", "submitted_by", "group", "working_copy"
 ).prefetch_related(
+    Prefetch("run__tunables", ENDS_OF, to_attr="ends"),
     Prefetch("dependencies", JobDependency.objects.select_related("on")),
     Prefetch(
         "attempts",
@@ -123,6 +126,7 @@ class JobSerializer(serializers.ModelSerializer):
     outlook = OutlookSerializer(
         help_text="Of a waiting job near the front: when it will start, and why then."
     )
+    progress = serializers.SerializerMethodField(help_text="Of its run, while that goes on; else null.")
     attempts = AttemptSerializer(many=True)
 
     class Meta:
@@ -132,8 +136,13 @@ class JobSerializer(serializers.ModelSerializer):
             "device_kind", "device_name", "device_memory_bytes", "memory_bytes", "node_labels", "deadline", "group",
             "group_name", "group_index", "after", "min_devices", "max_devices", "launcher", "max_nodes", "keep",
             "wanted_devices", "priority", "preemptible", "max_retries", "retries_used", "state",
-            "waiting_reason", "outlook", "submitted_by", "submitted_at", "ended_at", "usage", "attempts",
+            "waiting_reason", "outlook", "submitted_by", "submitted_at", "ended_at", "usage", "progress",
+            "attempts",
         ]  # fmt: skip
+
+    @extend_schema_field(ProgressSerializer(allow_null=True))
+    def get_progress(self, job: Job) -> Any:
+        return progress_of(job.run)
 
 
 class PrioritySerializer(StrictSerializer):

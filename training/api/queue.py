@@ -17,6 +17,7 @@ from training.jobs.devices import load_of
 from training.jobs.turns import in_turn
 from training.models import DeviceLease, Job, JobState, Project, Quota, Role
 
+from .job_groups import GROUPS, JobGroupSerializer
 from .jobs import JOBS, JobAction, JobSerializer
 from .permissions import ProjectRole
 
@@ -72,6 +73,9 @@ class ShareSerializer(serializers.Serializer):
 class QueueSerializer(serializers.Serializer):
     waiting = JobSerializer(many=True)
     active = JobSerializer(many=True)
+    groups = JobGroupSerializer(
+        many=True, help_text="Grids and arrays of these jobs, with what became of all of theirs."
+    )
     devices = DeviceCount()
     shares = ShareSerializer(many=True)
 
@@ -97,11 +101,13 @@ class Queue(APIView):
         waits = [*(pk for pk in order if pk in seen), *held.values_list("pk", flat=True)[:MAX_QUEUE]]
         first = list(dict.fromkeys(waits))[:MAX_QUEUE]
         found = jobs.in_bulk(first)
-        active = jobs.filter(state=JobState.ACTIVE).order_by("-id")[:MAX_QUEUE]
+        active = list(jobs.filter(state=JobState.ACTIVE).order_by("-id")[:MAX_QUEUE])
+        groups = {job.group_id for job in (*found.values(), *active)}
         return Response(
             {
                 "waiting": JobSerializer([found[pk] for pk in first if pk in found], many=True).data,
                 "active": JobSerializer(active, many=True).data,
+                "groups": JobGroupSerializer(GROUPS.filter(pk__in=groups - {None}), many=True).data,
                 "devices": device_count(),
                 "shares": shares(request.user),
             }

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import DateTimeField, F, FloatField, Func, Lookup, Q, TextField, Value
+from django.db.models import Case, DateTimeField, F, FloatField, Func, Lookup, Q, TextField, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Cast, Coalesce, Concat
 from django.db.models.lookups import (
     Exact,
     GreaterThan,
@@ -36,7 +36,7 @@ FIELDS: dict[str, type] = {
 # Reckoned by the database; device_seconds and energy_joules are null before a run was first counted.
 USAGE = {"cost": "cost", "device_seconds": "device_seconds", "energy_joules": "energy_joules"}
 RECKONED: dict[str, type] = {
-    "duration": float, "created_by": str, "tags": str, **dict.fromkeys(USAGE, float),
+    "duration": float, "created_by": str, "group": str, "tags": str, **dict.fromkeys(USAGE, float),
 }  # fmt: skip
 MAPS = {"metric": "summary", "min": "lows", "max": "highs", "config": "config"}
 KINDS_OF_COLUMN = ", ".join((*FIELDS, *RECKONED)) + ", metric:KEY, min:KEY, max:KEY or config:PATH"
@@ -173,6 +173,10 @@ def reckoned(name: str) -> Combinable:
         return JsonNumber("usage", (USAGE[name],))
     if name == "created_by":
         return F("created_by__username")
+    if name == "group":
+        # As JobGroup.label: many grids have one name.
+        label = Concat(F("job__group__name"), Value(" · "), F("job__group__code"), output_field=TextField())
+        return Case(When(job__group__isnull=False, then=label), output_field=TextField())
     if name == "tags":
         return Cast("tags", TextField())
     # Of a run that goes on: until now.

@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -15,13 +16,14 @@ from monitoring.api.strict import JsonMap, Name, StrictModelSerializer, StrictSe
 from scaleweb_sdk.protocol import MAX_STEP
 from training import access
 from training.models import Checkpoint, Command, Experiment, Project, Role, Run, RunEvent, Tunable
+from training.progress import progress_of
 from training.states import LIVE, RunState
 
 from .experiments import VisibleProject
 from .roles import role_in
 from .slugs import free_slug
 
-RUNS = Run.objects.select_related("experiment__project", "created_by", "parent", "job")
+RUNS = Run.objects.select_related("experiment__project", "created_by", "parent", "job__group")
 MAX_TAGS = 100
 
 
@@ -112,6 +114,16 @@ def named_experiment(project: Project, name: str, user: Any) -> Experiment:
     )
 
 
+class ProgressSerializer(serializers.Serializer):
+    step = serializers.IntegerField(allow_null=True)
+    total_steps = serializers.IntegerField(
+        allow_null=True, help_text="Where it ends by its control of that or its config; null: nobody knows."
+    )
+    step_seconds = serializers.FloatField(
+        allow_null=True, help_text="As it was logged last, else on average since it started."
+    )
+
+
 class RunSerializer(StrictModelSerializer):
     name = Name(max_length=200)
     experiment = VisibleExperiment(read_only=True)
@@ -137,6 +149,10 @@ class RunSerializer(StrictModelSerializer):
     actions = serializers.ListField(child=serializers.DictField(), read_only=True)
     offers = serializers.ListField(child=serializers.DictField(), read_only=True)
     job = serializers.SerializerMethodField()
+    group = serializers.SerializerMethodField(
+        help_text="Name and code of the grid or array that its job is of, as `NAME · CODE`."
+    )
+    progress = serializers.SerializerMethodField(help_text="Of a run that goes on; else null.")
     can = serializers.SerializerMethodField(help_text="Your own role: viewer, operator or admin.")
 
     class Meta:
@@ -145,7 +161,7 @@ class RunSerializer(StrictModelSerializer):
             "code", "name", "experiment", "experiment_name", "project", "state", "silent", "config", "tags",
             "notes", "created_by", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",
             "parent", "parent_step", "branches", "summary", "lows", "highs", "usage", "process", "actions",
-            "offers", "job", "can",
+            "offers", "job", "group", "progress", "can",
         ]  # fmt: skip
         read_only_fields = [
             "code", "state", "created_at", "started_at", "ended_at", "last_seen_at", "last_step",
@@ -173,6 +189,14 @@ class RunSerializer(StrictModelSerializer):
     def get_job(self, run: Run) -> str | None:
         job = getattr(run, "job", None)
         return job.code if job else None
+
+    def get_group(self, run: Run) -> str | None:
+        job = getattr(run, "job", None)
+        return job.group.label if job and job.group else None
+
+    @extend_schema_field(ProgressSerializer(allow_null=True))
+    def get_progress(self, run: Run) -> Any:
+        return progress_of(run)
 
     def get_can(self, run: Run) -> str:
         return role_in(self.context["request"], run.experiment.project_id)

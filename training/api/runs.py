@@ -13,6 +13,7 @@ from training import access, states
 from training.commands import expire_open
 from training.deleting import delete_run
 from training.models import ApiToken, Role, Run, TokenKind
+from training.progress import ENDS
 from training.states import RunState
 
 from .narrowed import NARROWING, NARROWING_PARAMETERS, NarrowedRuns
@@ -41,6 +42,7 @@ OWN_COLUMNS = {name: (name,) for name in HEAVY_FIELDS} | {
     "silent": ("state", "last_seen_at"), "created_at": ("created_at",), "started_at": ("started_at",),
     "ended_at": ("ended_at",), "last_seen_at": ("last_seen_at",), "last_step": ("last_step",),
     "parent_step": ("parent_step",), "usage": ("usage",),
+    "progress": ("state", "last_step", "parent_step", "started_at", "last_seen_at", "config", "summary"),
 }  # fmt: skip
 LIST_PARAMETERS = [
     OpenApiParameter("sort", str, description=f"A column to sort by: {KINDS_OF_COLUMN}. With a minus, greatest first."),
@@ -70,11 +72,14 @@ class Runs(NarrowedRuns, generics.ListCreateAPIView):
         queryset = super().filter_queryset(queryset)
         chosen = self.chosen()
         if chosen is None:
-            return queryset
+            return queryset.prefetch_related(ENDS)
+        if "progress" in chosen.fields:
+            queryset = queryset.prefetch_related(ENDS)
         if chosen.fields <= OWN_COLUMNS.keys():
             columns = {column for field in chosen.fields for column in OWN_COLUMNS[field]}
             return queryset.select_related(None).only(*columns)
-        return queryset.defer(*(HEAVY_FIELDS - chosen.fields))
+        read = chosen.fields | ({"config", "summary"} if "progress" in chosen.fields else set())
+        return queryset.defer(*(HEAVY_FIELDS - read))
 
     def chosen(self) -> Choice | None:
         return choice(self.request.query_params.getlist("column"), RunSerializer.Meta.fields)

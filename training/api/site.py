@@ -17,6 +17,7 @@ from monitoring.storage import series
 from training import access
 from training.models import Project, Run
 from training.needs import wrong_with
+from training.progress import ENDS
 from training.states import LIVE, RunState
 
 from .permissions import ProjectRole
@@ -111,7 +112,7 @@ class Overview(APIView):
 
     @extend_schema(responses=OverviewSerializer)
     def get(self, request):
-        runs = access.visible(RUNS, request.user)
+        runs = access.visible(RUNS.prefetch_related(ENDS), request.user)
         context = {"request": request}
         counts = dict(Node.objects.values_list("state").annotate(Count("pk")).order_by())
         stats = series.stats()

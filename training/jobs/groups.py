@@ -177,6 +177,22 @@ def make(
     return group
 
 
+def prioritise(group: JobGroup, priority: int) -> tuple[int, list[int]]:
+    """Give all its jobs that wait this priority; one that was moved by hand keeps its place among them.
+
+    Returns how many there are, and the priorities that they had.
+    """
+    with transaction.atomic():
+        waiting = Job.objects.select_for_update().filter(group=group, state=JobState.QUEUED)
+        was = sorted(set(waiting.values_list("priority", flat=True)))
+        changed = waiting.update(priority=priority)
+        first = Job.objects.select_related("run").filter(group=group).first()
+        if first is not None and changed:
+            submit.announce(first)  # one word makes the pages look again
+            transaction.on_commit(submit.hurry)
+    return changed, was
+
+
 def stop(group: JobGroup, asked_by: str) -> int:
     """End every job of the group that waits or runs. Returns how many."""
     stopped = 0

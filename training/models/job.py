@@ -68,6 +68,11 @@ class JobGroup(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.code})"
 
+    @property
+    def label(self) -> str:
+        """What the list of runs calls it: its name, which others may have too, and its code."""
+        return f"{self.name} · {self.code}"
+
 
 class Job(models.Model):
     code = models.CharField(max_length=16, unique=True, default=new_code, editable=False)

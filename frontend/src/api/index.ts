@@ -164,6 +164,7 @@ export const replay = (code: string) => post<t.Replay>(path`runs/${code}/replay`
 export const submitJob = (body: Record<string, unknown>) => post<t.Job>("jobs", body);
 export const job = (code: string, signal?: Signal) => ask<t.Job>(path`jobs/${code}`, { signal });
 export const submitGroup = (body: Record<string, unknown>) => post<t.NewGroup>("job-groups", body);
+export const prioritiseGroup = (code: string, priority: number) => post<t.Prioritised>(path`job-groups/${code}/priority`, { priority });
 export const stopGroup = (code: string) => post<{ stopped: number }>(path`job-groups/${code}/stop`);
 /** What an old job was asked for with, its environment too. */
 export const jobRequest = (code: string, signal?: Signal) => ask<t.JobRequest>(path`jobs/${code}/clone`, { signal });

@@ -668,12 +668,16 @@ export interface Job {
   submitted_at: string;
   ended_at: string | null;
   usage: Record<string, unknown>;
+  /** Of its run, while that goes on; else null. */
+  progress: Progress | null;
   attempts: Attempt[];
 }
 
 export interface JobGroup {
   code: string;
   name: string;
+  /** The value of its runs in the column `group`: `NAME · CODE`. */
+  label: string;
   kind: JobGroupKind;
   axes: Record<string, string[]>;
   count: number;
@@ -905,6 +909,8 @@ export interface NewGroup {
 export interface NewGroupAnswer {
   code: string;
   name: string;
+  /** The value of its runs in the column `group`: `NAME · CODE`. */
+  label: string;
   kind: JobGroupKind;
   axes: Record<string, string[]>;
   count: number;
@@ -1024,6 +1030,10 @@ export interface NewRunAnswer {
   actions: Record<string, unknown>[];
   offers: Record<string, unknown>[];
   job: string | null;
+  /** Name and code of the grid or array that its job is of, as `NAME · CODE`. */
+  group: string | null;
+  /** Of a run that goes on; else null. */
+  progress: Progress | null;
   /** Your own role: viewer, operator or admin. */
   can: string;
   token: string;
@@ -1273,6 +1283,10 @@ export interface PatchedRun {
   actions?: Record<string, unknown>[];
   offers?: Record<string, unknown>[];
   job?: string | null;
+  /** Name and code of the grid or array that its job is of, as `NAME · CODE`. */
+  group?: string | null;
+  /** Of a run that goes on; else null. */
+  progress?: Progress | null;
   /** Your own role: viewer, operator or admin. */
   can?: string;
 }
@@ -1382,8 +1396,23 @@ export interface PreviewWanted {
   hours?: number;
 }
 
+export interface Prioritised {
+  /** Jobs that wait and have this priority now. */
+  changed: number;
+  /** The priorities that they had before. */
+  was: number[];
+}
+
 export interface Priority {
   priority: number;
+}
+
+export interface Progress {
+  step: number | null;
+  /** Where it ends by its control of that or its config; null: nobody knows. */
+  total_steps: number | null;
+  /** As it was logged last, else on average since it started. */
+  step_seconds: number | null;
 }
 
 export interface Project {
@@ -1401,6 +1430,8 @@ export interface ProjectQuota {
 export interface Queue {
   waiting: Job[];
   active: Job[];
+  /** Grids and arrays of these jobs, with what became of all of theirs. */
+  groups: JobGroup[];
   devices: DeviceCount;
   shares: Share[];
 }
@@ -1585,6 +1616,10 @@ export interface Run {
   actions: Record<string, unknown>[];
   offers: Record<string, unknown>[];
   job: string | null;
+  /** Name and code of the grid or array that its job is of, as `NAME · CODE`. */
+  group: string | null;
+  /** Of a run that goes on; else null. */
+  progress: Progress | null;
   /** Your own role: viewer, operator or admin. */
   can: string;
 }
@@ -1673,6 +1708,10 @@ export interface RunInNeed {
   actions: Record<string, unknown>[];
   offers: Record<string, unknown>[];
   job: string | null;
+  /** Name and code of the grid or array that its job is of, as `NAME · CODE`. */
+  group: string | null;
+  /** Of a run that goes on; else null. */
+  progress: Progress | null;
   /** Your own role: viewer, operator or admin. */
   can: string;
   /** What is wrong, in words. */

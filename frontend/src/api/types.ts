@@ -127,7 +127,11 @@ export type Replay = Narrow<made.ReplayAnswer, { decisions: Decision[]; problems
 
 export type Attempt = made.Attempt;
 export type JobRequest = made.Request;
+export type JobGroup = made.JobGroup;
 export type NewGroup = made.NewGroupAnswer;
+export type Prioritised = made.Prioritised;
+/** How far a run is, from its row. */
+export type RunProgress = made.Progress;
 export type Job = Narrow<made.Job, { run_state: RunStateName }>;
 export type Share = made.Share;
 export type Queue = Narrow<made.Queue, { waiting: Job[]; active: Job[] }>;

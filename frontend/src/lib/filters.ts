@@ -25,7 +25,7 @@ const NUMBERS: readonly Operator[] = ["=", "!=", "<", "<=", ">", ">=", "exists",
 /** What can be asked of a column. */
 export function operatorsOf(column: ColumnId): readonly Operator[] {
   if (/^(config|metric):/.test(column)) return OPERATORS;
-  if (["name", "state", "tags", "created_by"].includes(column)) return TEXTS;
+  if (["name", "state", "tags", "created_by", "group"].includes(column)) return TEXTS;
   return NUMBERS;
 }
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Condition } from "../api/types";
-import { leftWords, progressFrom, progressOf, rateWords, shareWords, stepRoom, stepWords, totalOf } from "./progress";
+import { leftWords, progressFrom, progressOf, progressOfRow, rateWords, shareWords, stepRoom, stepWords } from "./progress";
 
 const of = (about: Partial<Parameters<typeof progressOf>[0]>) => progressOf({ step: 250, total: 1000, stepSeconds: 0.1, moving: true, ...about });
 
@@ -21,8 +21,11 @@ it.each([
   expect([shareWords(found), rateWords(found), leftWords(found), stepWords(found)]).toEqual(words);
 });
 
-it("finds the length in a config as the server does", () => {
-  expect([totalOf({ steps: 5, max_steps: 7 }), totalOf({ total_steps: "9", steps: 1.5 }), totalOf({ steps: true })]).toEqual([7, null, null]);
+it("takes a row's word, with the step that came since", () => {
+  const row = { step: 10, total_steps: 100, step_seconds: 2 };
+  expect(progressOfRow(row, null, true).left).toBe(180);
+  expect(progressOfRow(row, 60, true).left).toBe(80);
+  expect(leftWords(progressOfRow(row, 60, false))).toBe("time left unknown");
 });
 
 it("takes the newer step beside the server's word", () => {

@@ -1,5 +1,5 @@
 /** How far a training is and when it will be done, from what is known of it. */
-import type { Condition, JsonMap } from "../api/types";
+import type { Condition, RunProgress } from "../api/types";
 import { duration, integer, number, percent } from "./format";
 import { t } from "./i18n";
 
@@ -9,17 +9,6 @@ export interface Progress {
   step: number | null;
   total: number | null;
   rate: number | null; // steps a second
-}
-
-// As the server reads a config (control/condition.py); a control of that role is known to it alone.
-const LENGTHS = ["total_steps", "max_steps", "steps"] as const;
-
-export function totalOf(config: JsonMap): number | null {
-  for (const name of LENGTHS) {
-    const value = config[name];
-    if (typeof value === "number" && Number.isInteger(value) && value > 0) return value;
-  }
-  return null;
 }
 
 export function progressOf(about: { step: number | null; total: number | null; stepSeconds: number | null; moving: boolean }): Progress {
@@ -33,6 +22,10 @@ export function progressOf(about: { step: number | null; total: number | null; s
     rate: about.moving && seconds !== null ? 1 / seconds : null,
   };
 }
+
+/** As a row of a list tells it, with the step that came since. */
+export const progressOfRow = (row: RunProgress, step: number | null, moving: boolean): Progress =>
+  progressOf({ step: step ?? row.step, total: row.total_steps, stepSeconds: row.step_seconds, moving });
 
 /** The server's word on it, with the step that came since. */
 export function progressFrom(condition: Condition, step: number | null): Progress {

@@ -1,20 +1,49 @@
 import { describe, expect, it } from "vitest";
-import type { Share } from "../api/types";
-import { moveBack, moveTo, priorities, startsIn, usedOf } from "./queue";
+import type { Job, JobGroup, Share } from "../api/types";
+import { groupAddress, isGroup, linesOf, moveBack, moveTo, priorities, startsIn, usedOf, type Line } from "./queue";
 
-const codes = ["a", "b", "c"];
+const job = (code: string, group: string | null = null) => ({ code, group }) as Job;
+const sweep = { code: "g", label: "sweep · g", experiment: 3 } as JobGroup;
+const alone = ["a", "b", "c"].map((code) => job(code));
+const mixed = [job("a"), job("g1", "g"), job("b"), job("g2", "g"), job("c", "other")];
+const shown = (open: string[], jobs = mixed) => linesOf(jobs, [sweep], new Set(open));
+const words = (lines: Line[]) => lines.map((line) => (isGroup(line) ? `[${line.jobs.length}]` : (line.inner ? " " : "") + line.job.code));
+
+describe("a queue with groups", () => {
+  it("tells jobs of one group as one line, at the place of the first, and unfolds them below it", () => {
+    expect(words(shown([]))).toEqual(["a", "[2]", "b", "c"]);
+    expect(words(shown(["g"]))).toEqual(["a", "[2]", " g1", " g2", "b", "c"]);
+  });
+  it("leaves one job of a group by itself", () => {
+    expect(words(shown([], [job("a"), job("g1", "g")]))).toEqual(["a", "g1"]);
+  });
+  it("leads to the runs of a group by the value of their column", () => {
+    const address = new URL(groupAddress(sweep), "http://site");
+    expect([address.pathname, address.searchParams.get("filter")]).toEqual(["/experiments/3", '{"column":"group","operator":"=","value":"sweep · g"}']);
+  });
+});
 
 describe("a move in the queue", () => {
+  const lines = shown([], alone);
   it("goes before what it passes upwards, and behind what it passes downwards", () => {
-    expect(moveTo(codes, 2, 0)).toEqual({ side: "before", code: "a" });
-    expect(moveTo(codes, 0, 1)).toEqual({ side: "behind", code: "b" });
+    expect(moveTo(lines, 2, 0)).toEqual({ side: "before", code: "a" });
+    expect(moveTo(lines, 0, 1)).toEqual({ side: "behind", code: "b" });
   });
   it("is none where the job is already, or beyond the ends", () => {
-    for (const [from, to] of [[1, 1], [0, -1], [2, 3], [9, 0]] as const) expect(moveTo(codes, from, to)).toBeNull();
+    for (const [from, to] of [[1, 1], [0, -1], [2, 3], [9, 0]] as const) expect(moveTo(lines, from, to)).toBeNull();
+  });
+  it("passes a folded group as a whole, and an unfolded one job by job", () => {
+    expect(moveTo(shown([]), 0, 1)).toEqual({ side: "behind", code: "g2" });
+    expect(moveTo(shown([]), 2, 1)).toEqual({ side: "before", code: "g1" });
+    expect(moveTo(shown(["g"]), 0, 1)).toEqual({ side: "behind", code: "g1" });
+    expect(moveTo(shown(["g"]), 4, 3)).toEqual({ side: "before", code: "g2" });
+    expect(moveTo(shown(["g"]), 2, 1)).toBeNull();
+    expect(moveTo(shown(["g"]), 2, 0)).toEqual({ side: "before", code: "a" });
+    expect(moveTo(shown([]), 1, 0)).toBeNull(); // a group has no place of its own
   });
   it("is taken back next to who stood there", () => {
-    expect(moveBack(codes, 0)).toEqual({ side: "before", code: "b" });
-    expect(moveBack(codes, 2)).toEqual({ side: "behind", code: "b" });
+    expect(moveBack(["a", "b", "c"], 0)).toEqual({ side: "before", code: "b" });
+    expect(moveBack(["a", "b", "c"], 2)).toEqual({ side: "behind", code: "b" });
     expect(moveBack(["a"], 0)).toBeNull();
   });
 });

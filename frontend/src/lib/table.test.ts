@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { RunColumns } from "../api/types";
-import { differing, equalSettings, headOf, isFigure, labelOf, usualColumns, valueOf, type RunRow } from "./table";
+import { differing, equalSettings, headOf, isAskable, isFigure, labelOf, usualColumns, valueOf, type RunRow } from "./table";
 
 const run = (config: Record<string, unknown>, summary: Record<string, number | string>, more = {}): RunRow =>
   ({ code: "c", state: "finished", config, summary, name: "n", tags: ["a", "b"], ...more }) as RunRow;
@@ -24,6 +24,13 @@ it("has the name of a key as it is, and says which end is meant", () =>
 
 it("shows the settings that tell runs apart first, then the goal and a loss", () =>
   expect(usualColumns(runs, "reward")).toEqual(["state", "config:lr", "metric:reward", "metric:loss", "last_step", "config:seed", "created_at"]));
+
+it("tells how far runs are where some go on, which is nothing to sort by", () => {
+  const going = run({}, {}, { state: "running", progress: { step: 25, total_steps: 100, step_seconds: 1 } });
+  expect(usualColumns([going], "")).toContain("progress");
+  expect([valueOf(going, "progress"), valueOf(run({}, {}), "progress")]).toEqual([0.25, undefined]);
+  expect(["progress", "last_step"].map(isAskable)).toEqual([false, true]);
+});
 
 it("takes a run that waits for no run without settings, and puts seeds and paths last", () => {
   const more = [run({}, {}), run({ a: "/".repeat(40), lr: 1, seed: 1 }, {}), run({ a: "/".repeat(41), lr: 1, seed: 2, z: 1 }, {})];

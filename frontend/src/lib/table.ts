@@ -15,7 +15,7 @@ type Figures = Run["summary"];
 export type WholeRow = RunRow & Pick<Run, "summary" | "config">;
 
 export const FIELDS: readonly ColumnId[] = [
-  "state", "last_step", "created_at", "duration", "tags", "created_by", "started_at", "ended_at", "last_seen_at",
+  "state", "last_step", "progress", "created_at", "duration", "tags", "group", "created_by", "started_at", "ended_at", "last_seen_at",
   "cost", "device_seconds", "energy_joules",
 ];
 
@@ -44,6 +44,7 @@ export function valueOf(run: RunRow, id: ColumnId): unknown {
     case "config": return settings(run.config).get(key);
     case "duration": return seconds(run);
     case "tags": return run.tags?.join(", ");
+    case "progress": return run.progress?.total_steps ? (run.progress.step ?? 0) / run.progress.total_steps : undefined;
     case "cost": return run.usage?.cost;
     case "device_seconds": return run.usage?.device_seconds;
     case "energy_joules": return run.usage?.energy_joules;
@@ -75,6 +76,8 @@ export function labelOf(id: ColumnId): string {
     case "duration": return t("Took");
     case "tags": return t("Tags");
     case "created_by": return t("By");
+    case "group": return t("Grid or array");
+    case "progress": return t("Progress");
     case "cost": return t("Cost");
     case "device_seconds": return t("Device time");
     case "energy_joules": return t("Energy");
@@ -100,6 +103,10 @@ export const differing = (known: RunColumns | undefined, columns: ColumnId[]): C
   return columns.filter((id) => !same.has(id));
 };
 
+const GOING = new Set(["running", "starting", "paused"]);
+/** What the server sorts, groups and narrows by; how far a run is, it tells of each alone. */
+export const isAskable = (id: ColumnId): boolean => id !== "progress";
+
 const MOST_SETTINGS = 4;
 const LONG = 24; // letters of a setting that is a path or a sentence rather than a choice
 
@@ -110,7 +117,8 @@ export function usualColumns(runs: readonly RunRow[], goal: string): ColumnId[] 
   const apart = spreadOf(runs).filter((each) => each.differs).sort((a, b) => weightOf(a) - weightOf(b) || (a.path < b.path ? -1 : 1));
   const some = apart.slice(0, MOST_SETTINGS);
   const ids = (first: boolean) => some.filter((each) => !weightOf(each) === first).map((each) => `config:${each.path}`);
-  return [...new Set(["state", ...ids(true), ...wanted.slice(0, 2), "last_step", ...ids(false), "created_at"])];
+  const going = runs.some((run) => GOING.has(run.state)) ? ["progress"] : [];
+  return [...new Set(["state", ...ids(true), ...wanted.slice(0, 2), "last_step", ...going, ...ids(false), "created_at"])];
 }
 
 interface Spread {

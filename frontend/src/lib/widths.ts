@@ -6,7 +6,7 @@ export const PICK = 36;
 export const EYE = 32;
 export const NAME = 200;
 
-const USUAL: Record<string, number> = { state: 108, last_step: 82, created_at: 104, duration: 96, tags: 150, created_by: 96, cost: 92 };
+const USUAL: Record<string, number> = { state: 108, last_step: 82, created_at: 104, duration: 96, tags: 150, created_by: 96, group: 150, progress: 150, cost: 92 };
 const LETTER = 6.9; // pixels of a letter in a head, which is bolder than what stands below it
 const PADDING = 26;
 const [NARROW, WIDE] = [62, 200];

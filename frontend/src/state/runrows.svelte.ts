@@ -98,7 +98,7 @@ export class RunRows {
     if (!lacks.length) return;
     const asked = { ...this.asked, columns };
     // The first page has all figures and settings anyhow.
-    if (this.ready && this.list.length <= FIRST && lacks.every((column) => /^(metric|config):/.test(column))) this.asked = asked;
+    if (this.ready && this.list.length <= FIRST && lacks.every((column) => column === "progress" || /^(metric|config):/.test(column))) this.asked = asked;
     else if (this.ready || this.reading) await this.read(asked);
   }
 
@@ -159,7 +159,7 @@ export class RunRows {
 
 /** What is asked for first: rows with all figures and settings, which the charts and the usual columns are made of. */
 export const firstPage = ({ query, columns }: Asked): Query => ({
-  ...query, limit: FIRST, column: [...columns.filter((id) => !/^(metric|config):/.test(id)), "summary", "config"],
+  ...query, limit: FIRST, column: [...new Set([...columns.filter((id) => !/^(metric|config):/.test(id)), "summary", "config", "progress"])],
 });
 
 /** A query without what is not about which runs are meant. */

@@ -118,7 +118,6 @@ export default {
   "not ours": "非本站",
   State: "状态",
   "Why it waits": "等待原因",
-  Where: "位置",
   "Asked for": "请求资源",
   Priority: "优先级",
   Attempt: "尝试",

@@ -221,4 +221,5 @@ export default {
   "{n} equal": "{n} 列相同",
   "Equal for all runs, so no column shows them:": "所有运行都相同，因此不单独成列：",
   "Show them as columns": "显示为列",
+  "Grid or array": "网格或数组",
 };

@@ -1,1 +1,0 @@
-import{Rr as e,qn as t,t as n}from"./start-DKTdbJZ6.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
