@@ -7,6 +7,7 @@ import ipaddress
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -153,7 +154,7 @@ def databases(folder: Path) -> dict[str, dict]:
         )
     query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
     host = unquote(query.get("host", "")) or unquote(parts.hostname or "")
-    options: dict = {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
+    options: dict = {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}} | heard_of()
     if "sslmode" in query:
         options["sslmode"] = query["sslmode"]
     return {
@@ -164,9 +165,29 @@ def databases(folder: Path) -> dict[str, dict]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": host,
             "PORT": str(parts.port or ""),
+            # A pool keeps connections that a restart of the database has ended: each would fail one request.
+            "CONN_HEALTH_CHECKS": True,
             "OPTIONS": options,
         }
     }
+
+
+# What a host holds locked as it is cut off or freezes in the middle of a transaction is let go in this time. Without
+# it the server waits two hours for a peer that says nothing, and whoever would give its jobs up waits with it.
+DEAD_PEER_SECONDS = 10
+
+
+def heard_of() -> dict[str, Any]:
+    """PostgreSQL's options by which either end of a connection notices that the other one is gone."""
+    there = {
+        "idle_in_transaction_session_timeout": DEAD_PEER_SECONDS * 1000, "tcp_user_timeout": DEAD_PEER_SECONDS * 1000,
+        "tcp_keepalives_idle": 4, "tcp_keepalives_interval": 2, "tcp_keepalives_count": 3,
+    }  # fmt: skip
+    return {
+        "connect_timeout": DEAD_PEER_SECONDS, "tcp_user_timeout": DEAD_PEER_SECONDS * 1000,
+        "keepalives_idle": 4, "keepalives_interval": 2, "keepalives_count": 3,
+        "options": " ".join(f"-c {name}={value}" for name, value in there.items()),
+    }  # fmt: skip
 
 
 LARGEST_LEFT_LOG = 64 * 2**20

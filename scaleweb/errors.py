@@ -3,16 +3,18 @@
 import logging
 import re
 import secrets
+import sqlite3
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.signals import got_request_exception
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.deprecation import MiddlewareMixin
 from rest_framework import exceptions, status
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -69,11 +71,37 @@ class DiskFull(exceptions.APIException):
     )
 
 
+class Away(exceptions.APIException):
+    """What this server needs does not answer; the same request is well in a moment."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "away"
+    default_detail = (
+        "The database did not answer, or not in time. Ask again in some seconds; where it stays so, /healthz says "
+        "what is wrong."
+    )
+    wait = 2  # seconds; the framework makes Retry-After of it
+
+
+# SQLite says all that it cannot do by the same error, a table that is not there as well.
+SQLITE_IS_HELD = re.compile(r"locked|busy|unable to open|disk I/O")
+
+
+def unanswered(exception: Exception) -> bool:
+    """The connection broke, none was free in time, or whoever holds a lock did not let go."""
+    if not isinstance(exception, OperationalError | InterfaceError) or SPEAKS_OF_SPACE.search(str(exception)):
+        return False
+    return not isinstance(exception.__cause__, sqlite3.Error) or bool(SQLITE_IS_HELD.search(str(exception)))
+
+
 def translate(exception: Exception) -> Exception:
     """The domain's own refusals as HTTP's."""
     if isinstance(exception, OperationalError | OSError) and SPEAKS_OF_SPACE.search(str(exception)):
         logger.error("the disk is full: %s", exception)
         return DiskFull()
+    if unanswered(exception):
+        logger.error("the database does not answer: %s", exception)
+        return Away()
     if isinstance(exception, IllegalMove):
         return Conflict(str(exception))
     if isinstance(exception, CommandRefused) or refused_job(exception):
@@ -129,6 +157,18 @@ def sentence(fields: dict[str, list[str]]) -> str:
     name, words = next(iter(fields.items()))
     first = words[0] if name == GENERAL else f"{name}: {words[0]}"
     return first if len(fields) == 1 else f"{first} (and {len(fields) - 1} more)"
+
+
+class AwayPages(MiddlewareMixin):
+    """Says the same to people, whose pages Django would answer with a 500."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not unanswered(exception):
+            return None
+        logger.error("%s %s: the database does not answer: %s", request.method, request.path, exception)
+        response = answer(request, Away.status_code, "The database does not answer", Away.default_detail)
+        response["Retry-After"] = str(Away.wait)
+        return response
 
 
 @receiver(got_request_exception)
