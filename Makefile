@@ -2,14 +2,17 @@
 # make test   sets everything up and checks all of it
 # make lint   style and types alone          make front   builds the front end
 # make hosts  three hosts in network namespaces (root)   make soak MINUTES=30   random faults, then the records are read
+# make faults TIMES=20   every fault again and again, until a round fails or all are through   [SEED=7] [HOSTS=2: rounds on three hosts too]
 # make bench  measures this machine          make bench-peers   the same work for ours and for MLflow, trackio, Aim, TensorBoard
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 
 MINUTES ?= 10
+TIMES ?= 1
+HOSTS ?= 0
 
-.PHONY: run test hosts soak lint front types lighthouse bench bench-peers environment environment-dev need-python
+.PHONY: run test hosts faults soak lint front types lighthouse bench bench-peers environment environment-dev need-python
 
 need-python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. On Debian: apt install python3 python3-venv" >&2; exit 1; }
@@ -29,6 +32,9 @@ test: environment-dev
 
 hosts: environment-dev
 	@exec .venv/bin/python -m pytest -q -rs -m hosts tests/hosts
+
+faults: environment-dev
+	@exec .venv/bin/python -m tests.faults --times $(TIMES) --hosts $(HOSTS) $(if $(SEED),--seed $(SEED))
 
 soak: environment-dev
 	@exec .venv/bin/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.stack import RunningStack
+from tests.support.tally import made
 from tests.support.wait import until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
@@ -96,6 +97,7 @@ class Training:
     def kill(self) -> float:
         """kill -9 of the training process and its group; returns when."""
         os.killpg(self.run["process"]["pid"], signal.SIGKILL)
+        made("kill -9 of training process")
         return time.time()
 
     def over(self):
@@ -175,6 +177,7 @@ def test_web_and_training_process_killed_in_the_same_moment(stack, training):
     pid = it.run["process"]["pid"]
     stack.kill("web")
     os.killpg(pid, signal.SIGKILL)
+    made("kill -9 of training process")
     until(lambda: len(it.attempts) == 2 and it.run["state"] == "running", 60)
     it.goes_on()
     steps = it.end()
@@ -209,6 +212,7 @@ def test_a_worker_that_hangs_loses_its_attempt_within_seconds_and_takes_it_back_
     it = training()
     worker = stack.child("node worker")
     worker.suspend()
+    made("zombie")
     at = time.time()
     try:
         until(lambda: it.run["state"] == "lost", CLEAR_STATE_SECONDS, every=0.1)

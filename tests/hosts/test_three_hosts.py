@@ -19,6 +19,7 @@ from tests.support.network import Network, why_not
 from tests.support.records import STEADY, devices_kept, lost_lines, lost_points, open_ends, two_live_attempts
 from tests.support.servers import Postgres, Valkey
 from tests.support.stack import TOP, RunningStack
+from tests.support.tally import made
 from tests.support.wait import until
 
 REASON = why_not()
@@ -151,6 +152,7 @@ def test_a_training_over_two_hosts_outlives_broker_web_server_and_cable(hosts, t
     os.kill(hosts.site.process.pid, signal.SIGSTOP)
     web = hosts.site.child("web")
     web.send_signal(signal.SIGKILL)
+    made("kill -9 of web")
     away = time.monotonic() + LEASE_SECONDS + 3
     until(lambda: time.monotonic() > away, LEASE_SECONDS + 5)
     os.kill(hosts.site.process.pid, signal.SIGCONT)
@@ -182,6 +184,7 @@ def test_a_job_of_a_host_that_dies_goes_on_elsewhere_and_nothing_acknowledged_is
     dying = hosts.b if first["node"] == "b" else hosts.c
     at = time.time()
     dying.kill()
+    made("host gone")
     until(lambda: len(hosts.attempts(job)) == 2, 60, every=0.1)
     hosts.goes_on(job)
     first, second = sorted(hosts.attempts(job), key=lambda attempt: attempt["number"])

@@ -8,15 +8,24 @@ import tempfile
 import textwrap
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.support.records import STEADY, devices_kept, lost_lines, lost_points, open_ends, two_live_attempts
+from tests.support.records import (
+    STEADY,
+    devices_kept,
+    lost_lines,
+    lost_points,
+    open_ends,
+    torn_checkpoints,
+    two_live_attempts,
+)
 
-from .faults import FAULTS
+from .faults import FAULTS, PassedOver
 from .site import Site
 
 # Longer than a spool that was left behind waits to be handed in, and than a zombie's last try.
@@ -29,8 +38,7 @@ class Work:
 
     def __init__(self, site: Site, chance: random.Random, at_once: int) -> None:
         self.site, self.chance, self.at_once = site, chance, at_once
-        self.told = site.folder / "told"
-        self.told.mkdir()
+        self.told = Path(tempfile.mkdtemp(prefix="round-", dir=site.told))
         self.steady: dict[str, dict[str, Any]] = {}
         self.open: dict[str, float] = {}
         self.wanted: dict[str, str] = {}
@@ -87,7 +95,7 @@ def wrong(site: Site, work: Work) -> list[str]:
     ]
     if found:
         return found
-    found = open_ends(rows)
+    found = open_ends(rows) + torn_checkpoints(rows)
     for code, job in work.steady.items():
         if work.wanted[code] == "done":
             found += lost_points(api, job["run"], job["folder"])
@@ -109,37 +117,50 @@ def heard_to_the_end(site: Site, job: str) -> list[Path]:
     return [path for path in site.attempts_of(job) if int(path.name.rpartition("-")[2]) not in given_up]
 
 
+def deal(chance: random.Random, names: list[str]) -> Iterator[str]:
+    """Each fault once in an order by chance, and again in another: none is left out for long."""
+    while True:
+        yield from chance.sample(names, len(names))
+
+
+def play(site: Site, chance: random.Random, faults: Iterable[str], jobs: int, pause: float) -> list[str]:
+    """Work under these faults, the end of all of it, and what does not hold then. pause: the longest between two."""
+    work, began, count = Work(site, chance, jobs), time.monotonic(), 0
+    for name in faults:
+        work.look()
+        time.sleep(chance.uniform(0.1, 1) * pause)
+        work.note_lines()
+        try:
+            said = FAULTS[name](site, chance)
+            count += 1
+        except PassedOver as error:
+            said = f"passed over: {error}"
+        site.look()
+        print(f"{time.monotonic() - began:7.1f} s  {name}: {said}", flush=True)
+        if live := patiently(lambda: two_live_attempts(site.database.rows)):
+            return live
+    print(f"{count} faults, {len(work.wanted)} jobs; now all of it comes to an end", flush=True)
+    for code in list(work.open):
+        work.end(code)
+    end = time.monotonic() + SETTLE_SECONDS
+    found = ["nothing was read"]
+    while found and time.monotonic() < end:
+        time.sleep(2)
+        site.look()
+        found = patiently(lambda: wrong(site, work))
+    if not found:
+        print(f"all of it holds: {len(work.steady)} long jobs, {sum_of(site)} attempts", flush=True)
+    return found
+
+
 def soak(options: argparse.Namespace, folder: Path) -> list[str]:
     chance = random.Random(options.seed)
     print(f"seed {options.seed}, {options.minutes:g} minutes, folder {folder}", flush=True)
     site = Site(folder)
     try:
-        work = Work(site, chance, options.jobs)
-        names = options.only or list(FAULTS)
-        began, count = time.monotonic(), 0
-        while time.monotonic() - began < options.minutes * 60:
-            work.look()
-            time.sleep(chance.uniform(0.5, 5.0))
-            work.note_lines()
-            name = chance.choice(names)
-            said = FAULTS[name](site, chance)
-            site.look()
-            count += 1
-            print(f"{time.monotonic() - began:7.1f} s  {name}: {said}", flush=True)
-            if live := patiently(lambda: two_live_attempts(site.database.rows)):
-                return live
-        print(f"{count} faults, {len(work.wanted)} jobs; now all of it comes to an end", flush=True)
-        for code in list(work.open):
-            work.end(code)
-        end = time.monotonic() + SETTLE_SECONDS
-        found = ["nothing was read"]
-        while found and time.monotonic() < end:
-            time.sleep(2)
-            site.look()
-            found = patiently(lambda: wrong(site, work))
-        if not found:
-            print(f"all of it holds: {len(work.steady)} long jobs, {sum_of(site)} attempts", flush=True)
-        return found
+        end = time.monotonic() + options.minutes * 60
+        dealt = takewhile(lambda _: time.monotonic() < end, deal(chance, options.only or list(FAULTS)))
+        return play(site, chance, dealt, options.jobs, pause=5.0)
     finally:
         site.close()
 

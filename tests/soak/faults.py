@@ -4,38 +4,51 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
+
+from tests.support.tally import made
+from tests.support.wait import until
 
 from .site import LEASE_SECONDS, Site
 
 Fault = Callable[[Site, random.Random], str]
 
 
-def kill(processes: list[psutil.Process], chance: random.Random) -> str:
-    if not processes:
-        return "nothing to kill"
-    one = chance.choice(sorted(processes, key=lambda process: process.pid))
-    with contextlib.suppress(psutil.Error):
+class PassedOver(Exception):
+    """The fault was not made; the message says why."""
+
+
+def kill(find: Callable[[], list[psutil.Process]], what: str, chance: random.Random) -> str:
+    try:
+        found = until(find, 10, every=0.2)
+    except AssertionError:
+        raise PassedOver("none ran") from None
+    one = chance.choice(sorted(found, key=lambda process: process.pid))
+    try:
         one.send_signal(signal.SIGKILL)
+    except psutil.Error:
+        raise PassedOver("it had just ended") from None
+    made(f"kill -9 of {what}")
     return f"kill -9 {one.pid}"
 
 
 def kill_training(site: Site, chance: random.Random) -> str:
-    return kill(site.trainings(), chance)
+    return kill(site.trainings, "training process", chance)
 
 
 def kill_supervisor(site: Site, chance: random.Random) -> str:
-    return kill(site.supervisors(), chance)
+    return kill(site.supervisors, "supervisor", chance)
 
 
 def kill_part(name: str) -> Fault:
     def fault(site: Site, chance: random.Random) -> str:
         try:
-            site.stack.child(name).send_signal(signal.SIGKILL)
+            site.stack.kill(name)
         except (LookupError, psutil.Error):
-            return "it was gone"
+            raise PassedOver("it was gone") from None
         return "kill -9"
 
     return fault
@@ -45,6 +58,7 @@ def kill_second_worker(site: Site, chance: random.Random) -> str:
     assert site.worker is not None
     site.worker.kill()
     site.worker.wait()
+    made("kill -9 of node worker")
     away = chance.uniform(0, 2.5 * LEASE_SECONDS)
     time.sleep(away)
     return f"kill -9, away for {away:.1f} s"
@@ -60,6 +74,7 @@ def kill_broker(site: Site, chance: random.Random) -> str:
 
 def flush_broker(site: Site, chance: random.Random) -> str:
     site.broker.client().flushall()
+    made("broker flushed")
     return "flushall"
 
 
@@ -77,6 +92,7 @@ def zombie(site: Site, chance: random.Random) -> str:
     for process in frozen:
         with contextlib.suppress(psutil.Error):
             process.suspend()
+    made("zombie")
     away = chance.uniform(LEASE_SECONDS + 1, 3 * LEASE_SECONDS)
     time.sleep(away)
     for process in frozen:
@@ -85,29 +101,70 @@ def zombie(site: Site, chance: random.Random) -> str:
     return f"frozen for {away:.1f} s"
 
 
+def cut_cable(site: Site, chance: random.Random) -> str:
+    """The second host hears and says nothing for a while, within its lease or beyond it."""
+    site.cut()
+    made("network cut")
+    away = chance.uniform(0.5, 3 * LEASE_SECONDS)
+    time.sleep(away)
+    site.heal()
+    return f"cut for {away:.1f} s"
+
+
 def clock_jump(site: Site, chance: random.Random) -> str:
     if not site.clock.there:
-        return "no C compiler: passed over"
+        raise PassedOver("no C compiler")
     seconds = chance.choice([-3600, -60, -10, 10, 60, 3600])
     site.clock.jump(seconds)
+    made("clock jump")
     time.sleep(chance.uniform(1, 2 * LEASE_SECONDS))
     site.clock.jump(0)
     return f"by {seconds} s, and back"
 
 
+@contextlib.contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    filler = folder / ".filler"
+    try:
+        with open(filler, "wb", buffering=0) as file:
+            for block in (2**16, 2**12):
+                with contextlib.suppress(OSError):
+                    while file.write(b"x" * block) == block:
+                        pass
+        yield
+    finally:
+        filler.unlink()
+
+
 def full_disk(site: Site, chance: random.Random) -> str:
     """The second node's disk, where attempts, spools and their states are, takes nothing for a while."""
-    if not site.disk:
-        return "no disk of its own (needs root): passed over"
-    filler = site.second / "attempts" / ".filler"
-    with contextlib.suppress(OSError), open(filler, "wb") as file:
-        while True:
-            file.write(b"x" * 2**16)
-            file.flush()
+    if site.attempts is None:
+        raise PassedOver("no disk of its own (needs root)")
     full = chance.uniform(1, 8)
-    time.sleep(full)
-    filler.unlink()
+    with filled(site.attempts):
+        made("full disk")
+        time.sleep(full)
     return f"for {full:.1f} s"
+
+
+def full_checkpoints(site: Site, chance: random.Random) -> str:
+    """The disk of the checkpoints is full while trainings save theirs: until one of them says so."""
+    if site.checkpoints is None:
+        raise PassedOver("no disk of its own (needs root)")
+    before = unsaved(site)
+    with filled(site.checkpoints):
+        try:
+            until(lambda: unsaved(site) > before, 10, every=0.1)
+        except AssertionError:
+            raise PassedOver("nobody saved a checkpoint meanwhile") from None
+        made("full disk while a checkpoint is written")
+        time.sleep(chance.uniform(0, 3))
+    return f"{unsaved(site) - before} checkpoints could not be written"
+
+
+def unsaved(site: Site) -> int:
+    said = [path for home in site.homes() for path in (home / "attempts").glob("*/stdout.log")]
+    return sum(path.read_bytes().count(b"no checkpoint at") for path in said)
 
 
 FAULTS: dict[str, Fault] = {
@@ -122,6 +179,8 @@ FAULTS: dict[str, Fault] = {
     "broker's memory": flush_broker,
     "database": kill_database,
     "zombie": zombie,
+    "cable": cut_cable,
     "clock": clock_jump,
     "full disk": full_disk,
+    "full disk of checkpoints": full_checkpoints,
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.tally import made
 from tests.support.wait import until
 
 
@@ -92,6 +93,7 @@ class Host:
 
     def cut(self) -> None:
         ip("link", "set", self.port, "down")
+        made("network cut")
 
     def heal(self) -> None:
         ip("link", "set", self.port, "up")

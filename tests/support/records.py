@@ -4,6 +4,7 @@ A workload is a job of STEADY: it logs value == step, prints each step, saves a 
 from the newest, until a file tells it to end.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -73,6 +74,21 @@ def open_ends(rows: Any) -> list[str]:
         for code, job, run in found
         if run not in legal.get(job, set())
     ]
+
+
+def torn_checkpoints(rows: Any) -> list[str]:
+    """Checkpoints that the site would go on from, and whose file is not what was registered."""
+    wrong = []
+    for path, size, sha256 in rows(
+        "select path, size_bytes, sha256 from training_checkpoint where available"
+    ):
+        if not Path(path).exists():
+            wrong.append(f"{path} is registered, and is not there")
+            continue
+        data = Path(path).read_bytes()
+        if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
+            wrong.append(f"{path} has {len(data)} bytes and is not what was registered with {size}")
+    return wrong
 
 
 def lost_points(api: Any, run: str, folder: Path) -> list[str]:

