@@ -251,6 +251,9 @@ COPY_DIR = HOME / "copies"
 # The most a working copy may have packed and unpacked, and all of a project's together.
 COPY_BYTES = int(env.number("SCALEWEB_COPY_MIB", 256, 1, 100_000) * 2**20)
 COPY_UNPACKED_BYTES = 8 * COPY_BYTES
+# How long, and how much of, what attempts that are over left in their folders stays on a node; 0: for ever, any amount.
+WORK_DAYS = env.number("SCALEWEB_WORK_DAYS", 14, 0, 36_500)
+WORK_BYTES = int(env.number("SCALEWEB_WORK_GIB", 50, 0, 1_000_000) * 2**30)
 COPIES_BYTES = int(env.number("SCALEWEB_COPIES_GIB", 10, 0.001, 100_000) * 2**30)
 CHECKPOINT_DIR = HOME / "checkpoints"
 ATTEMPT_DIR = HOME / "attempts"

@@ -29,6 +29,7 @@ from .parts import Parts
 from .power import PowerKeeper
 from .spec import folder_of
 from .stopping import Stops
+from .tidying import Tidying
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 1.0
@@ -52,6 +53,7 @@ class NodeLoop:
     seen_at: float = float("-inf")
     handed_in_at: float = float("-inf")
     node: Node | None = None
+    tidying: Tidying = field(default_factory=Tidying)
     parts: Parts = field(init=False)
     power: PowerKeeper = field(init=False)
     # One starter or looker at a time: the task's thread and the loop's must not see each other's halves.
@@ -94,6 +96,7 @@ class NodeLoop:
             self.limit_power(mine)
             self.end_strangers({(attempt.pk, 0) for attempt in mine} | parts)
             self.hand_in_late()
+        self.tidying.keep()
 
     def limit_power(self, mine: list[Attempt]) -> None:
         try:
