@@ -215,9 +215,9 @@ def test_a_worker_that_hangs_loses_its_attempt_within_seconds_and_takes_it_back_
     made("zombie")
     at = time.time()
     try:
-        until(lambda: it.run["state"] == "lost", CLEAR_STATE_SECONDS, every=0.1)
+        # The run itself may be running again two seconds later: its process is connected, and heard.
+        until(lambda: it.attempts[0]["outcome"] == "lost", CLEAR_STATE_SECONDS, every=0.1)
         (attempt,) = it.attempts
-        assert attempt["outcome"] == "lost"
         assert ended_at(attempt) - at < CLEAR_STATE_SECONDS
     finally:
         worker.resume()

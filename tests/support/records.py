@@ -129,6 +129,8 @@ def lost_lines(api: Any, run: str, attempts: list[Path]) -> list[str]:
             break
     wrong = []
     for folder in attempts:
+        if not (folder / "stdout.log").exists():
+            continue  # it could not be started: its disk was full
         printed = (folder / "stdout.log").read_bytes()
         # Up to the last line break: what comes after was cut off with the process.
         whole = printed[: printed.rfind(b"\n") + 1].decode(errors="replace").splitlines()
