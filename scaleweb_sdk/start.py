@@ -103,6 +103,7 @@ def init(
         applied_seq=lambda: run.applied_seq,
         fill=run.fill,
     )
+    run.branch = number_in("SCALEWEB_BRANCH")
     run.attach(link)
     tell_config(run, config)
     if online and not link.token:

@@ -273,6 +273,29 @@ def test_a_killed_training_process_is_tried_again_from_its_newest_whole_checkpoi
     until(lambda: "resumed from 1.bin at 1" in lines_of(job))
 
 
+def test_each_resumption_is_a_branch_of_its_own_though_the_server_has_not_answered_yet(bench):
+    """`branched` comes right after `init`, before any welcome: two attempts once took the same branch for theirs."""
+    job = bench.python(
+        """
+        import hashlib, os, pathlib, scaleweb_sdk
+        run = scaleweb_sdk.init()
+        step = int(os.environ.get("SCALEWEB_RESUME_STEP", 0))
+        if step:
+            run.branched(step, "resume")
+        path = pathlib.Path(os.environ["SCALEWEB_CHECKPOINT_DIR"]) / f"{step + 10}.bin"
+        path.write_bytes(b"x")
+        for each in range(step, step + 20):
+            run.step({"loss": 1.0}, step=each)
+        run.checkpointed(str(path), step + 10, size_bytes=1, sha256=hashlib.sha256(b"x").hexdigest())
+        run.link.close(20)
+        os._exit(0 if step == 20 else 1)
+        """,
+        max_retries=2,
+    )
+    run = bench.until_over(job).run
+    assert [(branch["index"], branch["from_step"]) for branch in run.branches] == [(0, 0), (1, 10), (2, 20)]
+
+
 def test_a_worker_that_is_started_again_adopts_what_runs(bench):
     job = bench.python(WAITS)
     training = bench.until_process(job)

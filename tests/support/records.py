@@ -21,6 +21,8 @@ STEADY = """
     if os.environ.get("SCALEWEB_RESUME"):
         step = int(pathlib.Path(os.environ["SCALEWEB_RESUME"]).read_text())
         run.branched(step, "resume")
+    elif int(attempt) > 1:
+        run.branched(0, "resume")  # the attempt before ended before its first checkpoint was known
     said = open(told / f"said-{run.code}-{attempt}", "a", buffering=1)
     while not (told / "end").exists():
         if step % 50 == 0:

@@ -53,6 +53,9 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
         "SCALEWEB_TOKEN": token,
         "SCALEWEB_RUN": run.code,
         "SCALEWEB_ATTEMPT": str(attempt.number),
+        # Told here and not by the link's welcome alone: a process that resumes while the site is slow or away would
+        # else number its branch as the attempt before did, and the points of both would be one.
+        "SCALEWEB_BRANCH": str(newest_branch(run)),
         "SCALEWEB_SPOOL_DIR": str(folder / "spool"),
         "SCALEWEB_CHECKPOINT_DIR": str(checkpoints),
         "SCALEWEB_CAPTURE": "0",
@@ -72,6 +75,11 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
         "argv": launch.argv_of(attempt, member), "cwd": str(start), "env": environment,
         "folder": str(folder), "memory_bytes": job.memory_bytes,
     }  # fmt: skip
+
+
+def newest_branch(run: Run) -> int:
+    branches = Run.objects.values_list("branches", flat=True).get(pk=run.pk)
+    return max((int(branch.get("index", 0)) for branch in branches), default=0)
 
 
 def pin_files(run: Run, folder: Path) -> None:
