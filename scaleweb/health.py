@@ -28,12 +28,13 @@ def database() -> str:
 
 def broker() -> str:
     from monitoring.live.publish import client
+    from monitoring.live.refused import why
 
     try:
         client().ping()
     except (RedisError, OSError) as error:
         logger.warning("health: the broker does not answer: %s", error)
-        return "the broker does not answer: live updates and jobs wait until it is back"
+        return f"{why(error)}; live updates and jobs wait until it is back"
     return ""
 
 

@@ -176,7 +176,7 @@ REDIS_URL = env.text("REDIS_URL", f"unix://{HOME / 'run' / 'broker.sock'}")
 # Where other hosts reach the database and the broker: a node that joins is given these.
 NODE_DATABASE_URL = env.text("SCALEWEB_NODE_DATABASE_URL", env.text("DATABASE_URL"))
 NODE_REDIS_URL = env.text("SCALEWEB_NODE_REDIS_URL", env.text("REDIS_URL"))
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_BROKER_URL = env.celery_broker(REDIS_URL)
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -12,6 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from .refused import why
+
 logger = logging.getLogger(__name__)
 FIRST_DELAY_SECONDS = 0.05
 LONGEST_DELAY_SECONDS = 1.0
@@ -72,7 +74,7 @@ async def listen(
                         await outcome
         except (RedisError, OSError) as error:
             if not away:
-                logger.warning("lost the broker (%s): %s", ", ".join(patterns), error)
+                logger.warning("lost the broker (%s): %s (%s)", ", ".join(patterns), why(error), error)
             away = True
         finally:
             await closed(pubsub, client)

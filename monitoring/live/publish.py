@@ -17,6 +17,7 @@ from django.db import transaction
 from monitoring.plain import plain
 
 from .channels import LIVE_CHANNEL, WAKE_CHANNEL
+from .refused import why
 
 logger = logging.getLogger(__name__)
 encoder = msgspec.json.Encoder()
@@ -44,7 +45,7 @@ class Outage:
         with self.lock:
             was_down, self.failed_at = self.failed_at is not None, None if error is None else time.monotonic()
         if error is not None and not was_down:
-            logger.warning("the broker is away, live updates pause: %s", error)
+            logger.warning("the broker is away, live updates pause: %s (%s)", why(error), error)
         if error is None and was_down:
             logger.warning("the broker is back, live updates go on")
 

@@ -6,6 +6,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from monitoring.live.refused import why
+
 
 class Command(BaseCommand):
     help = __doc__
@@ -22,8 +24,10 @@ class Command(BaseCommand):
             )
         try:
             redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5).ping()
-        except (redis.RedisError, ValueError) as error:
-            raise CommandError(f"the broker does not let this host in: {first_line(error)}") from None
+        except (redis.RedisError, OSError, ValueError) as error:
+            raise CommandError(
+                f"the broker does not let this host in: {first_line(error)}; {why(error)}"
+            ) from None
         self.stdout.write("database and broker let this host in")
 
 
