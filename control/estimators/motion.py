@@ -44,3 +44,12 @@ def farthest(windows: Mapping[str, Window], after_step: int) -> float | None:
     ratios = lengths.after(after_step + EVERY - 1).values
     ratios = ratios[np.isfinite(ratios)]
     return float(ratios.max()) if len(ratios) else None
+
+
+def first_move(windows: Mapping[str, Window]) -> float | None:
+    """The length of the run's first ten steps over the weights' length. None where they are out of sight."""
+    lengths = windows.get(RATIO)
+    if lengths is None or len(lengths) == 0 or int(lengths.steps[0]) > EVERY + 1:
+        return None
+    first = float(lengths.values[0])
+    return first if np.isfinite(first) else None

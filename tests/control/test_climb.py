@@ -111,6 +111,28 @@ def test_an_agent_whose_reward_fell_begins_anew_only_where_a_move_was_a_leap(lon
     assert [change.verb for each in found for change in each.changes] == (["rollback", "set"] if anew else [])
 
 
+STALLS = noisy(np.concatenate([np.linspace(4.2, 3.4, 20), np.full(60, 3.35)]), 0.02)
+GETS_ON = noisy(4.2 * np.exp(-np.arange(80) / 160), 0.02)
+CAME_FAR = noisy(np.concatenate([np.linspace(4.2, 1.6, 20), np.full(60, 1.55)]), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("loss", "first", "anew"),
+    [(STALLS, 0.84, True), (STALLS, 0.5, False), (STALLS, None, False), (GETS_ON, 0.84, False), (CAME_FAR, 1.0, False)],
+    ids=["uprooted and stalls", "a long first move", "not measured", "gets on", "weights that began at zero"],
+)  # fmt: skip
+def test_a_start_whose_first_steps_left_nothing_of_its_weights_begins_anew_where_it_stalls(loss, first, anew):
+    lengths = np.full(7, 0.14)
+    windows = {}
+    if first is not None:
+        lengths[0] = first
+        windows = {COSINE: a_window(np.full(6, 0.4), 20, 10), RATIO: a_window(lengths, 10, 10)}
+    found = POLICY.propose(seen(loss, policy=POLICY, windows=windows, checkpoints=(a_checkpoint(0),)))
+    assert [change.verb for each in found for change in each.changes] == (["rollback", "set"] if anew else [])
+    if anew:
+        assert found[0].changes[1].value == pytest.approx(0.01)
+
+
 def test_the_climb_stays_well_below_a_rate_that_did_harm():
     worse = a_past(
         state="undone", verdict="worse", evidence={"plan": "search"}, decided_step=30, applied_step=30, new_value=0.3,

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from control.estimators.motion import EVERY, Motion, farthest, motion
+from control.estimators.motion import EVERY, Motion, farthest, first_move, motion
 from control.estimators.pace import STAGE, Pace, pace
 from control.proposals import (
     Alternative,
@@ -16,7 +16,7 @@ from control.proposals import (
     Window,
 )
 
-from .climb import DECADE, LARGE, climb, words
+from .climb import DECADE, LARGE, UPROOTED, climb, words
 from .reading import pace_metric, read, schedule_rises
 from .tries import ANSWERED, last_change
 from .values import bounded, came, number, percent
@@ -61,6 +61,7 @@ class Search:
         seen = pace(window, gradient, self.observation.direction_of(self.metric), changed)
         moving = motion(self.observation.windows, changed)
         if seen is not None:
+            seen = replace(seen, wild=seen.wild or self._uprooted(seen))
             late = seen.points > int(self.parameters["search_steps"])
             if late and not (self._has_raised() and seen.fall < seen.expected):
                 return None  # a sweep that was begun is carried on where looks are far apart
@@ -120,6 +121,14 @@ class Search:
         """
         moved = None if self._of_loss else farthest(self.observation.windows, changed)
         return moved is None or moved > LARGE
+
+    def _uprooted(self, seen: Pace) -> bool:
+        """Whether the first ten steps left next to nothing of the weights' beginning, and it has not come far since.
+
+        Weights that begin at zero are uprooted at any rate: there it comes far all the same.
+        """
+        first = first_move(self.observation.windows)
+        return first is not None and first > UPROOTED and seen.fall < 0.5
 
     def _sweep(self, window: Window, seen: Pace, fresh: int) -> Proposal | None:
         """Up by the loss alone, where nothing is known of the weights."""
