@@ -133,6 +133,21 @@ def test_a_start_whose_first_steps_left_nothing_of_its_weights_begins_anew_where
         assert found[0].changes[1].value == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize(
+    ("first", "lowered"), [(0.26, False), (0.45, True), (None, True)], ids=["short", "long", "not measured"]
+)
+def test_a_gradient_that_doubles_is_an_overshoot_only_where_the_first_move_was_long(first, lowered):
+    """A digits run at its best rate was lowered twice for it, and missed its target."""
+    loss = noisy(np.concatenate([np.linspace(2.3, 1.7, 60), np.full(80, 1.7)]), 0.02)
+    windows = {"grad_norm": a_window([1.0] * 5 + [2.5] * 5 + [1.0] * 130)}
+    if first is not None:
+        lengths = np.full(13, 0.12)
+        lengths[0] = first
+        windows |= {COSINE: a_window(np.full(12, 0.3), 20, 10), RATIO: a_window(lengths, 10, 10)}
+    found = POLICY.propose(seen(loss, policy=POLICY, windows=windows))
+    assert [change.value < 0.1 for each in found for change in each.changes] == ([True] if lowered else [])
+
+
 def test_the_climb_stays_well_below_a_rate_that_did_harm():
     worse = a_past(
         state="undone", verdict="worse", evidence={"plan": "search"}, decided_step=30, applied_step=30, new_value=0.3,

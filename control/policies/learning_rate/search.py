@@ -16,7 +16,7 @@ from control.proposals import (
     Window,
 )
 
-from .climb import DECADE, LARGE, UPROOTED, climb, words
+from .climb import DECADE, FAR, LARGE, UPROOTED, climb, words
 from .reading import pace_metric, read, schedule_rises
 from .tries import ANSWERED, last_change
 from .values import bounded, came, number, percent
@@ -57,11 +57,16 @@ class Search:
         changed = last_change(self.observation, self.rate)
         # An agent's gradients jump from one game to the next, whatever its rate.
         gradient = self.observation.windows.get(str(self.parameters["gradient_metric"]))
-        gradient = gradient if self._of_loss else None
+        first = first_move(self.observation.windows)
+        # And a training's norm doubles at a good rate too, when it finds its way: a short first move was no overshoot.
+        if not self._of_loss or (first is not None and first < FAR):
+            gradient = None
         seen = pace(window, gradient, self.observation.direction_of(self.metric), changed)
         moving = motion(self.observation.windows, changed)
         if seen is not None:
-            seen = replace(seen, wild=seen.wild or self._uprooted(seen))
+            # Weights that begin at zero are uprooted at any rate: there it comes far all the same.
+            uprooted = first is not None and first > UPROOTED and seen.fall < 0.5
+            seen = replace(seen, wild=seen.wild or uprooted)
             late = seen.points > int(self.parameters["search_steps"])
             if late and not (self._has_raised() and seen.fall < seen.expected):
                 return None  # a sweep that was begun is carried on where looks are far apart
@@ -121,14 +126,6 @@ class Search:
         """
         moved = None if self._of_loss else farthest(self.observation.windows, changed)
         return moved is None or moved > LARGE
-
-    def _uprooted(self, seen: Pace) -> bool:
-        """Whether the first ten steps left next to nothing of the weights' beginning, and it has not come far since.
-
-        Weights that begin at zero are uprooted at any rate: there it comes far all the same.
-        """
-        first = first_move(self.observation.windows)
-        return first is not None and first > UPROOTED and seen.fall < 0.5
 
     def _sweep(self, window: Window, seen: Pace, fresh: int) -> Proposal | None:
         """Up by the loss alone, where nothing is known of the weights."""
