@@ -36,20 +36,13 @@ def motion(windows: Mapping[str, Window], after_step: int) -> Motion | None:
     return Motion(float(cosines.mean()), float(np.median(ratios)), len(cosines), len(angles))
 
 
-def farthest(windows: Mapping[str, Window], after_step: int) -> float | None:
-    """The longest move that began after `after_step`, over the weights' length. None where none was measured."""
-    lengths = windows.get(RATIO)
-    if lengths is None:
-        return None
-    ratios = lengths.after(after_step + EVERY - 1).values
-    ratios = ratios[np.isfinite(ratios)]
-    return float(ratios.max()) if len(ratios) else None
+def first_move(windows: Mapping[str, Window], after_step: int = -1) -> float | None:
+    """How far the first ten steps after `after_step` led (the run's own first by default), over the weights' length.
 
-
-def first_move(windows: Mapping[str, Window]) -> float | None:
-    """The length of the run's first ten steps over the weights' length. None where they are out of sight."""
+    None where that is out of sight.
+    """
     lengths = windows.get(RATIO)
-    if lengths is None or len(lengths) == 0 or int(lengths.steps[0]) > EVERY + 1:
+    first = None if lengths is None else lengths.after(after_step + EVERY - 1).until(after_step + 2 * EVERY)
+    if first is None or len(first) == 0 or not np.isfinite(first.values[0]):
         return None
-    first = float(lengths.values[0])
-    return first if np.isfinite(first) else None
+    return float(first.values[0])

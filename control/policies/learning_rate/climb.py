@@ -18,9 +18,9 @@ OPENING, SURE = 12, 0.88
 CARRY_ON, CARRY_ON_LATER = {1: 0.8, 2: 0.72}, 0.65
 # Moves of ten steps, as a share of the weights' length: up to where a straight walk is a slow one, and is carried on.
 TINY, MIDDLE, LARGE = 0.01, 0.1, 0.2
-# First moves that are long, and so long that next to nothing is left of how the weights began: on four small trainings 5 to
-# 28 % at the best rate, 13 to 67 % at three times it, 84 % and more at ten times it (an agent's 42 to 55, at thirty times
-# 70 to 90).
+# First moves that are long, and so long that next to nothing is left of how the weights began. On four small trainings:
+# 5 to 28 % at the best rate, 13 to 67 % at three times it, 84 % and more at ten times it (an agent's 42 to 55, at
+# thirty times 70 to 90).
 FAR, UPROOTED = 0.35, 0.75
 # An agent's games change with its weights, and what they teach leads it the same way for long.
 AGENT = 0.3

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from control.estimators.motion import EVERY, Motion, farthest, first_move, motion
+from control.estimators.motion import EVERY, Motion, first_move, motion
 from control.estimators.pace import STAGE, Pace, pace
 from control.proposals import (
     Alternative,
@@ -122,9 +122,9 @@ class Search:
         """Whether the rate can be what threw the run back.
 
         An agent's reward falls by a third in its first games at a good rate too. Where that is all there is against the
-        rate, and no ten steps moved the weights far, it is the games.
+        rate, and its first ten steps did not move the weights far, it is the games.
         """
-        moved = None if self._of_loss else farthest(self.observation.windows, changed)
+        moved = None if self._of_loss else first_move(self.observation.windows, changed)
         return moved is None or moved > LARGE
 
     def _sweep(self, window: Window, seen: Pace, fresh: int) -> Proposal | None:
