@@ -23,8 +23,11 @@ pytestmark = [
 def failed(tmp_path):
     """A run that was rolled back once, whose second attempt failed; a fork of it, and weights it took over."""
     now = timezone.now()
+    first = a_run(state="finished", name="the beginning")
+    second = a_run(state="finished", name="a first try", parent=first, parent_step=50)
     run = a_run(
-        state="failed", name="deep-otter", config={"lr": 0.1, "model": {"depth": 2}}, last_step=420, started_at=now,
+        state="failed", name="deep-otter", parent=second, parent_step=70,
+        config={"lr": 0.1, "model": {"depth": 2}}, last_step=420, started_at=now,
         ended_at=now, summary={"loss": 0.4},
         branches=[
             {"index": 0, "from_step": 0, "reason": "start"},
@@ -69,6 +72,9 @@ def failed(tmp_path):
     Job.objects.create(
         run=child, argv=["x"], start_from={"checkpoint": saved[200].pk, "run": run.code, "step": 200}
     )
+    Run.objects.create(
+        experiment=run.experiment, name="wider still", parent=child, parent_step=500, state="finished"
+    )
     giver = Run.objects.create(experiment=run.experiment, name="the best", state="finished")
     RunEvent.objects.create(
         run=run,
@@ -89,22 +95,23 @@ def test_from_the_tree_a_run_is_forked_and_resumed_and_its_attempts_are_told(win
     lines = tree.get_by_role("listitem")
     expect(lines).to_contain_text(
         [
-            "step 0", "2 checkpoints are gone, steps 100 to 150", "step 200", "wider", "Went back to step 200",
-            "step 300",
+            "a first try went on from step 50 of the beginning", "Goes on from step 70 of a first try",
+            "step 0", "2 checkpoints are gone, steps 100 to 150", "step 200", "wider", "wider still",
+            "Went back to step 200", "step 300",
             "Took over the weights of step 320 of the best", "step 400", "ended at step 420",
         ]
     )  # fmt: skip
-    expect(lines.nth(2)).to_contain_text("least loss")
+    expect(lines.nth(4)).to_contain_text("least loss")
     tree.get_by_role("button", name=re.compile("^step 0")).focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(lines.nth(2)).to_contain_text("the least loss so far")
+    expect(lines.nth(4)).to_contain_text("the least loss so far")
     assert violations(page) == []
-    lines.nth(2).get_by_role("button", name="Pin", exact=True).click()
-    expect(lines.nth(2).get_by_role("button", name="Unpin")).to_be_visible()
+    lines.nth(4).get_by_role("button", name="Pin", exact=True).click()
+    expect(lines.nth(4).get_by_role("button", name="Unpin")).to_be_visible()
 
-    lines.nth(2).get_by_role("button", name="Fork…").click()
+    lines.nth(4).get_by_role("button", name="Fork…").click()
     dialog = page.get_by_role("dialog", name="Fork from step 200")
     expect(dialog).to_contain_text("Nothing: the same command")
     dialog.get_by_label("Command, an argument a line").fill("python\ntrain.py\n--lr\n0.03")

@@ -4,7 +4,7 @@ import { grownFrom, treeLines, whyNotResume } from "./lineage";
 
 const branch = (index: number, from_step: number, reason: Branch["reason"] = "rollback"): Branch => ({ index, from_step, reason });
 const saved = (id: number, step: number, branch = 0, available = true) => ({ id, step, branch, available, metrics: {}, kept_by: [] }) as unknown as Checkpoint;
-const relative = (code: string, generation: number, checkpoint: number | null) => ({ code, name: code, generation, checkpoint }) as Lineage["relatives"][number];
+const relative = (code: string, generation: number, checkpoint: number | null, parent: string | null = null) => ({ code, name: code, generation, checkpoint, parent, parent_step: 3 }) as Lineage["relatives"][number];
 const took = (run: string, source: string, step: number, checkpoint: number) => ({ run, source, step, checkpoint }) as Lineage["adoptions"][number];
 
 function drawn(about: { branches?: Branch[]; checkpoints?: Checkpoint[]; relatives?: Lineage["relatives"]; adoptions?: Lineage["adoptions"]; parent?: string }) {
@@ -14,7 +14,7 @@ function drawn(about: { branches?: Branch[]; checkpoints?: Checkpoint[]; relativ
   });
   expect(new Set(lines.map(({ key }) => key)).size).toBe(lines.length);
   return lines.map((line) => {
-    const what = line.kind === "checkpoint" ? line.checkpoint.step : line.kind === "gone" ? line.checkpoints.map(({ step }) => step).join() : line.kind === "branch" ? `${line.branch.index}@${line.from}${line.to ? `<${line.to}` : ""}` : line.kind === "fork" ? line.relative.code : line.kind === "took" ? line.adoption.source : line.kind === "gave" ? line.adoption.run : line.kind === "origin" ? line.name : "now";
+    const what = line.kind === "checkpoint" ? line.checkpoint.step : line.kind === "gone" ? line.checkpoints.map(({ step }) => step).join() : line.kind === "branch" ? `${line.branch.index}@${line.from}${line.to ? `<${line.to}` : ""}` : line.kind === "fork" ? line.relative.code : line.kind === "took" ? line.adoption.source : line.kind === "gave" ? line.adoption.run : line.kind === "origin" ? `${line.name} ${line.step} ${line.child}` : "now";
     return `${"  ".repeat(line.lane)}${line.faded ? "~" : ""}${line.kind} ${what}`;
   });
 }
@@ -40,8 +40,8 @@ describe("the tree", () => {
       ["checkpoint 0", "gone 5,10", "checkpoint 15", "  fork wide", "tip now"]);
   });
   it("hangs forks and given weights on their checkpoint, taken ones on their step, and begins with the parent", () => {
-    expect(drawn({ parent: "old", checkpoints: [saved(1, 10), saved(2, 30)], relatives: [relative("old", -1, null), relative("fork", 1, 1), relative("lost", 1, null), relative("grand", 2, null)], adoptions: [took("me", "best", 20, 9), took("other", "me", 5, 2)] })).toEqual(
-      ["origin old", "checkpoint 10", "  fork fork", "took best", "checkpoint 30", "  gave other", "  fork lost", "tip now"]);
+    expect(drawn({ parent: "old", checkpoints: [saved(1, 10), saved(2, 30)], relatives: [relative("older", -2, null, "gone"), relative("old", -1, null, "older"), relative("fork", 1, 1), relative("lost", 1, null), relative("grand", 2, null, "fork"), relative("great", 3, null, "grand")], adoptions: [took("me", "best", 20, 9), took("other", "me", 5, 2)] })).toEqual(
+      ["origin gone 3 older", "origin older 3 old", "origin old 7 ", "checkpoint 10", "  fork fork", "    fork grand", "      fork great", "took best", "checkpoint 30", "  gave other", "  fork lost", "tip now"]);
   });
   it("shows checkpoints of a run that told of no branches", () => {
     expect(drawn({ branches: [], checkpoints: [saved(1, 3, 2)] })).toEqual(["checkpoint 3", "tip now"]);

@@ -11,7 +11,7 @@ interface Placed {
 }
 export type TreeLine = Placed &
   (
-    | { kind: "origin"; run: string; name: string; step: number | null; relative: Relative | null }
+    | { kind: "origin"; run: string; name: string; step: number | null; relative: Relative | null; child: string } // child: the name of who went on from it, "" for this run
     | { kind: "checkpoint"; checkpoint: Checkpoint }
     | { kind: "gone"; checkpoints: Checkpoint[] }
     | { kind: "branch"; branch: Branch; from: number; to: number | null; side: boolean }
@@ -62,11 +62,17 @@ export function treeLines(known: Known): TreeLine[] {
   const took = (lineage?.adoptions ?? []).filter(({ run }) => run === known.code);
   const told = new Set<string>(); // children that hang on a checkpoint
 
+  /** A run that goes on from another one, and what goes on from that. */
+  function forkLines(relative: Relative, lane: number, faded: boolean): TreeLine[] {
+    const kids = (lineage?.relatives ?? []).filter(({ generation, parent }) => generation > relative.generation && parent === relative.code);
+    return [{ kind: "fork", relative, lane, faded, key: `fork-${relative.code}` }, ...kids.flatMap((each) => forkLines(each, lane + 1, faded))];
+  }
+
   function forksOf(checkpoint: Checkpoint, lane: number, faded: boolean): TreeLine[] {
     const own = children.filter((each) => each.checkpoint === checkpoint.id);
     for (const each of own) told.add(each.code);
     return [
-      ...own.map((relative): TreeLine => ({ kind: "fork", relative, lane: lane + 1, faded, key: `fork-${relative.code}` })),
+      ...own.flatMap((relative) => forkLines(relative, lane + 1, faded)),
       ...gave.filter((each) => each.checkpoint === checkpoint.id).map((adoption): TreeLine => ({ kind: "gave", adoption, lane: lane + 1, faded, key: `gave-${adoption.run}-${adoption.step}` })),
     ];
   }
@@ -114,13 +120,16 @@ export function treeLines(known: Known): TreeLine[] {
     ];
   }
 
-  if (known.parent) {
-    const relative = lineage?.relatives.find(({ code }) => code === known.parent) ?? null;
-    lines.push({ kind: "origin", run: known.parent, name: relative?.name ?? known.parent, step: known.parentStep, relative, lane: 0, faded: false, key: "origin" });
+  // From its parent up; the oldest stands on top.
+  let [code, step, child] = [known.parent, known.parentStep, ""];
+  while (code && !lines.some((line) => line.key === `origin-${code}`)) {
+    const relative = lineage?.relatives.find((each) => each.code === code) ?? null;
+    lines.unshift({ kind: "origin", run: code, name: relative?.name ?? code, step, relative, child, lane: 0, faded: false, key: `origin-${code}` });
+    [code, step, child] = [relative?.parent ?? null, relative?.parent_step ?? null, relative?.name ?? ""];
   }
   lines.push(...walk(root, -1, 0, false, new Set()));
   // Begun from a checkpoint that is not known any more, or by hand.
-  for (const relative of children) if (!told.has(relative.code)) lines.push({ kind: "fork", relative, lane: 1, faded: false, key: `fork-${relative.code}` });
+  for (const relative of children) if (!told.has(relative.code)) lines.push(...forkLines(relative, 1, false));
   lines.push({ kind: "tip", step: known.step, lane: 0, faded: false, key: "tip" });
   return lines;
 }

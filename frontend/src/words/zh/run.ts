@@ -303,6 +303,8 @@ export default {
   "now at step {step}": "现在第 {step} 步",
   "Goes on from": "接续自",
   "Goes on from step {step} of": "接续自第 {step} 步：",
+  "{name} went on from": "{name} 接续自",
+  "{name} went on from step {step} of": "{name} 接续自第 {step} 步：",
   Forked: "分叉为",
   "Took over the weights of step {step} of": "接管权重，来自第 {step} 步：",
   "Its weights were taken over at step {step} of": "其权重被接管，在第 {step} 步：",
