@@ -9,7 +9,9 @@ from playwright.sync_api import Page, expect
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_run
+from tests.support.media import PNG, Sender
 from tests.support.wait import until
+from training.models import Run
 
 pytestmark = [
     pytest.mark.browser,
@@ -104,16 +106,83 @@ def test_charts_are_zoomed_moved_and_read_along_any_axis_and_taken_along_as_file
         assert download.value.path().read_bytes().decode("latin-1").startswith(beginning)
 
 
+def add(page: Page, kind: str):
+    page.get_by_role("button", name="Add a panel").click()
+    page.get_by_role("dialog").get_by_role("button", name=kind).click()
+    return page.get_by_role("dialog", name="Edit the panel")
+
+
+def test_the_same_runs_are_seen_as_bars_dots_histograms_images_and_on_two_axes(
+    window, operator, experiment, settings, tmp_path
+):
+    settings.MEDIA_DIR = tmp_path / "media"
+    for run in Run.objects.exclude(name="run 2"):
+        Sender(run).send(PNG, key="samples", caption=f"of {run.name}", data={"width": 1, "height": 1})
+    page = window().log_in(operator).open(f"/experiments/{experiment}")
+    until(lambda: points(page, "loss") > 0, 20)
+    dialog = add(page, "Bars")
+    dialog.get_by_label("Column").fill("config:depth")
+    dialog.get_by_role("button", name="Done").click()
+    bars = panel(page, "depth").get_by_role("listitem")
+    expect(bars).to_have_text([re.compile("run 2.*2"), re.compile("run 1.*1"), re.compile("run 0.*0")])
+    dialog = add(page, "Scatter")
+    dialog.get_by_label("Across", exact=True).fill("config:lr")
+    dialog.get_by_label("Upwards", exact=True).fill("metric:loss")
+    dialog.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("img", name=re.compile("lr.*: 3 runs"))).to_be_visible()
+    dialog = add(page, "Images and media")
+    dialog.get_by_label("Media key").fill("samples")
+    dialog.get_by_role("button", name="Done").click()
+    expect(panel(page, "samples").get_by_role("img")).to_have_count(2)
+    expect(panel(page, "samples")).to_contain_text("1 run without it")
+    dialog = add(page, "Text Notes")
+    dialog.get_by_label("Text").fill(f"What to look at\n{HOSTILE}")
+    dialog.get_by_role("button", name="Done").click()
+    expect(panel(page, "What to look at")).to_contain_text(HOSTILE)
+    assert page.locator("main img[src=x]").count() == 0
+    dialog = add(page, "Lines")
+    dialog.get_by_label("Metric or calculation 1").fill("loss")
+    dialog.get_by_role("button", name="Calculation").click()
+    dialog.get_by_label("Metric or calculation 2").fill("1 - epoch")
+    dialog.get_by_label("right axis").last.check()
+    dialog.get_by_label("Title").fill("Both")
+    dialog.get_by_role("button", name="Done").click()
+    search = page.get_by_label("Find a panel")
+    search.fill("both")
+    until(lambda: points(page, "Both") > 0)
+    expect(panel(page, "Both").locator(".u-axis")).to_have_count(3)
+    # What is smoothed is drawn beside what was measured, and an outlier is left out of the scale alone.
+    smoothing = page.get_by_role("slider", name="Smoothing")
+    smoothing.press("End")
+    expect(page.locator("output").filter(has_text="0.99")).to_be_visible()
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Fit the axis without outliers").check()
+    page.get_by_text("Options", exact=True).click()
+    panel(page, "Both").locator(".u-over").hover(position={"x": 90, "y": 60})
+    expect(panel(page, "Both").locator(".tip")).to_contain_text("run 0")
+    # A bin of a histogram draws its runs alone; the groups of the table are the lines of the charts.
+    dialog = add(page, "Histogram")
+    dialog.get_by_label("Column").fill("config:depth")
+    dialog.get_by_label("Bins").fill("3")
+    dialog.get_by_role("button", name="Done").click()
+    search.fill("over the runs")
+    page.get_by_role("button", name=re.compile("^1 run, ")).first.click()
+    expect(page.locator("[aria-pressed=true][aria-label^='Draw run']")).to_have_count(1)
+    page.goto(f"/experiments/{experiment}?groups=config:depth")
+    search.fill("/^loss$/")
+    until(lambda: points(page, "loss") > 0, 20)
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Band of a group").select_option("range")
+    page.get_by_text("Options", exact=True).click()
+    panel(page, "loss").locator(".u-over").hover(position={"x": 90, "y": 60})
+    expect(panel(page, "loss").locator(".tip")).to_contain_text("depth=2")
+
+
 def test_panels_are_made_found_arranged_and_still_so_after_a_reload(window, operator, experiment):
     page = window().log_in(operator).open(f"/experiments/{experiment}")
     until(lambda: points(page, "loss") > 0, 20)
 
-    def add(kind: str):
-        page.get_by_role("button", name="Add a panel").click()
-        page.get_by_role("dialog").get_by_role("button", name=kind).click()
-        return page.get_by_role("dialog", name="Edit the panel")
-
-    dialog = add("Lines")
+    dialog = add(page, "Lines")
     expression = dialog.get_by_label("Metric or calculation 1")
     expression.fill("loss / (val/loss")
     expect(dialog.get_by_role("alert")).to_have_text("A “)” is missing at the end.")
@@ -121,11 +190,11 @@ def test_panels_are_made_found_arranged_and_still_so_after_a_reload(window, oper
     dialog.get_by_label("Title").fill("Ratio")
     dialog.get_by_role("button", name="Done").click()
     until(lambda: points(page, "Ratio") > 0)
-    add("Parallel coordinates").get_by_role("button", name="Done").click()
+    add(page, "Parallel coordinates").get_by_role("button", name="Done").click()
     lane = page.get_by_role("slider", name="Pick by lr")
     lane.press("ArrowUp")
     expect(page.get_by_text("2 of 3 runs")).to_be_visible()
-    add("Importance").get_by_role("button", name="Done").click()
+    add(page, "Importance").get_by_role("button", name="Done").click()
     expect(page.get_by_text("Too few for a forest: correlation alone.")).to_be_visible(timeout=30_000)
     # Hostile and endless names are words like others, and are found by pattern.
     search = page.get_by_label("Find a panel")
