@@ -42,6 +42,7 @@ def test_a_password_opens_the_site_and_a_wrong_one_is_told(window, operator):
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Queue")).to_be_visible()
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^\d s ago$"))).to_be_visible()  # nothing happens, and that is told
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("button", name="Log out").click()
     expect(page).to_have_url(re.compile("/login"))

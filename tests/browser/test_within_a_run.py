@@ -149,6 +149,10 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     page = window().log_in(operator).open(f"/runs/{run.code}")
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
     loss = page.get_by_role("region", name="loss", exact=True)
+    # While it is not known what there is, nothing is said of it.
+    nothing = page.get_by_text("Nothing has been logged yet")
+    expect(loss.or_(nothing)).to_be_visible(timeout=20_000)
+    expect(nothing).to_have_count(0, timeout=1)
     expect(loss.locator(".canvas[data-step='399']")).to_be_attached()
     assert page.locator("section.panel").count() < 60
     page.get_by_label("Find a panel").fill("layer/4999")
@@ -190,3 +194,17 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     expect(rows.filter(has_text="lr")).to_have_count(0)
     page.get_by_role("switch", name="Only differences").click()
     expect(rows.filter(has_text="lr")).to_contain_text("0.1")
+    # The same two side by side, with one that is not there: it is told, and spoils nothing.
+    window.allowed.append("status of 404")
+    page.goto(f"/compare?runs={run.code},nosuchrun")
+    expect(page.get_by_text(re.compile("nosuchrun: "))).to_be_visible()
+    page.get_by_label("Add a run").fill("wider")
+    page.get_by_role("button", name=re.compile("^wider")).click()
+    differ = page.get_by_role("region", name="Differences").get_by_role("row")
+    expect(differ.filter(has_text="depth")).to_contain_text(re.compile("2.*8"))
+    expect(differ.filter(has_text="lr")).to_have_count(0)
+    page.get_by_role("button", name="All settings").click()
+    expect(differ.filter(has_text="lr")).to_contain_text("0.1")
+    assert page.evaluate(TOO_WIDE) <= 0, "a long name makes the page wider than the screen"
+    page.get_by_role("button", name="Take out wider").click()
+    expect(differ).to_have_count(0)

@@ -110,6 +110,11 @@ export class RunState {
     for (const command of made) this.upsertCommand(command);
   }
 
+  /** Whether it is known which keys there are; before that nothing can be said of them. */
+  get keysRead(): boolean {
+    return this.keys.length > 0 || this.keyList.data !== undefined || this.keyList.error !== "";
+  }
+
   /** How many processes train this run together. */
   get ranks(): number {
     const size = this.run.data?.process.world_size;
