@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -122,7 +122,8 @@ def sharing() -> Iterator[Metric]:
     left.add_metric(
         [],
         Attempt.objects.filter(
-            preempt_asked_at__isnull=False, outcome__in=[Attempt.Outcome.PREEMPTED, Attempt.Outcome.RESCALED]
+            Q(outcome=Attempt.Outcome.PREEMPTED)
+            | Q(outcome=Attempt.Outcome.RESCALED, preempt_asked_at__isnull=False)
         ).count(),
     )
     yield left

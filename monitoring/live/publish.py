@@ -6,6 +6,8 @@ A message here may be lost (the broker may be down): every reader can get the sa
 import logging
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 encoder = msgspec.json.Encoder()
 # While the broker is away, a state change must not wait for it again and again.
 RETRY_SECONDS = 1.0
+MANY = 500
 
 
 @cache
@@ -62,6 +65,17 @@ def publish_change(topic: str, what: str, data: dict[str, Any]) -> None:
     after_commit(LIVE_CHANNEL + topic, message)
 
 
+def publish_changes(what: str, changes: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """The same of many topics at once, (topic, data) each: the broker is asked once for a few hundred of them."""
+    at = time.time()
+    messages = [
+        (LIVE_CHANNEL + topic, {"type": "changed", "what": what, "at": at, "data": plain(data, "data")})
+        for topic, data in changes
+    ]
+    if messages:
+        transaction.on_commit(lambda: send_all(messages))
+
+
 def wake_run(run_code: str) -> None:
     """Tell the link server that commands wait for this run, or that its attempt changed."""
     after_commit(WAKE_CHANNEL + run_code, {"run": run_code})
@@ -73,10 +87,29 @@ def after_commit(channel: str, message: dict[str, Any]) -> None:
 
 
 def send(channel: str, message: dict[str, Any]) -> None:
+    with to_broker() as broker:
+        if broker is not None:
+            broker.publish(channel, encoder.encode(message))
+
+
+def send_all(messages: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    for start in range(0, len(messages), MANY):
+        with to_broker() as broker:
+            if broker is not None:
+                pipe = broker.pipeline(transaction=False)
+                for channel, message in messages[start : start + MANY]:
+                    pipe.publish(channel, encoder.encode(message))
+                pipe.execute()
+
+
+@contextmanager
+def to_broker() -> Iterator[redis.Redis | None]:
+    """None while it is away."""
     if outage.recent():
+        yield None
         return
     try:
-        client().publish(channel, encoder.encode(message))
+        yield client()
     except (redis.RedisError, OSError) as error:
         outage.note(error)
     else:

@@ -7,7 +7,8 @@ from scaleweb.metrics import sharing
 from scaleweb_sdk.cli import main
 from tests.api.conftest import client_of
 from tests.support.domain import a_project, a_run, a_user
-from training.jobs import moving, planning
+from training.jobs import moving
+from training.jobs.queued import waiting as waiting_jobs
 from training.models import Attempt, DeviceLease, Job, JobGroup, Membership, Quota
 
 
@@ -71,7 +72,7 @@ def test_moves_to_the_same_gap_never_run_out_of_numbers(queued):
     first, last = queued("first"), queued("last")
     for number in range(60):
         moving.move(queued(f"new {number}"), last, before=True)
-    rows = [job.job for job in sorted(planning.waiting(timezone.now()), key=lambda job: (job.order, job.job))]
+    rows = [job.job for job in sorted(waiting_jobs(), key=lambda job: (job.order, job.job))]
     found = list(Job.objects.in_bulk(rows)[pk].run.name for pk in rows)
     assert found == ["first", *(f"new {number}" for number in range(60)), "last"]
     assert first.pk == rows[0]

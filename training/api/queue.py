@@ -3,7 +3,6 @@
 from collections import defaultdict
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -12,7 +11,7 @@ from rest_framework.views import APIView
 from monitoring.api.strict import StrictSerializer, Text
 from monitoring.models import Device
 from training import access
-from training.jobs import moving, planning
+from training.jobs import moving, planning, queued
 from training.jobs.devices import load_of
 from training.jobs.turns import in_turn
 from training.models import DeviceLease, Job, JobState, Project, Quota, Role
@@ -91,7 +90,7 @@ class Queue(APIView):
     @extend_schema(responses=QueueSerializer)
     def get(self, request):
         jobs = access.visible(JOBS, request.user)
-        rows = planning.waiting(timezone.now())
+        rows = queued.waiting()
         order = in_turn(
             rows, planning.held_now(), planning.all_quotas(), planning.current_rules().ageing_seconds
         )

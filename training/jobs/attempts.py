@@ -20,7 +20,7 @@ from training import commands
 from training.models import Attempt, DeviceLease, Job, JobState, Member, Run, RunEvent
 from training.states import ENDED, MOVES, RunState, move
 
-from . import memory, passing_over, planning, yielding
+from . import memory, passing_over, planning, queued, yielding
 from .devices import free_devices, usable
 from .placement import Assignment, placed_again
 from .submit import announce, hurry, tell
@@ -257,7 +257,7 @@ def begin_again(job: Job, attempt: Attempt, elsewhere: bool) -> None:
     project may have beyond what it had. Where not even its least is there any more, because its node is drained or a
     device has failed, it waits.
     """
-    waiting = planning.waiting_now(job)
+    waiting = queued.as_if_it_waited(job)
     nodes = {attempt.node_id, *attempt.members.values_list("node_id", flat=True)} if elsewhere else set()
     had = min(max(attempt.devices.count(), job.min_devices), job.max_devices)
     left = memory.left_by_node() if job.memory_bytes else None

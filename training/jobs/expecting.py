@@ -12,7 +12,7 @@ from monitoring.live.publish import publish_change
 from monitoring.models import Node
 from training.models import Attempt, DeviceLease, Job, JobState, Tunable
 
-from . import memory, planning
+from . import memory, planning, queued
 from .devices import cool_and_hot, usable
 from .outlook import Slot, Store, by_history, by_pace, starts
 from .submit import script_of
@@ -95,7 +95,7 @@ def like_of(job: Job) -> Like:
 
 
 def expect_starts(now: datetime, past: dict[Like, list[float]]) -> int:
-    rows = planning.waiting(now)
+    rows = queued.waiting()
     held = planning.held_now()
     order = in_turn(rows, held, planning.all_quotas(), planning.current_rules().ageing_seconds)[:FORETOLD]
     known = {job.job: job for job in rows}

@@ -1,37 +1,34 @@
 """What a placement tick reads of the tables, as the values of `placement`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, OuterRef, Q, Subquery, TextField, Window
-from django.db.models.functions import Cast, Coalesce, RowNumber
+from django.db.models import Count, Q, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from monitoring.models import Device
-from training.models import Attempt, DeviceLease, Job, JobState, Quota
+from training.models import Attempt, DeviceLease, JobState, Quota
 from training.models.job import Preemptible
 
-from . import memory, passing_over, turns, wishes
+from . import memory, passing_over, queued, turns
 from .devices import cool_and_hot, usable, usable_devices
 from .giving_way import Running
 from .placement import Placement, Rules, place
 from .turns import Holder, Place, Waiting, class_of
 
-MAX_JOBS_A_TICK = 5000
 # What others left for a job is kept for it so long after they have gone; it takes it at the next tick.
 CLAIM = timedelta(seconds=30)
 
 
-def planned(now: datetime | None = None) -> Placement:
-    """What is to start now, who is to leave, and why the others wait."""
+def planned(now: datetime | None = None, rows: Sequence[queued.Row] | None = None) -> Placement:
+    """What is to start now, who is to leave, and why the others wait. rows: of `queued.rows`, where they are read."""
     now = now or timezone.now()
-    jobs = (
-        [with_length(job, lengths) for job in waiting(now)] if (lengths := known_lengths()) else waiting(now)
-    )
+    jobs = queued.values_of(queued.rows() if rows is None else rows, now)
     if not jobs:
         return Placement()
     quotas = all_quotas()
@@ -74,16 +71,6 @@ def elsewhere(jobs: list[Waiting], counts: Sequence[tuple[int, str, int]], now: 
     return found
 
 
-def known_lengths() -> dict[int, float]:
-    """How long waiting jobs will run at most, of those of which `expecting` knows."""
-    rows = Job.objects.filter(state=JobState.QUEUED).exclude(outlook={}).values_list("pk", "outlook__seconds")
-    return {pk: float(seconds) for pk, seconds in rows if isinstance(seconds, int | float)}
-
-
-def with_length(job: Waiting, lengths: dict[int, float]) -> Waiting:
-    return replace(job, seconds=lengths[job.job]) if job.job in lengths else job
-
-
 def held_now() -> Counter[Holder]:
     """The devices that each project holds by kind."""
     rows = DeviceLease.objects.values_list("attempt__job__run__experiment__project_id", "device__kind")
@@ -96,46 +83,6 @@ def current_rules() -> Rules:
         ageing_seconds=3600 * settings.AGEING_HOURS,
         least_run_seconds=settings.PREEMPT_AFTER_SECONDS or None,
     )
-
-
-def waiting(now: datetime, most: int | None = None) -> list[Waiting]:
-    """The queued jobs, at most so many: the first of each project before the second of any, so that a thousand jobs of
-    one do not hide another's."""
-    project = F("run__experiment__project_id")
-    turn = Window(RowNumber(), partition_by=project, order_by=["-priority", "id"])
-    last_end = Attempt.objects.filter(job=OuterRef("pk")).order_by("-number").values("ended_at")[:1]
-    jobs = Job.objects.filter(state=JobState.QUEUED, held=False).annotate(
-        project=project, turn=turn, since=Coalesce(Subquery(last_end), "submitted_at")
-    )
-    rows = jobs.order_by("-priority", "turn", "id").values(*COLUMNS, "project", "since")[
-        : most or MAX_JOBS_A_TICK
-    ]
-    only = wishes.suitable(wishes.Wish.of(row) for row in rows)
-    return [waiting_of(row, only, now) for row in rows]
-
-
-COLUMNS = (
-    "pk", "device_kind", "min_devices", "max_devices", "wanted_devices", "max_nodes", "priority", "position",
-    *wishes.FIELDS,
-)  # fmt: skip
-
-
-def waiting_of(row: Mapping[str, Any], only: Mapping[wishes.Wish, frozenset[int]], now: datetime) -> Waiting:
-    """row: COLUMNS, project and since."""
-    return Waiting(
-        row["pk"], row["project"], row["device_kind"], row["min_devices"],
-        row["wanted_devices"] or row["max_devices"], row["priority"], (now - row["since"]).total_seconds(),
-        row["max_nodes"], *wishes.told(row, only),
-        order=row["pk"] if row["position"] is None else row["position"], memory_bytes=row["memory_bytes"] or 0,
-    )  # fmt: skip
-
-
-def waiting_now(job: Job) -> Waiting:
-    """A job that has just given its devices back, as one that begins to wait: what it asks of its nodes stands."""
-    row = {name: getattr(job, name) for name in COLUMNS}
-    now = timezone.now()
-    row |= {"project": job.run.experiment.project_id, "since": now}
-    return waiting_of(row, wishes.suitable([wishes.Wish.of(row)]), now)
 
 
 def all_quotas() -> dict[Holder, turns.Quota]:

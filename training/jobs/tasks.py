@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from monitoring import nodes
-from monitoring.live.publish import publish_change
+from monitoring.live.publish import publish_change, publish_changes
 from training import ledger
 from training.models import Attempt, Job, JobState, Member, Run
 from training.states import LIVE, RunState, move
@@ -26,6 +26,7 @@ from . import (  # the worker's signals are connected by the import
     holding,
     node_worker,
     passing_over,
+    queued,
     yielding,
 )
 from .placement import Placement
@@ -40,10 +41,12 @@ def place_tick() -> int:
     """Start what fits on free devices. Returns how many attempts were begun."""
     begun = 0
     holding.settle()
-    placement = planned()
+    rows = queued.rows()
+    placement = planned(rows=rows)
     for preemption in placement.preempted:
         yielding.ask(preemption)
-    for assignment in apply(placement).assigned:
+    apply(placement, {row["pk"]: row["waiting_reason"] for row in rows})
+    for assignment in placement.assigned:
         try:
             attempt = attempts.begin(assignment)
         except IntegrityError:
@@ -53,30 +56,29 @@ def place_tick() -> int:
     return begun
 
 
-def apply(placement: Placement) -> Placement:
-    """Write down why jobs wait, where it changed. Of thousands of jobs few have a reason of their own."""
-    waiting = list(placement.waiting)
-    noted: dict[int, tuple[str, str, str]] = {}
-    for some in parts(waiting):
-        rows = Job.objects.filter(pk__in=some, state=JobState.QUEUED).values_list(
-            "pk", "waiting_reason", "code", "run__code"
-        )
-        noted |= {pk: (reason, code, run) for pk, reason, code, run in rows}
+def apply(placement: Placement, was: Mapping[int, str]) -> None:
+    """Write down why jobs wait, where it changed. Of thousands of jobs few have a reason of their own.
+
+    was: what is written there, by job.
+    """
     changed: dict[str, list[int]] = defaultdict(list)
-    for pk, (was, _, _) in noted.items():
-        reason = placement.waiting[pk][:500]
-        if was != reason:
+    for pk, why in placement.waiting.items():
+        reason = why[:500]
+        if was.get(pk) != reason:
             changed[reason].append(pk)
+    told: list[tuple[str, dict[str, str]]] = []
     for reason, pks in changed.items():
         for some in parts(pks):
             # Asked again of the database: a job may have been started or stopped meanwhile.
-            Job.objects.filter(pk__in=some, state=JobState.QUEUED).update(waiting_reason=reason)
+            still = Job.objects.filter(pk__in=some, state=JobState.QUEUED)
+            still.update(waiting_reason=reason)
+            told += [
+                (f"run:{run}", {"code": code, "state": JobState.QUEUED})
+                for code, run in still.values_list("code", "run__code")
+            ]
     if changed:
         publish_change("queue", "job", {"state": JobState.QUEUED})
-    for pk in (pk for pks in changed.values() for pk in pks):
-        _, code, run = noted[pk]
-        publish_change(f"run:{run}", "job", {"code": code, "state": JobState.QUEUED})
-    return placement
+    publish_changes("job", told)
 
 
 def parts(pks: list[int]) -> Iterator[list[int]]:

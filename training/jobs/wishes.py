@@ -29,7 +29,7 @@ class Wish:
         """values: a job's fields by name."""
         return cls(
             values["device_kind"], values["device_name"], values["device_memory_bytes"], values["memory_bytes"],
-            tuple(sorted(values["node_labels"].items())),
+            tuple(sorted(values["node_labels"].items())) if values["node_labels"] else (),
         )  # fmt: skip
 
     @property
@@ -102,9 +102,8 @@ def suitable(wishes: Iterable[Wish]) -> dict[Wish, frozenset[int]]:
     }
 
 
-def told(row: Mapping[str, Any], only: Mapping[Wish, frozenset[int]]) -> tuple[frozenset[int] | None, str]:
+def told(wish: Wish, only: Mapping[Wish, frozenset[int]]) -> tuple[frozenset[int] | None, str]:
     """(nodes, words) of a job for the placement; (None, "") where any node will do."""
-    wish = Wish.of(row)
     return (None, "") if wish.is_any else (only[wish], wish.words())
 
 
