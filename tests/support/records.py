@@ -43,7 +43,7 @@ STEADY = """
         said.write(f"{step}\\n")
         step += 1
         time.sleep(pause)
-    (told / f"steps-{run.code}").write_text(str(step))
+    (told / f"steps-{run.code}-{attempt}").write_text(str(step))
     run.finish()
 """
 
@@ -95,7 +95,10 @@ def torn_checkpoints(rows: Any) -> list[str]:
 
 def lost_points(api: Any, run: str, folder: Path) -> list[str]:
     """Steps of the line that led to the end which are missing, or there twice, by branch."""
-    steps = int((folder / f"steps-{run}").read_text())
+    # The newest attempt's word: one that was cut off and given up comes to its own end as well, and later.
+    said = folder.glob(f"steps-{run}-*")
+    newest = max(said, key=lambda path: int(path.name.rpartition("-")[2]), default=folder / f"steps-{run}")
+    steps = int(newest.read_text())
     found: dict[int, Counter[int]] = {}
     for line in api.text(f"runs/{run}/export?format=jsonl&keys=value").splitlines():
         point = json.loads(line)
