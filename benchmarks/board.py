@@ -194,19 +194,22 @@ def main() -> None:
             browser.close()
 
 
-def soak(report: Report, page: Any, messages: Messages, hours: float, size: dict[str, Any]) -> None:
-    """`hours` at the asked pace, as fast as the page draws them; the first hundred steps are its warming up."""
-    for _ in range(100):
-        messages.once()
-    reached(page, messages.step - 1)
-    page.wait_for_timeout(1000)
-    before, began = used(page), time.monotonic()
-    steps = int(hours * 3600 / messages.pause)
+def live(page: Any, messages: Messages, steps: int) -> None:
+    """So many steps of each run, as fast as the page draws them."""
     for number in range(steps):
         messages.once()
         if number % 20 == 19:  # the queue of a viewer is bounded: what it drops is read again, but not drawn
             reached(page, messages.step - 1)
     reached(page, messages.step - 1)
+
+
+def soak(report: Report, page: Any, messages: Messages, hours: float, size: dict[str, Any]) -> None:
+    """`hours` at the asked pace, as fast as the page draws them; the first hundred steps are its warming up."""
+    live(page, messages, 100)
+    page.wait_for_timeout(1000)
+    before, began = used(page), time.monotonic()
+    steps = int(hours * 3600 / messages.pause)
+    live(page, messages, steps)
     page.wait_for_timeout(2000)
     after = used(page)
     report.line(
