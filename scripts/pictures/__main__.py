@@ -1,6 +1,6 @@
 """Takes docs/images/pages anew: every page of a site with real trainings, wide and on a phone, light and dark.
 
-    python -m scripts.pictures [--only run-media nodes] [--into FOLDER] [--keep]
+    python -m scripts.pictures [--only run-media nodes] [--into FOLDER] [--language zh-CN] [--keep]
 
 It needs Chromium, and some minutes. The site is in a temporary folder and on a free port, and is gone afterwards.
 """
@@ -20,6 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.pictures", description=__doc__)
     parser.add_argument("--only", nargs="+", default=[], help="names of pictures; all when left out")
     parser.add_argument("--into", type=Path, default=FOLDER, help="the folder they go to")
+    parser.add_argument("--language", default="en-US", help="of the browser; zh-CN needs a font that has it")
     parser.add_argument(
         "--keep", action="store_true", help="leave the site up, and take them again on each Enter"
     )
@@ -30,9 +31,9 @@ def main() -> None:
     ):
         print(f"a site at {site.url}", flush=True)
         story = tell(site)
-        take(site, story, options.into, options.only)
+        take(site, story, options.into, options.only, options.language)
         while options.keep and input("Enter takes them again, anything else ends: ") == "":
-            take(site, story, options.into, options.only)
+            take(site, story, options.into, options.only, options.language)
     size = sum(each.stat().st_size for each in options.into.glob("*.jpg"))
     print(f"{size / 2**20:.1f} MiB of pictures in {options.into}")
 

@@ -66,7 +66,7 @@ def browser_path() -> str:
     return found
 
 
-def take(site: Site, story: Story, into: Path, only: list[str]) -> None:
+def take(site: Site, story: Story, into: Path, only: list[str], language: str = "en-US") -> None:
     into.mkdir(parents=True, exist_ok=True)
     wanted = {name: path for name, path in pages(story).items() if not only or name in only}
     with sync_playwright() as playwright:
@@ -75,7 +75,7 @@ def take(site: Site, story: Story, into: Path, only: list[str]) -> None:
             for theme in THEMES:
                 context = browser.new_context(
                     base_url=site.url, color_scheme=theme, viewport={"width": width, "height": height},
-                    reduced_motion="reduce", timezone_id="UTC",
+                    reduced_motion="reduce", timezone_id="UTC", locale=language,
                 )  # fmt: skip
                 context.add_cookies(site.cookies())
                 page = context.new_page()
