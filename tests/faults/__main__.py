@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from itertools import takewhile
 from pathlib import Path
 
 from tests.soak.__main__ import play
@@ -40,7 +41,9 @@ class Round:
     def play(self) -> list[str]:
         killing = self.pytest("kill", "tests/faults/test_kill.py")
         chance = random.Random(self.seed)
-        faults = chance.sample(list(FAULTS), len(FAULTS))
+        faults = takewhile(
+            lambda _: killing.poll() in {None, 0}, chance.sample(list(FAULTS), len(FAULTS))
+        )  # nothing more is made in a round that has failed
         wrong = play(self.site, chance, faults, JOBS_AT_ONCE, LONGEST_PAUSE_SECONDS)
         wrong += self.verdict(killing, "kill")
         if self.on_hosts and not wrong:

@@ -30,6 +30,8 @@ from .site import Site
 
 # Longer than a spool that was left behind waits to be handed in, and than a zombie's last try.
 SETTLE_SECONDS = 180.0
+# So long without a process, without anything left to send and without a change: nothing more will come.
+STILL_SECONDS = 45.0
 SHORT = "import time; time.sleep(0.2); print('done', flush=True)"
 
 
@@ -142,14 +144,26 @@ def play(site: Site, chance: random.Random, faults: Iterable[str], jobs: int, pa
     print(f"{count} faults, {len(work.wanted)} jobs; now all of it comes to an end", flush=True)
     for code in list(work.open):
         work.end(code)
+    found = settle(site, work)
+    if not found:
+        took = time.monotonic() - began
+        print(
+            f"{took:7.1f} s  all of it holds: {len(work.steady)} long jobs, {sum_of(site)} attempts",
+            flush=True,
+        )
+    return found
+
+
+def settle(site: Site, work: Work) -> list[str]:
+    """What does not hold once nothing moves any more."""
     end = time.monotonic() + SETTLE_SECONDS
-    found = ["nothing was read"]
-    while found and time.monotonic() < end:
+    moved, found = time.monotonic(), ["nothing was read"]
+    while found and time.monotonic() < min(end, moved + STILL_SECONDS):
         time.sleep(2)
         site.look()
-        found = patiently(lambda: wrong(site, work))
-    if not found:
-        print(f"all of it holds: {len(work.steady)} long jobs, {sum_of(site)} attempts", flush=True)
+        before, found = found, patiently(lambda: wrong(site, work))
+        if found != before or site.at_work():
+            moved = time.monotonic()
     return found
 
 

@@ -128,6 +128,13 @@ class Site:
         worker = [psutil.Process(self.worker.pid)] if self.worker.poll() is None else []
         return worker + self.supervisors(self.second) + self.trainings(self.second)
 
+    def at_work(self) -> bool:
+        """Whether anything runs, or is still to be sent."""
+        if self.supervisors() or self.trainings():
+            return True
+        spools = [path for home in self.homes() for path in (home / "attempts").glob("*/*/*/*.batches")]
+        return any(path.stat().st_size and not (path.parents[2] / "refused.json").exists() for path in spools)
+
     def attempts_of(self, job: str) -> list[Path]:
         return [path for home in self.homes() for path in (home / "attempts").glob(f"{job}-*")]
 
