@@ -1,6 +1,7 @@
 """What becomes of a job and its run at each end of an attempt; refusals at submission."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import IntegrityError
@@ -10,7 +11,7 @@ from monitoring import nodes
 from monitoring.models import Node
 from tests.support.domain import a_project, a_run, a_user
 from training import commands
-from training.jobs import attempts, planning, tasks
+from training.jobs import attempts, queued, tasks
 from training.jobs import submit as jobs
 from training.jobs.placement import Assignment
 from training.models import Attempt, Command, DeviceLease, Experiment, Job, Run, RunEvent, Tunable
@@ -229,7 +230,7 @@ def test_a_gang_that_was_passed_by_for_long_gets_the_next_free_devices(node, sub
 
 
 def test_many_jobs_of_one_project_do_not_hide_those_of_another(node, submitted, monkeypatch):
-    monkeypatch.setattr(planning, "MAX_JOBS_A_TICK", 3)
+    monkeypatch.setattr(queued, "rows", partial(queued.rows, 3))
     mine = [submitted() for _ in range(5)]
     other = Experiment.objects.create(project=a_project("speech"), name="words", slug="words")
     theirs = jobs.submit(experiment=other, argv=["true"])
