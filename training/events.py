@@ -20,7 +20,8 @@ from monitoring.plain import NotPlain, plain, text
 from scaleweb_sdk.protocol import MAX_STEP, ActionSpec, Event, EventKind, TunableSpec, VerbSpec
 
 from . import commands, metrics, offers, states
-from .models import Checkpoint, Run, RunEvent, Tunable
+from .jobs import corrections
+from .models import Checkpoint, Job, JobState, Run, RunEvent, Tunable
 from .states import ENDED, LIVE, RunState
 from .values import BadValue, check_spec
 
@@ -47,6 +48,7 @@ class Sender:
     session: str
     role: str = "process"
     rank: int = 0
+    attempt: int = 0  # 0: it belongs to no job
 
 
 @dataclass(frozen=True)
@@ -378,12 +380,23 @@ def on_finish(report: Report) -> None:
     told = msgspec.convert(plain(report.event.data, "finish"), StateData)
     if told.state not in {RunState.FINISHED, RunState.FAILED, RunState.STOPPED}:
         raise BadEvent(f"state={told.state!r:.40}; expected finished, failed or stopped")
-    record(report, "finish", new=told.state, reason=told.reason)
+    number = report.sender.attempt
+    record(report, "finish", new=told.state, reason=told.reason, data={"attempt": number})
     if report.sender.role != "process" or report.sender.rank != 0 or ended_by_attempt(report.run):
         return
+    state = told.state
+    job: Job | None = getattr(report.run, "job", None)
+    if job is not None and number:
+        # Of an attempt that was given up. Afterwards: it locks the job, then the run, and the run is locked here.
+        if state == RunState.FINISHED:
+            transaction.on_commit(lambda: corrections.by_word(job.pk, number))
+        if job.state == JobState.QUEUED:
+            return
+        if state == RunState.STOPPED:
+            state = RunState.LOST  # ended by its node, which could not take it back; its job has failed
     if report.run.state not in ENDED or report.run.state == RunState.LOST:
-        states.move(report.run, told.state, told.reason[:2000], actor="the process", step=report.step)
-    commands.expire_open(report.run, f"the run ended ({told.state}) before it was applied")
+        states.move(report.run, state, told.reason[:2000], actor="the process", step=report.step)
+    commands.expire_open(report.run, f"the run ended ({state}) before it was applied")
 
 
 def ended_by_attempt(run: Run) -> bool:

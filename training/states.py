@@ -23,9 +23,10 @@ S = RunState
 ENDED = frozenset({S.FINISHED, S.FAILED, S.STOPPED, S.LOST})
 LIVE = frozenset({S.STARTING, S.RUNNING, S.PAUSED, S.STOPPING})
 
-# from -> to. A lost run revives when late data arrives; a failed or lost one is queued again on retry.
+# from -> to. A lost run revives when late data arrives; a failed or lost one is queued again on retry, and finished
+# from there where its attempt, given up too early, turns out to have come to its end (jobs.corrections).
 MOVES: dict[RunState, frozenset[RunState]] = {
-    S.QUEUED: frozenset({S.STARTING, S.RUNNING, S.STOPPED, S.FAILED}),
+    S.QUEUED: frozenset({S.STARTING, S.RUNNING, S.FINISHED, S.STOPPED, S.FAILED}),
     S.STARTING: frozenset({S.RUNNING, S.STOPPING, S.FINISHED, S.FAILED, S.STOPPED, S.LOST, S.QUEUED}),
     S.RUNNING: frozenset({S.PAUSED, S.STOPPING, S.FINISHED, S.FAILED, S.STOPPED, S.LOST, S.QUEUED}),
     S.PAUSED: frozenset({S.RUNNING, S.STOPPING, S.FINISHED, S.FAILED, S.STOPPED, S.LOST, S.QUEUED}),

@@ -22,6 +22,7 @@ from training.states import ENDED, MOVES, RunState, move
 
 from . import memory, passing_over, planning, queued, yielding
 from .devices import free_devices, usable
+from .farewell import last_word
 from .placement import Assignment, placed_again
 from .submit import announce, hurry, tell
 
@@ -159,10 +160,18 @@ def end(
         elif attempt.state == Attempt.State.STOPPING and again is None:
             # Whoever was asked to stop and is gone has stopped, however it went, unless it was done just then.
             again = False
-            done = outcome == Outcome.FINISHED and last_word_of(attempt) == Outcome.FINISHED
+            done = outcome in {Outcome.FINISHED, Outcome.LOST} and last_word(attempt) == Outcome.FINISHED
+            if outcome == Outcome.LOST:
+                reason = f"{'it said that it has finished' if done else 'it was asked to stop'}, and then: {reason}"
             outcome = Outcome.FINISHED if done else Outcome.STOPPED
         elif outcome == Outcome.FINISHED:
-            outcome = last_word(run, attempt) or outcome
+            # A stop that the script was asked for ends with exit 0.
+            word = last_word(attempt)
+            outcome = word if word in {Outcome.STOPPED, Outcome.FAILED} else outcome
+        elif outcome == Outcome.LOST and (word := last_word(attempt)) in {Outcome.FINISHED, Outcome.FAILED}:
+            # It had come to its end by itself: nothing more was to be heard. One that says it was stopped
+            # was stopped by its host's end, and goes on elsewhere.
+            outcome, reason = word, f"its process said that it has {word}, and then: {reason}"
         attempt.state, attempt.ended_at, attempt.outcome = Attempt.State.ENDED, now, outcome
         attempt.exit_code, attempt.signal, attempt.first_error_line = (
             exit_code,
@@ -222,7 +231,7 @@ def gives_way(attempt: Attempt, outcome: str, leaving: dict[str, Any] | None, ex
     if outcome != Outcome.FINISHED:
         return True
     # A script without the SDK that is ended by SIGTERM may well exit with 0.
-    return not attempt.job.run.process or last_word_of(attempt) not in {None, Outcome.FINISHED}
+    return not attempt.job.run.process or last_word(attempt) not in {None, Outcome.FINISHED}
 
 
 def devices_kept(attempt: Attempt) -> list[Device]:
@@ -279,28 +288,20 @@ def goes_on_with_fewer(job: Job, attempt: Attempt) -> bool:
     return job.max_devices > job.min_devices and saved.exclude(step=0).exists()
 
 
-def last_word(run: Run, attempt: Attempt) -> str | None:
-    """How the script itself said this attempt ended, when it did: a stop that it was asked for ends with exit 0."""
-    said = RunEvent.objects.filter(run=run, kind="finish", at__gte=attempt.created_at).order_by("-id").first()
-    return said.new if said is not None and said.new in {Outcome.STOPPED, Outcome.FAILED} else None
-
-
-def last_word_of(attempt: Attempt) -> str | None:
-    """The same for an attempt whose exit code nobody could take: finished counts too."""
-    run = attempt.job.run
-    said = RunEvent.objects.filter(run=run, kind="finish", at__gte=attempt.created_at).order_by("-id").first()
-    return said.new if said is not None and said.new in Outcome.values else None
-
-
 def take_back(attempt: Attempt) -> bool:
-    """Let an attempt that was lost, but lives, go on: when nothing took its place or its devices meanwhile."""
+    """Let an attempt that was lost, but lives, go on: when nothing took its place or its devices meanwhile.
+
+    One that had said that it has finished as its lease ran out goes on too: a script may have more to do after that.
+    """
     try:
         with transaction.atomic():
             job = Job.objects.select_for_update().select_related("run").get(pk=attempt.job_id)
             newest = job.attempts.order_by("-number").first()
             if attempt.members.exists():
                 return False  # its other nodes have ended their part
-            if newest != attempt or attempt.outcome != Outcome.LOST or job.state != JobState.FAILED:
+            if newest != attempt or (attempt.outcome, job.state) not in {
+                (Outcome.LOST, JobState.FAILED), (Outcome.FINISHED, JobState.DONE)
+            }:  # fmt: skip
                 return False
             if memory.missing_for(job, [attempt.node_id]):
                 return False
@@ -322,11 +323,11 @@ def take_back(attempt: Attempt) -> bool:
 def bring(run: Run, state: RunState, reason: str) -> None:
     """Move the run to `state` if it is not there, as far as the table allows."""
     run.refresh_from_db(fields=["state"])
-    if run.state == state:
-        return
-    if state in MOVES[RunState(run.state)]:
-        move(run, state, reason[:10_000])
-    elif run.state not in ENDED:
+    while run.state != state and state in MOVES[RunState(run.state)]:
+        if move(run, state, reason[:10_000]):
+            return
+        # Its process said something over the link just then, and the run is in another state by now.
+    if run.state != state and run.state not in ENDED:
         logger.error("run %s is %s and cannot become %s (%s)", run.code, run.state, state, reason)
 
 

@@ -1,5 +1,6 @@
 """An attempt as this host sees it: a folder with files, and processes that the files name."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -42,6 +43,7 @@ class Local:
     over: ClassVar[set[Path]] = set()
     sent: ClassVar[set[Path]] = set()
     terminated: ClassVar[dict[Path, float]] = {}
+    ended_here: ClassVar[set[Path]] = set()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -185,6 +187,24 @@ class Local:
             self.kill()
         elif self.terminated[self.folder] == now:
             self.terminate()
+
+    def give_up(self, grace_seconds: float) -> None:
+        """End a process whose attempt is over, and write down that it was this node that ended it."""
+        if self.at_work:
+            self.ended_here.add(self.folder)
+            with contextlib.suppress(OSError):  # a full disk is no reason to let it live
+                (self.folder / "given_up").touch()
+        self.terminate_then_kill(grace_seconds)
+
+    @property
+    def given_up(self) -> bool:
+        return self.folder in self.ended_here or (self.folder / "given_up").exists()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether there is more of it than a supervisor that writes down how it ended."""
+        training = self.training()
+        return training is None or training.alive()
 
     def attempt(self) -> Attempt | None:
         code, _, place = self.folder.name.rpartition("-")

@@ -24,6 +24,8 @@ from training.states import RunState
 
 from . import attempts, launch, passing_over, yielding
 from .agent import AgentKeeper
+from .farewell import last_word
+from .given_up import GivenUp
 from .local import Local, Status
 from .parts import Parts
 from .power import PowerKeeper
@@ -54,6 +56,7 @@ class NodeLoop:
     handed_in_at: float = float("-inf")
     node: Node | None = None
     tidying: Tidying = field(default_factory=Tidying)
+    given_up: GivenUp = field(default_factory=GivenUp)
     parts: Parts = field(init=False)
     power: PowerKeeper = field(init=False)
     # One starter or looker at a time: the task's thread and the loop's must not see each other's halves.
@@ -95,6 +98,7 @@ class NodeLoop:
             parts = self.parts.look(node)
             self.limit_power(mine)
             self.end_strangers({(attempt.pk, 0) for attempt in mine} | parts)
+            self.given_up.look(node, {attempt.pk for attempt in mine})
             self.hand_in_late()
         self.tidying.keep()
 
@@ -186,7 +190,7 @@ class NodeLoop:
             self.ended(attempt, local)
             return False
         if status is Status.GONE:
-            word = attempts.last_word_of(attempt)
+            word = last_word(attempt)
             reason = "its process and its supervisor are gone, and left no exit code"
             attempts.end(attempt.pk, word or Outcome.LOST, reason, leaving=local.leaving())
             return False
@@ -220,7 +224,7 @@ class NodeLoop:
         code, signal = exit.get("exit_code"), str(exit.get("signal") or "")
         if code is None:
             # An adopted process: nobody could wait for it. What the script said counts.
-            outcome = attempts.last_word_of(attempt) or Outcome.LOST
+            outcome = last_word(attempt) or Outcome.LOST
             reason = "it ended while no supervisor watched, so its exit code is unknown"
         else:
             outcome = Outcome.FINISHED if code == 0 else Outcome.FAILED
@@ -251,10 +255,12 @@ class NodeLoop:
                 local.kill()
             elif (attempt.pk, local.node_rank) in mine or node_of(attempt, local.node_rank) != self.name:
                 continue
+            elif attempt.outcome == Outcome.FINISHED and not local.node_rank and not local.at_work:
+                continue  # by its own word; its supervisor is at its last lines
             elif local.node_rank or not attempts.take_back(attempt):
                 if attempt.outcome != Outcome.FINISHED or not local.node_rank:
                     logger.warning("%s was given up (%s): its process is ended", attempt, attempt.outcome)
-                local.terminate_then_kill(settings.STOP_GRACE_SECONDS)
+                local.give_up(settings.STOP_GRACE_SECONDS)
 
     def hand_in_late(self) -> None:
         """Send what attempts that are over could not: the server was away at their end. One at a time."""
@@ -303,7 +309,7 @@ class NodeLoop:
     def interrupted(self, attempt: Attempt, local: Local) -> None:
         exit = local.exit()
         code, signal = exit.get("exit_code"), str(exit.get("signal") or "")
-        if code == 0 and attempts.last_word_of(attempt) == Outcome.FINISHED:
+        if code == 0 and last_word(attempt) == Outcome.FINISHED:
             self.ended(attempt, local)  # it came to its own end just then
             return
         attempts.end(

@@ -90,6 +90,8 @@ def script_of(argv: list[str]) -> str:
 def stop(job: Job, asked_by: str, why: str = "") -> None:
     """End a job: at once while it waits, else by a command and then by a signal. Raises IllegalMove."""
     with transaction.atomic():
+        # The attempt before its job, as its end locks them: the other way round each would wait for the other.
+        attempt = Attempt.objects.select_for_update().filter(job=job.pk, ended_at=None).first()
         job = Job.objects.select_for_update().select_related("run").get(pk=job.pk)
         if job.state == JobState.QUEUED:
             job.state, job.ended_at, job.waiting_reason, job.held = (
@@ -105,7 +107,7 @@ def stop(job: Job, asked_by: str, why: str = "") -> None:
             return
         if job.state != JobState.ACTIVE:
             raise IllegalMove(f"job {job.code} is {job.state} already")
-        attempt = job.attempts.filter(ended_at=None).first()
+        attempt = attempt or job.attempts.filter(ended_at=None).first()  # begun just then
         if attempt is not None and attempt.state != Attempt.State.STOPPING:
             attempt.state = Attempt.State.STOPPING
             attempt.save(update_fields=["state"])

@@ -224,8 +224,10 @@ def revive(run: Run, hello: Hello, attempt: Attempt | None, newcomer: bool) -> N
         # A session that has said its last word comes back only to hand in what was not acknowledged.
         if RunEvent.objects.filter(run=run, kind="finish", data__session=hello.session).exists():
             return
-        # Its attempt was seen to end: what comes now is late data. A lost one may still be at work.
-        if attempt is not None and attempt.ended_at and attempt.outcome != Attempt.Outcome.LOST:
+        # Its attempt was seen to end: what comes now is late data. A lost one may still be at work, and be taken
+        # back; not where a person has stopped the job meanwhile: its node's worker will end the process.
+        lost = attempt is not None and attempt.outcome == Attempt.Outcome.LOST
+        if attempt is not None and attempt.ended_at and not (lost and attempt.job.state == JobState.FAILED):
             return
     reason = f"process {run.process.get('pid', '?')} on {run.process.get('hostname', '?')} connected"
     states.move(run, RunState.RUNNING, reason[:2000], actor="the process")

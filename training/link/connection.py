@@ -217,7 +217,7 @@ class Connection:
         if self.identity.node is not None:
             await self.hub.threads.run(describe_node, self.identity.node, found)
             return
-        sender = events.Sender(self.hello.session, self.hello.role, self.hello.rank)
+        sender = events.Sender(self.hello.session, self.hello.role, self.hello.rank, self.hello.attempt)
         try:
             await self.hub.threads.run(events.apply, self.identity.run, sender, seq, found)
         except Run.DoesNotExist:
