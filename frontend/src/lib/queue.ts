@@ -5,7 +5,7 @@ import { t } from "./i18n";
 export type Side = "before" | "behind";
 export interface Move { side: Side; code: string }
 
-const CLASSES: [number, string][] = [[-100, "low"], [0, "normal"], [100, "high"], [200, "urgent"]];
+export const CLASSES: [number, string][] = [[-100, "low"], [0, "normal"], [100, "high"], [200, "urgent"]];
 
 /** A line of the queue's table: a job by itself, a group that stands for those of its jobs, or one of an unfolded group. */
 export type Line = { group: JobGroup; jobs: Job[]; open: boolean } | { job: Job; inner: boolean };

@@ -1,5 +1,7 @@
 import { expect, it } from "vitest";
-import { countArray, differences, noWishes, parseGrid, wishFields } from "./submission";
+import type { JobRequest } from "../api/types";
+import { countArray, differences, formFields, formOf, justOne, keptOf, manyFields, newForm, noWishes, parseGrid, wishesOf, wishFields } from "./submission";
+import { splitWords } from "./words";
 
 it("counts the combinations of a grid", () =>
   expect(parseGrid("lr=1e-4, 1e-3\n\nseed=1,2,3\n")).toEqual({ axes: { lr: ["1e-4", "1e-3"], seed: ["1", "2", "3"] }, count: 6, error: "" }));
@@ -22,3 +24,27 @@ it("names what differs from the old job", () =>
   expect(differences({ argv: ["a", "--lr", "1"], priority: 0, env: { A: "1" } }, { argv: ["a", "--lr", "2"], priority: 0, env: {}, experiment: 3 })).toEqual([
     { name: "argv", was: "a --lr 1", is: "a --lr 2" }, { name: "env", was: "A=1", is: "" },
   ]));
+
+const old = {
+  run: "abc", name: "wide", experiment: 3, argv: ["python", "a b.py"], env: { A: "1" }, cwd: "/code", config: { lr: 1 }, tags: ["x"], working_copy: "f00",
+  git: { url: "https://e/x.git", revision: "main", commit: "1234" }, node_labels: { zone: "a" }, device_kind: "gpu", device_name: "h100", device_memory_bytes: 2 ** 30,
+  memory_bytes: null, min_devices: 1, max_devices: 4, launcher: "torchrun", max_nodes: 4, keep: "batch", priority: 7, max_retries: 2,
+} as JobRequest;
+
+it("asks for an old job again by its form, and keeps what the form does not show", () => {
+  const form = formOf(old);
+  expect(formFields(form, splitWords(form.line).words, { A: "1" })).toEqual({
+    argv: old.argv, name: "wide", env: { A: "1" }, cwd: "/code", device_kind: "gpu", min_devices: 1, max_devices: 4, priority: 7, max_retries: 2,
+  });
+  expect(wishFields(wishesOf(old), { zone: "a" })).toEqual({ device_name: "h100", device_memory_bytes: 2 ** 30, node_labels: { zone: "a" } });
+  expect(keptOf(old, 2)).toEqual({
+    config: { lr: 1 }, tags: ["x"], launcher: "torchrun", max_nodes: 2, keep: "batch", working_copy: "f00", git: { url: "https://e/x.git", revision: "1234" },
+  });
+  expect(keptOf(null, 2)).toEqual({});
+});
+
+it("asks for at most as many devices as for at least", () => expect(formFields({ ...newForm(), least: 3 }, [], {}).max_devices).toBe(3));
+
+it.each([
+  [justOne(), {}], [{ ...justOne(), kind: "grid" as const, atOnce: 2 }, { grid: { lr: ["1"] }, at_once: 2 }], [{ ...justOne(), kind: "array" as const, array: " 0-9 " }, { array: "0-9" }],
+])("makes many of %o", (many, fields) => expect(manyFields(many, { lr: ["1"] })).toEqual(fields));

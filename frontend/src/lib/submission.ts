@@ -1,7 +1,56 @@
+import type { JobRequest } from "../api/types";
 import { t } from "./i18n";
 import { joinWords } from "./words";
 
 const GIB = 2 ** 30;
+
+/** A job as it is typed. */
+export interface Form {
+  line: string;
+  name: string;
+  kind: "cpu" | "gpu";
+  least: number;
+  most: number;
+  priority: number;
+  retries: number;
+  folder: string;
+  environment: string;
+}
+export const newForm = (): Form => ({
+  line: "python -m training.trainers.cnn --steps 3000", name: "", kind: "cpu", least: 1, most: 1, priority: 0, retries: 1, folder: "", environment: "",
+});
+
+const lines = (map: Record<string, string>): string => Object.entries(map).map(([name, value]) => `${name}=${value}`).join("\n");
+
+/** The form that asks for an old job again. */
+export const formOf = (job: JobRequest): Form => ({
+  line: joinWords(job.argv), name: job.name, kind: job.device_kind === "gpu" ? "gpu" : "cpu", least: job.min_devices, most: job.max_devices,
+  priority: job.priority, retries: job.max_retries, folder: job.cwd, environment: lines(job.env),
+});
+
+export function wishesOf(job: JobRequest): Wishes {
+  const gib = (bytes: number | null) => (bytes === null ? null : bytes / GIB);
+  return { ...noWishes(), deviceName: job.device_name, deviceMemory: gib(job.device_memory_bytes), memory: gib(job.memory_bytes), labels: lines(job.node_labels) };
+}
+
+/** Of an old job what the form does not show: it stays as it was. */
+export function keptOf(old: JobRequest | null, most: number) {
+  if (!old) return {};
+  const { commit, ...git } = old.git as Record<string, string>;
+  return {
+    config: old.config, tags: old.tags, launcher: old.launcher, max_nodes: Math.min(old.max_nodes, most), keep: old.keep,
+    ...(old.working_copy && { working_copy: old.working_copy }), ...(git.revision && { git: { ...git, revision: commit ?? git.revision } }),
+  };
+}
+
+export const formFields = (form: Form, argv: string[], env: Record<string, string>) => ({
+  argv, name: form.name.trim(), env, cwd: form.folder.trim(), device_kind: form.kind, min_devices: form.least, max_devices: Math.max(form.least, form.most),
+  priority: form.priority, max_retries: form.retries,
+});
+
+/** What makes many jobs of one. */
+export const manyFields = (many: Many, axes: Record<string, string[]>) =>
+  many.kind === "one" ? {} : { ...(many.kind === "grid" ? { grid: axes } : { array: many.array.trim() }), ...(many.atOnce && { at_once: many.atOnce }) };
 
 /** What a job asks of its nodes and when it runs, as it is typed. */
 export interface Wishes {

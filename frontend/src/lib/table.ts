@@ -118,7 +118,7 @@ export function usualColumns(runs: readonly RunRow[], goal: string): ColumnId[] 
   const some = apart.slice(0, MOST_SETTINGS);
   const ids = (first: boolean) => some.filter((each) => !weightOf(each) === first).map((each) => `config:${each.path}`);
   const going = runs.some((run) => GOING.has(run.state)) ? ["progress"] : [];
-  return [...new Set(["state", ...ids(true), ...wanted.slice(0, 2), "last_step", ...going, ...ids(false), "created_at"])];
+  return [...new Set(["state", ...ids(true), ...wanted.slice(0, 2), ...going, "last_step", ...ids(false), "created_at"])];
 }
 
 interface Spread {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { joinWords, shortCommand, splitWords, submitLine } from "./words";
+import { joinWords, shortCommand, splitWords } from "./words";
 
 it.each([
   ["python train.py --lr 1e-3", ["python", "train.py", "--lr", "1e-3"]],
@@ -17,10 +17,3 @@ it.each([[["python", "a b", "", "it's", "x=1", "$HOME"]], [["*", "\n"]]])("reads
 
 it("names a program without its place", () =>
   expect(shortCommand(["/opt/env/bin/python", "-m", "a.b", "/data/x"])).toBe("python -m a.b /data/x"));
-
-it("writes the shell line that submits the same job", () => {
-  const job = { words: ["python", "a b.py"], experiment: "my digits", project: "demo", name: "", gpu: false, least: 1, most: 1, priority: 0, retries: 0, folder: "", environment: {} };
-  expect(submitLine(job)).toBe("scaleweb submit --experiment 'my digits' --project demo -- python 'a b.py'");
-  expect(submitLine({ ...job, gpu: true, least: 2, most: 4, retries: 1, environment: { A: "1" } })).toBe(
-    "scaleweb submit --experiment 'my digits' --project demo --devices 2-4 --retries 1 --gpu --env A=1 -- python 'a b.py'");
-});

@@ -47,30 +47,3 @@ export function joinWords(words: string[]): string {
 
 /** A command as short as it can be told: programs by their names instead of their places. */
 export const shortCommand = (words: string[]): string => joinWords(words.map((word, at) => (at === 0 ? word.slice(word.lastIndexOf("/") + 1) || word : word)));
-
-export interface Submission {
-  words: string[];
-  experiment: string;
-  project: string;
-  name: string;
-  gpu: boolean;
-  least: number;
-  most: number;
-  priority: number;
-  retries: number;
-  folder: string;
-  environment: Record<string, string>;
-}
-
-/** The shell line that submits the same job: only what differs from the command line's own defaults is said. */
-export function submitLine(job: Submission): string {
-  const most = Math.max(job.least, job.most);
-  const options: [string, string, boolean][] = [
-    ["--experiment", job.experiment, job.experiment !== ""], ["--project", job.project, job.project !== ""], ["--name", job.name, job.name !== ""],
-    ["--devices", most > job.least ? `${job.least}-${most}` : String(job.least), most > 1], ["--priority", String(job.priority), job.priority !== 0],
-    ["--retries", String(job.retries), job.retries !== 0], ["--cwd", job.folder, job.folder !== ""],
-  ];
-  const said = options.filter(([, , differs]) => differs).flatMap(([name, value]) => [name, value]);
-  const environment = Object.entries(job.environment).flatMap(([name, value]) => ["--env", `${name}=${value}`]);
-  return joinWords(["scaleweb", "submit", ...said, ...(job.gpu ? ["--gpu"] : []), ...environment, "--", ...job.words]);
-}

@@ -104,4 +104,6 @@ export default {
   "Stop all of them": "全部停止",
   "{n} jobs of {name} are ended.": "已结束 {name} 的 {n} 个任务。",
   "{waiting} leave the queue and do not run; {running} are asked to finish their step, then their processes are ended. What has ended stays, and so do checkpoints and logs.": "{waiting} 个任务离开队列，不再运行；{running} 个任务会先完成当前步，然后结束其进程。已结束的任务、检查点和日志都会保留。",
+  "a number…": "自定义数值…",
+  "Priority as a number": "优先级数值",
 };
