@@ -1,0 +1,61 @@
+"""The queue by hand: a grid as one row, moves by pointer and by key, priorities and stops, and their Undo."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.domain import a_run
+from training.jobs.groups import submit_grid
+from training.jobs.submit import submit
+from training.models import Job
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+
+
+def test_a_grid_unfolds_and_is_stopped_as_one_and_jobs_are_moved_and_moved_back(window, operator):
+    experiment = a_run(name="made before").experiment
+    first, second = (
+        submit(experiment=experiment, argv=["python", "train.py"], name=name, user=operator)
+        for name in ("first", "second")
+    )
+    group = submit_grid(
+        experiment=experiment, argv=["python", "train.py"], name="sweep", grid={"lr": ["1", "2", "3"]}, user=operator
+    )  # fmt: skip
+    page = window().log_in(operator).open("/queue")
+    names = page.locator("tbody td.run a")
+    expect(names).to_have_text(["first", "second", "sweep"])
+    row = page.get_by_role("row").filter(has_text="sweep")
+    expect(row).to_contain_text("3 queued")
+    page.get_by_role("button", name="Jobs of sweep").click()
+    expect(names).to_have_text(["first", "second", "sweep", "sweep lr=1", "sweep lr=2", "sweep lr=3"])
+    # By key: down past the other, and back by the message's Undo.
+    page.get_by_role("button", name=re.compile("^Move first:")).press("ArrowDown")
+    expect(names.first).to_have_text("second")
+    page.get_by_role("button", name="Undo").click()
+    expect(names.first).to_have_text("first")
+    # By pointer, out of the grid: it is the first of its group then, which stands where that does.
+    page.get_by_role("row").filter(has_text="sweep lr=3").drag_to(
+        page.get_by_role("row").filter(has_text="first")
+    )
+    expect(names).to_have_text(["sweep", "sweep lr=3", "sweep lr=1", "sweep lr=2", "first", "second"])
+    page.get_by_role("button", name="Jobs of sweep").click()
+    expect(names).to_have_text(["sweep", "first", "second"])
+    page.get_by_label("Priority of sweep").select_option(label="high")
+    expect(page.get_by_text("sweep now has priority 100.")).to_be_visible()
+    assert set(Job.objects.filter(group=group).values_list("priority", flat=True)) == {100}
+    page.get_by_role("button", name="Stop all of sweep").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("3 leave the queue and do not run; 0 are asked")
+    dialog.get_by_role("button", name="Stop all of them").click()
+    expect(names).to_have_text(["first", "second"])
+    assert set(Job.objects.filter(group=group).values_list("state", flat=True)) == {"stopped"}
+    assert {job.state for job in Job.objects.filter(pk__in=[first.pk, second.pk])} == {"queued"}
+    # Its runs are found by the column that names it.
+    page.goto(f"/experiments/{experiment.pk}?columns=group")
+    expect(page.get_by_role("columnheader", name="Grid or array")).to_be_visible()
+    expect(page.get_by_text(f"sweep · {group.code}")).to_have_count(3)
