@@ -330,6 +330,22 @@ def state_of(bench, attempt):
     return read_json(bench.local(attempt).folder / "state.json")
 
 
+def test_a_supervisor_that_cannot_be_written_down_does_not_run(bench, monkeypatch):
+    """The disk is full: the attempt is said not to have started, so nothing of it may."""
+
+    def full(path, data):
+        if path.name == "supervisor.json":
+            raise OSError(28, "No space left on device")
+        write_json(path, data)
+
+    monkeypatch.setattr(local, "write_json", full)
+    job = bench.until_over(bench.python("print('at work', flush=True)"))
+    attempt = bench.attempt(job)
+    assert (job.state, attempt.first_error_line) == ("failed", "[Errno 28] No space left on device")
+    until(lambda: all(child.poll() is not None for child in local.children))
+    assert not (bench.local(attempt).folder / "stdout.log").exists()
+
+
 def test_a_job_stopped_before_its_process_exists_is_stopped(bench):
     job = bench.python(WAITS)
     assert tasks.place_tick() == 1

@@ -163,4 +163,7 @@ class Site:
         self.broker.stop()
         self.database.stop()
         for disk in self.disks:
+            # What it holds goes with it, and is what one reads when a round has failed.
+            with contextlib.suppress(OSError, shutil.Error):
+                shutil.copytree(disk, disk.with_name(f"{disk.name}-kept"), dirs_exist_ok=True)
             subprocess.run(["umount", "-l", disk], check=False)

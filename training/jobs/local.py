@@ -97,7 +97,11 @@ class Local:
         spec = build(attempt, member)
         if not unless():
             write_json(self.folder / "spec.json", spec)
-            self.supervise()
+            try:
+                self.supervise()
+            except OSError:
+                self.kill()  # it was quicker than we: its attempt will be said not to have started
+                raise
 
     def supervise(self) -> None:
         """Start a supervisor: the first one, or one that goes on for one that died."""
@@ -112,8 +116,13 @@ class Local:
                 start_new_session=True,
             )
         process = Process.of(started.pid) or Process(started.pid, time.time())
-        write_json(self.folder / "supervisor.json", {"pid": process.pid, "started": process.started})
         children.append(started)
+        try:
+            write_json(self.folder / "supervisor.json", {"pid": process.pid, "started": process.started})
+        except OSError:
+            # A full disk. Nobody could find it again, and what it starts would be nobody's.
+            started.kill()
+            raise
 
     def status(self) -> Status:
         if (self.folder / "exit.json").exists():
