@@ -99,6 +99,8 @@ def lost_points(api: Any, run: str, folder: Path) -> list[str]:
     said = folder.glob(f"steps-{run}-*")
     newest = max(said, key=lambda path: int(path.name.rpartition("-")[2]), default=folder / f"steps-{run}")
     steps = int(newest.read_text())
+    if steps == 0 and api.get(f"runs/{run}")["last_step"] is None:
+        return []  # it was told to end before its first step, and an export of no key is refused
     found: dict[int, Counter[int]] = {}
     for line in api.text(f"runs/{run}/export?format=jsonl&keys=value").splitlines():
         point = json.loads(line)
