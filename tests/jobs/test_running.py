@@ -330,6 +330,23 @@ def state_of(bench, attempt):
     return read_json(bench.local(attempt).folder / "state.json")
 
 
+def test_a_job_that_finished_while_its_worker_was_not_heard_is_done_once_the_worker_is_back(bench):
+    job = bench.python("print('at work', flush=True)")
+    bench.until_process(job)
+    attempt = bench.attempt(job)
+    attempts.end(attempt.pk, "lost", "nothing was heard from the worker of bench for 10 s")
+    until(lambda: bench.local(attempt).status() is local.Status.ENDED)
+    assert bench.fresh(job).state == "failed"
+    bench.worker().look()
+    job, attempt = bench.fresh(job), bench.attempt(job)
+    assert (job.state, job.run.state, attempt.outcome, attempt.exit_code) == (
+        "done",
+        "finished",
+        "finished",
+        0,
+    )
+
+
 def test_a_supervisor_that_cannot_be_written_down_does_not_run(bench, monkeypatch):
     """The disk is full: the attempt is said not to have started, so nothing of it may."""
 
