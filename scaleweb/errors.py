@@ -26,6 +26,7 @@ from training.states import IllegalMove
 logger = logging.getLogger(__name__)
 GENERAL = "non_field_errors"
 # SQLite's words, and those of the system that PostgreSQL hands on.
+UNMATCHED = re.compile(r"No (\w+) matches the given query\.")
 SPEAKS_OF_SPACE = re.compile(r"disk is full|No space left on device")
 
 
@@ -42,6 +43,8 @@ def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Resp
         detail = response.data.get("detail", "") if isinstance(response.data, dict) else response.data
         if response.status_code == 404 and isinstance(exception, Http404) and str(exception):
             detail = str(exception)
+            if unmatched := UNMATCHED.fullmatch(detail):
+                detail = absent(unmatched[1], context["kwargs"])
         fields = getattr(translated, "fields", {})
         response.data = {"detail": str(detail), "fields": fields}
     set_rollback()
@@ -49,6 +52,13 @@ def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Resp
     context["request"].accepted_renderer = JSONRenderer()
     context["request"].accepted_media_type = JSONRenderer.media_type
     return response
+
+
+def absent(model: str, named: dict[str, Any]) -> str:
+    """What Django says of a model, said of what the address named."""
+    thing = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", model).lower()
+    which = " of ".join(f"{value!s:.60}" for value in reversed(named.values()))
+    return f"there is no {thing} {which}, or none that you may see"
 
 
 class Conflict(exceptions.APIException):

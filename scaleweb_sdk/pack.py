@@ -106,7 +106,10 @@ def listed(folder: Path) -> list[str]:
 
 
 def check_size(folder: Path, names: list[str]) -> None:
-    sizes = sorted(((os.lstat(folder / name).st_size, name) for name in names), reverse=True)
+    sizes = sorted(
+        ((found.st_size, name) for name in names if (found := status(folder / name)) is not None),
+        reverse=True,
+    )
     size = sum(each for each, _ in sizes)
     if size <= MAX_BYTES and len(names) <= MAX_FILES:
         return
@@ -115,6 +118,14 @@ def check_size(folder: Path, names: list[str]) -> None:
         f"{folder} has {megabytes(size)} in {len(names):,} files; at most {megabytes(MAX_BYTES)} in {MAX_FILES:,} are "
         f"sent. The largest: {worst}. Name what a run does not need in a .scalewebignore"
     )
+
+
+def status(path: Path) -> os.stat_result | None:
+    """None for what has gone since it was listed: a training may well write and remove files beside its code."""
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
 
 
 def megabytes(size: int) -> str:
@@ -128,14 +139,23 @@ def write(folder: Path, names: list[str], file: IO[bytes], extra: dict[str, byte
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name in names:
-            add(tar, folder, name)
+            try:
+                add(tar, folder, name)
+            except OSError as error:
+                why = error.strerror or "it became shorter meanwhile"
+                raise CannotPack(
+                    f"{folder / name} could not be read ({why}): name it in a .scalewebignore where a run does not "
+                    "need it, else try again"
+                ) from error
         for name, content in extra.items():
             add_bytes(tar, name, content)
 
 
 def add(tar: tarfile.TarFile, folder: Path, name: str) -> None:
     path = folder / name
-    found = os.lstat(path)
+    found = status(path)
+    if found is None:
+        return
     member = tarfile.TarInfo(name)
     member.mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
     if stat.S_ISLNK(found.st_mode):

@@ -12,7 +12,11 @@ class Unreachable(Exception):
 
 
 class Declined(Exception):
-    """The server's reason for not doing what was asked."""
+    """The server's reason for not doing what was asked. status: of its answer; 0 where it was not asked."""
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 def request(
@@ -47,7 +51,7 @@ def request(
     except urllib.error.HTTPError as error:
         if error.code >= 500 or error.code == 429:
             raise Unreachable(f"the server answered {error.code}") from error
-        raise Declined(sentence(error)) from error
+        raise Declined(sentence(error), error.code) from error
     except json.JSONDecodeError as error:
         raise Declined(f"{url} answers, but not as ScaleWeb does") from error
     except urllib.error.URLError as error:

@@ -6,6 +6,7 @@ Standard library only: it runs before anything is installed.
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ TOP = Path(__file__).resolve().parents[1]
 FOLDER = TOP / ".venv"
 # PyTorch's own index of builds without CUDA: 0.2 GB instead of several.
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+LARGE = re.compile(r"\s*Downloading (?P<file>\S+) \((?P<size>\d{2,}(\.\d+)? MB|\d+(\.\d+)? GB)\)")
 
 
 def fail(message: str) -> None:
@@ -67,6 +69,15 @@ def answers(url: str) -> bool:
         return False
 
 
+def news(line: str) -> str:
+    """What is worth saying of a line of pip's, lest minutes pass in silence: what takes long."""
+    if large := LARGE.match(line):
+        return f"  downloading {large['file'].rpartition('/')[2]} ({large['size']})"
+    if line.startswith("Installing collected packages: "):
+        return f"  unpacking {line.count(',') + 1} packages"
+    return ""
+
+
 def install(python: Path, files: list[str]) -> None:
     digest = hashlib.sha256(sys.version.encode())
     for name in ["requirements.txt", *files]:
@@ -74,13 +85,17 @@ def install(python: Path, files: list[str]) -> None:
     stamp = FOLDER / f"installed-{Path(files[-1]).stem}"
     if stamp.exists() and stamp.read_text() == digest.hexdigest():
         return
-    print(f"Installing {', '.join(files)}", flush=True)
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    print(f"Installing {', '.join(files)}: some minutes, most of them for torch", flush=True)
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     for name in files:
         command += ["-r", str(TOP / name)]
     if wants_cpu_torch() and answers(TORCH_CPU_INDEX):
         command += ["--extra-index-url", TORCH_CPU_INDEX]
-    if subprocess.run(command).returncode != 0:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:
+        for line in pip.stdout or []:
+            if said := news(line):
+                print(said, flush=True)
+    if pip.returncode != 0:
         fail("The requirements could not be installed; pip says why above.")
     stamp.write_text(digest.hexdigest())
 

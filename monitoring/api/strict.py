@@ -44,7 +44,10 @@ class Name(Text):
 class Whole(serializers.IntegerField):
     """A whole number within ±2^53."""
 
-    default_error_messages = {"invalid": "Expected a whole number, got {kind}."}
+    default_error_messages = {
+        "invalid": "Expected a whole number, got {kind}.",
+        "range": "Expected a whole number {bounds}, got {kind}.",
+    }
 
     def __init__(self, **options: Any) -> None:
         options["min_value"] = max(options.get("min_value", -MAX_STEP), -MAX_STEP)
@@ -56,15 +59,25 @@ class Whole(serializers.IntegerField):
             data = int(data)  # JavaScript writes 1e21 and Python's clients 3.0 for what is whole
         if isinstance(data, bool) or not isinstance(data, int):
             self.fail("invalid", kind=kind_of(data))
+        low, high = self.min_value, self.max_value
+        if (low is not None and data < low) or (high is not None and data > high):
+            self.fail("range", bounds=bounds(low, high), kind=kind_of(data))
         return data
 
 
 class Number(serializers.FloatField):
-    default_error_messages = {"invalid": "Expected a number, got {kind}."}
+    default_error_messages = {
+        "invalid": "Expected a number, got {kind}.",
+        "range": "Expected a number {bounds}, got {kind}.",
+    }
 
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, bool) or not isinstance(data, int | float):
             self.fail("invalid", kind=kind_of(data))
+        low, high = self.min_value, self.max_value
+        # NaN is neither below nor above: whether one may be is its serializer's to say.
+        if (low is not None and data < low) or (high is not None and data > high):
+            self.fail("range", bounds=bounds(low, high), kind=kind_of(data))
         return float(data)
 
 
@@ -105,6 +118,13 @@ class JsonMap(serializers.JSONField):
         if size > MAX_JSON_BYTES:
             self.fail("large", size=size, most=MAX_JSON_BYTES)
         return data
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    """ "from 0 to 9", "of at least 0", "of at most 9". Nobody set ±2^53, where JSON ceases to be exact."""
+    if low in (None, -MAX_STEP):
+        return "within ±2^53" if high in (None, MAX_STEP) else f"of at most {high}"
+    return f"of at least {low}" if high in (None, MAX_STEP) else f"from {low} to {high}"
 
 
 def kind_of(value: Any) -> str:

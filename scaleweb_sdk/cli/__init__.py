@@ -30,10 +30,13 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     def add_command(
-        name: str, work: Callable[[argparse.Namespace], None], help: str
+        name: str,
+        work: Callable[[argparse.Namespace], None],
+        help: str,
+        of: str = "the code of a run or of its job",
     ) -> argparse.ArgumentParser:
         made = add(name, work, help)
-        made.add_argument("run", help="the run's code")
+        made.add_argument("run", help=of)
         made.add_argument("--reason", default="", help="kept with the command")
         made.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the process (10)")
         return made
@@ -92,7 +95,10 @@ def parser() -> argparse.ArgumentParser:
         one = add_command(verb, offered_verb, help)
         one.add_argument("settings", nargs="*", metavar="name=value")
         one.add_argument("--dry", action="store_true", help="measure it and change nothing")
-    add_command("stop", stop, "end a run, take its job out of the queue, or end a whole grid or array")
+    add_command(
+        "stop", stop, "end a run, take its job out of the queue, or end a whole grid or array",
+        "the code of a run, a job, a grid or an array",
+    )  # fmt: skip
     one = add("export", export, "a run's points on standard output")
     one.add_argument("run")
     one.add_argument("--format", choices=["jsonl", "csv"], default="jsonl")

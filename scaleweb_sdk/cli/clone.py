@@ -12,7 +12,7 @@ from .submit import device_range, pair, priority
 
 def clone(options: argparse.Namespace) -> None:
     site = Site()
-    run = site.get(f"runs/{quote(options.run)}")
+    run = site.known_run(options.run)
     if not run["job"]:
         raise Wrong(f"run {run['code']} was not submitted as a job, so there is no command to run again")
     body: dict[str, Any] = {
@@ -36,7 +36,7 @@ def clone(options: argparse.Namespace) -> None:
 
 
 def add_options(one: argparse.ArgumentParser) -> None:
-    one.add_argument("run", help="the old run's code")
+    one.add_argument("run", help="the old run's code, or its job's")
     one.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, as in lr=1e-3"
     )

@@ -2,7 +2,6 @@
 
 import argparse
 import http.client
-import json
 import sys
 import time
 import urllib.error
@@ -38,7 +37,7 @@ def jobs(options: argparse.Namespace) -> None:
 
 def show(options: argparse.Namespace) -> None:
     site = Site()
-    run = site.get(f"runs/{quote(options.run)}")
+    run = site.known_run(options.run)
     for name in (
         "code",
         "name",
@@ -54,20 +53,30 @@ def show(options: argparse.Namespace) -> None:
     for key, value in sorted(run["summary"].items()):
         if not key.startswith("_"):
             print(f"  {key:<24} {number(value)}")
-    tunables = site.get(f"runs/{quote(options.run)}/tunables")["results"]
+    tunables = site.get(f"runs/{run['code']}/tunables")["results"]
     if tunables:
         print("\nCan be set while it runs:")
     for item in tunables:
-        bounds = item["choices"] or [item["low"], item["high"]]
-        print(f"  {item['name']:<24} {number(item['value'])}  {json.dumps(bounds)}")
+        print(f"  {item['name']:<24} {number(item['value'])}  {bounds(item)}".rstrip())
+
+
+def bounds(tunable: dict[str, Any]) -> str:
+    """What it may be: "1e-07..10", "0..", "a, b"; "" where nothing bounds it."""
+    if tunable["choices"]:
+        return ", ".join(map(str, tunable["choices"]))
+    low, high = tunable["low"], tunable["high"]
+    if low is None and high is None:
+        return ""
+    return f"{'' if low is None else number(low)}..{'' if high is None else number(high)}"
 
 
 def logs(options: argparse.Namespace) -> None:
     site = Site()
-    page = site.get(f"runs/{quote(options.run)}/logs", start=-options.n, count=options.n)
+    code = site.known_run(options.run)["code"]
+    page = site.get(f"runs/{code}/logs", start=-options.n, count=options.n)
     print_lines(page)
     if options.follow:
-        follow(site, options.run, page["total"])
+        follow(site, code, page["total"])
 
 
 def follow(site: Site, code: str, start: int = 0) -> None:
@@ -93,8 +102,9 @@ def print_lines(page: dict[str, Any]) -> None:
 def export(options: argparse.Namespace) -> None:
     site = Site()
     query = urlencode({"format": options.format} | ({"keys": options.keys} if options.keys else {}))
+    code = site.known_run(options.run)["code"]
     asked = urllib.request.Request(  # noqa: S310  the address is the user's own setting
-        f"{site.url}/api/v1/runs/{quote(options.run)}/export?{query}",
+        f"{site.url}/api/v1/runs/{code}/export?{query}",
         headers={"Authorization": f"Bearer {site.token}"},
     )
     try:

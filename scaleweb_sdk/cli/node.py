@@ -59,8 +59,8 @@ def invite(options: argparse.Namespace) -> None:
     body = {"expires_in_minutes": options.minutes} | ({"name": options.name} if options.name else {})
     made = request(url, "invitations", token, body)
     until = made["expires_at"][:16].replace("T", " ")
-    print(f"Good for one host until {until} UTC. On that host, in the sources' folder:\n")
-    print(f"    scaleweb node join {url} {made['token']}\n")
+    print(f"Good for one host until {until} UTC. On that host, in the folder of this version's sources:\n")
+    print(f"    make environment && .venv/bin/scaleweb node join {url} {made['token']}\n")
 
 
 def join(options: argparse.Namespace) -> None:
@@ -88,6 +88,10 @@ def ask(url: str, token: str) -> dict[str, Any]:
     before = time.time()
     try:
         found = request(url, "join", token)
+    except Declined as declined:
+        if declined.status != 404:
+            raise
+        found = None
     except Unreachable as error:
         raise Declined(
             f"{url} does not answer: {error}; is that the site's address, and does this host reach it?"
@@ -159,7 +163,7 @@ def sources() -> Path:
             return top
     raise Declined(
         "this host has the SDK alone, and a node runs the site's own code: get the sources of the site's version, "
-        "`pip install -r requirements.txt`, and join from that folder"
+        "`make environment` in their folder, and join with its `.venv/bin/scaleweb`"
     )
 
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from scaleweb_sdk.rest import Declined
 
-from .site import Site, table
+from .site import Site, Wrong, table
 from .steer import command
 
 
@@ -42,13 +42,17 @@ def after(options: argparse.Namespace) -> None:
 def stop(options: argparse.Namespace) -> None:
     """A run's job if it has one (queued ones too), else the run itself; or all jobs of a group."""
     site = Site()
-    try:
-        run = site.get(f"runs/{quote(options.run)}")
-    except Declined as declined:
+    run = site.run(options.run)
+    if run is None:
         try:
-            stopped = site.post(f"job-groups/{quote(options.run)}/stop")["stopped"]
-        except Declined:
-            raise declined from None
+            stopped = site.post(f"job-groups/{quote(options.run, safe='')}/stop")["stopped"]
+        except Declined as declined:
+            if declined.status != 404:
+                raise
+            raise Wrong(
+                f"{options.run!r} is no run, job, grid or array that you may see; `scaleweb runs` and "
+                "`scaleweb groups` list those"
+            ) from None
         print(f"{stopped} jobs of group {options.run} are stopped or asked to stop")
         return
     if run["job"]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from scaleweb_sdk import settings
-from scaleweb_sdk.rest import request
+from scaleweb_sdk.rest import Declined, request
 
 
 class Wrong(Exception):
@@ -23,6 +23,27 @@ class Site:
     def get(self, path: str, **query: Any) -> Any:
         given = {name: value for name, value in query.items() if value not in (None, "")}
         return request(self.url, path + (f"?{urlencode(given, doseq=True)}" if given else ""), self.token)
+
+    def found(self, path: str) -> Any:
+        """What is at this address; None where nothing is."""
+        try:
+            return self.get(path)
+        except Declined as declined:
+            if declined.status == 404:
+                return None
+            raise
+
+    def run(self, code: str) -> Any:
+        """A run by its own code or its job's: `submit` prints both. None where neither is there."""
+        if (run := self.found(f"runs/{quote(code, safe='')}")) is not None:
+            return run
+        job = self.found(f"jobs/{quote(code, safe='')}")
+        return None if job is None else self.get(f"runs/{job['run']}")
+
+    def known_run(self, code: str) -> Any:
+        if (run := self.run(code)) is None:
+            raise Wrong(f"{code!r} is no run or job that you may see; `scaleweb runs` lists those")
+        return run
 
     def post(self, path: str, body: Any = None) -> Any:
         return request(self.url, path, self.token, body or {})

@@ -4,7 +4,6 @@ import argparse
 import json
 import time
 from typing import Any
-from urllib.parse import quote
 
 from .site import Site, Wrong, number
 
@@ -48,13 +47,12 @@ def offered_verb(options: argparse.Namespace) -> None:
 def command(options: argparse.Namespace, body: dict[str, Any]) -> None:
     """Ask, then wait for the process's answer: what was applied, at which step, or why not."""
     site = Site()
-    asked = site.post(
-        f"runs/{quote(options.run)}/commands", body | ({"reason": options.reason} if options.reason else {})
-    )
+    code = site.known_run(options.run)["code"]
+    asked = site.post(f"runs/{code}/commands", body | ({"reason": options.reason} if options.reason else {}))
     end = time.monotonic() + options.wait
     while asked["state"] in {"pending", "sent"} and time.monotonic() < end:
         time.sleep(0.2)
-        known = site.get(f"runs/{quote(options.run)}/commands", limit=100)["results"]
+        known = site.get(f"runs/{code}/commands", limit=100)["results"]
         asked = next((item for item in known if item["seq"] == asked["seq"]), asked)
     what = " ".join(filter(None, [asked["verb"], asked["tunable"]]))
     if asked["state"] == "applied":

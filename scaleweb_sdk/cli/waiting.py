@@ -115,6 +115,9 @@ def quota(options: argparse.Namespace) -> None:
         [one["kind"], one["devices"], "any" if one["borrow"] is None else one["borrow"], one["used"]]
         for one in found["quotas"]
     ]
+    if not rows:
+        print(f"{options.project} has no devices of its own, and uses what is idle")
+        return
     table(["devices", "of its own", "may borrow", "used"], rows)
 
 

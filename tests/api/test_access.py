@@ -504,6 +504,15 @@ def test_unknown_api_addresses_answer_json(operator):
     assert json.loads(answer.content) == {"detail": "There is nothing at /api/v1/nothing.", "fields": {}}
 
 
+def test_what_is_not_there_is_named(operator, run):
+    said = [
+        operator.ask("GET", path).json()["detail"]
+        for path in ("runs/nosuch", f"runs/{run.code}/checkpoints/7")
+    ]
+    assert said[0] == "there is no run nosuch, or none that you may see"
+    assert "matches the given query" not in said[1]
+
+
 def test_roles_of_one_project_do_not_open_another(run, viewer):
     from tests.support.domain import a_project, a_run
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from scripts import environment
+
 TOP = Path(__file__).resolve().parents[2]
 # What each process loads, and what it loads only once it is at work.
 PROCESSES = {
@@ -82,3 +84,20 @@ def test_a_process_starts_without_what_the_tests_bring(process, absent):
     code = WITHOUT.format(absent=absent) + prepare + PROCESSES[process]
     done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_of_what_pip_says_the_long_downloads_are_passed_on():
+    said = [
+        "Collecting torch==2.13.0",
+        "  Downloading https://example.org/whl/torch-2.13.0-cp311-linux_x86_64.whl (184.2 MB)",
+        "Downloading numpy-2.4.0-cp311.whl (16.9 MB)",
+        "Downloading six-1.17.0-py2.py3-none-any.whl (11 kB)",
+        "Downloading websockets-16.0.whl (1.2 MB)",
+        "Installing collected packages: six, numpy, torch",
+        "Successfully installed six-1.17.0",
+    ]
+    assert [told for line in said if (told := environment.news(line))] == [
+        "  downloading torch-2.13.0-cp311-linux_x86_64.whl (184.2 MB)",
+        "  downloading numpy-2.4.0-cp311.whl (16.9 MB)",
+        "  unpacking 3 packages",
+    ]

@@ -111,7 +111,9 @@ def test_a_fleet_is_read_drained_and_grown_by_who_may(window, operator, run, set
     settings.NODE_REDIS_URL = "rediss://:secret@10.0.0.5:6380/0"
     dialog.get_by_role("button", name="Make a join token").click()
     line = dialog.locator("pre")
-    expect(line).to_have_text(re.compile(r"^scaleweb node join http://127\.0\.0\.1:\d+ \S{30,}$"))
+    expect(line).to_have_text(
+        re.compile(r"^make environment && \.venv/bin/scaleweb node join http://127\.0\.0\.1:\d+ \S{30,}$")
+    )
     first = line.inner_text()
     assert ApiToken.objects.filter(kind=TokenKind.JOIN).count() == 1
     dialog.get_by_role("button", name="Done").click()

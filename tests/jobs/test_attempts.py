@@ -226,7 +226,7 @@ def test_a_gang_that_was_passed_by_for_long_gets_the_next_free_devices(node, sub
     attempts.end(runs[1].pk, "finished", "exit code 0", exit_code=0)
     assert begun(gang).devices.count() == 2
     small.refresh_from_db()
-    assert small.waiting_reason.startswith("waits for 1 CPU slot: at most 0 free")
+    assert small.waiting_reason.startswith("waits for 1 CPU slot: none is free")
 
 
 def test_many_jobs_of_one_project_do_not_hide_those_of_another(node, submitted, monkeypatch):

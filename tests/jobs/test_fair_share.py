@@ -209,7 +209,7 @@ def test_a_claim_on_a_node_that_failed_meanwhile_is_a_job_like_any_other():
     placement = tick(
         [Waiting(9, 2, "gpu", 4, 4, priority=100)], [holds(1, 1, 4, node=5, leaves_for=9)], quotas={}
     )
-    assert placement.waiting[9].startswith("waits for 4 GPUs: at most 0 free")
+    assert placement.waiting[9].startswith("waits for 4 GPUs: none is free")
 
 
 def test_pack_fills_the_fullest_node_and_spread_the_least_used():

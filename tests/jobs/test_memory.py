@@ -54,7 +54,7 @@ def test_two_jobs_of_six_gib_do_not_land_on_one_node_of_eight():
 
 def test_devices_that_lack_are_said_before_memory_that_lacks():
     placement = place([asks(1, 6)], [], capacity=CAPACITY, memory={1: GIB})
-    assert placement.waiting[1].endswith("at most 0 free on one of 2 such")
+    assert placement.waiting[1].endswith("none is free")
 
 
 def test_the_memory_of_a_node_is_one_for_gpus_and_cpu_slots_and_gpus_go_first():

@@ -116,7 +116,7 @@ def test_a_job_that_is_lost_on_a_node_again_and_again_goes_to_another_one_and_ot
     job.refresh_from_db()
     told = "waits for 1 CPU slot on a node other than n1, where it was lost 2 times (until "
     assert job.waiting_reason.startswith(told)
-    assert job.waiting_reason.endswith(" UTC): at most 0 free on one of 1 such")
+    assert job.waiting_reason.endswith(" UTC): none is free")
     # Not for ever.
     Attempt.objects.filter(job=job).update(ended_at=timezone.now() - passing_over.FOR_ONE)
     attempts.end(Attempt.objects.get(node=fleet[0], ended_at=None).pk, "finished", "exit code 0", exit_code=0)

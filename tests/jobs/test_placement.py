@@ -21,7 +21,7 @@ def test_a_gang_is_placed_whole_on_one_node_or_waits():
         [Waiting(1, 1, "cpu", 3, 3)], cpus(1, 2) + cpus(2, 2), capacity={(1, "cpu"): 4, (2, "cpu"): 4}
     )
     assert placement.assigned == []
-    assert placement.waiting == {1: "waits for 3 CPU slots: at most 2 free on one node, others run"}
+    assert placement.waiting == {1: "waits for 3 CPU slots: at most 2 are free on one node"}
     placement = place([Waiting(1, 1, "cpu", 3, 3)], cpus(1, 2) + cpus(2, 4))
     assert [(a.node, len(a.devices)) for a in placement.assigned] == [(2, 3)]
 
@@ -66,7 +66,7 @@ def test_a_gang_that_waited_long_gets_a_node_to_itself_and_those_behind_it_are_t
     assert [a.job for a in waiting(HELD_AFTER_SECONDS - 1).assigned] == [2, 3, 4]
     patient = waiting(HELD_AFTER_SECONDS)
     assert [(a.job, a.node) for a in patient.assigned] == [(2, 2)]
-    assert patient.waiting[1] == "waits for 4 CPU slots: at most 2 free on one node, others run"
+    assert patient.waiting[1] == "waits for 4 CPU slots: at most 2 are free on one node"
     assert (
         patient.waiting[3] == "waits for 1 CPU slot: what is free is kept for a job ahead of it that needs 4"
     )
@@ -193,7 +193,7 @@ def test_a_gang_that_no_two_nodes_can_take_says_so():
     }
     placement = place([Waiting(1, 1, "cpu", 6, 6, max_nodes=2)], cpus(1, 4), capacity=capacity)
     assert placement.waiting == {
-        1: "waits for 6 CPU slots on up to 2 nodes: at most 4 free on one of them, others run"
+        1: "waits for 6 CPU slots on up to 2 nodes: at most 4 are free on one of them"
     }
 
 

@@ -182,7 +182,7 @@ def test_two_slots_run_two_jobs_and_the_third_waits_with_a_reason(bench):
     third = bench.fresh(third)
     assert (third.state, third.waiting_reason) == (
         "queued",
-        "waits for 1 CPU slot: at most 0 free on one node, others run",
+        "waits for 1 CPU slot: none is free",
     )
     jobs.stop(bench.fresh(first), "ada")
     assert bench.until_over(first).state == "stopped"

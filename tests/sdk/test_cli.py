@@ -76,7 +76,10 @@ def test_submit_queues_what_follows_the_dashes(logged_in, say, tmp_path):
     assert (job.min_devices, job.max_devices, job.max_retries, job.env) == (1, 2, 3, {"A": "b=c"})
     assert (job.cwd, job.run.tags, job.run.experiment.name) == (str(tmp_path), ["x"], "digits")
     assert job.code in say("jobs")[1]
-    assert say("stop", job.run.code)[:2] == (0, "stopped\n")
+    # Both codes that it printed name the run.
+    assert say("show", job.code)[1] == say("show", job.run.code)[1]
+    assert say("logs", job.code)[0] == 0
+    assert say("stop", job.code)[:2] == (0, "stopped\n")
 
 
 def test_submit_takes_wishes_ranges_and_words_for_priorities(logged_in, say):
@@ -164,7 +167,13 @@ def test_what_the_site_refuses_is_told_in_its_words(say, training):
     assert "0.001" in complaint
     assert "value" in complaint
     assert say("set", row.code, "speed", "7")[2].count("declares") >= 1
-    assert say("show", "nosuchrun")[0] == 1
+    code, _, complaint = say("show", "nosuchrun")
+    assert (code, complaint.count("'nosuchrun' is no run or job that you may see")) == (1, 1)
+    assert "'nosuchrun' is no run, job, grid or array that you may see" in say("stop", "nosuchrun")[2]
+    assert (
+        "priority: Expected a whole number from -1000 to 1000, got the number -5000."
+        in say("submit", "--priority", "-5000", "--", "true")[2]
+    )
     assert "expected NAME=VALUE" in say("submit", "--env", "A", "--", "true")[2]
     assert "what is to be run" in say("submit")[2]
 
@@ -173,7 +182,7 @@ def test_runs_show_logs_and_export(say, training):
     row, _ = training
     until(lambda: "loss" in say("runs")[1])
     said = say("show", row.code)[1]
-    assert "lr" in said
+    assert "lr                       0.1  0.001..1" in said
     assert "loss" in said
     point = json.loads(say("export", row.code, "--keys", "loss")[1].splitlines()[0])
     assert (point["key"], point["value"]) == ("loss", 0.5)
@@ -241,7 +250,7 @@ def test_an_export_of_no_run_says_why_and_a_reader_that_goes_is_no_error(say, tr
     row, run = training
     code, _, complaint = say("export", "nosuchrun")
     assert code == 1
-    assert "the export failed: no such run" in complaint
+    assert "'nosuchrun' is no run or job that you may see" in complaint
     for step in range(20_000):
         run.log({"loss": float(step)}, step=step)
     run.link.flush()

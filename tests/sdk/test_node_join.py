@@ -43,6 +43,8 @@ def test_each_thing_in_the_way_is_said_and_costs_no_token(
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         assert "does not answer" in says(url=f"http://127.0.0.1:{closed.getsockname()[1]}")[1]
+    # The address of a page, as it stands in the browser.
+    assert "answers, but not as ScaleWeb does" in says(url=f"{live_site.url}/queue")[1]
     assert "is no join token" in says(key="sw_join_guess")[1]
 
     with monkeypatch.context() as changed:

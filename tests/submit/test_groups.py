@@ -60,6 +60,13 @@ def test_a_grid_of_a_million_jobs_is_refused_at_once_with_the_number_and_the_lim
     assert not Job.objects.exists()
 
 
+def test_a_value_that_is_twice_among_a_hundred_thousand_is_named_at_once(experiment):
+    # Compared each with each that is ten thousand million looks, by a web process that serves nobody else meanwhile.
+    values = [str(number) for number in range(99_999)] + ["99998"]
+    with pytest.raises(JobRefused, match="seed has the value '99998' twice"):
+        groups.submit_grid(experiment=experiment, argv=ARGV, grid={"seed": values})
+
+
 @pytest.mark.parametrize(
     ("grid", "said"),
     [

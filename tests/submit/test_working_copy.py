@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -17,7 +18,7 @@ from scaleweb_sdk.pack import CannotPack, pack
 from tests.jobs.conftest import bench, broker, experiment, live_site  # noqa: F401
 from tests.support.domain import a_member
 from tests.support.wait import until
-from training.copies import files, retention
+from training.copies import fetch, files, retention
 from training.copies.unpack import BadArchive, unpack
 from training.jobs import submit
 from training.jobs.clone import clone, with_settings
@@ -92,6 +93,51 @@ def repository(folder):
     git(folder, "commit", "-qm", "one")
     git(folder, "remote", "add", "origin", "https://ada:secret@example.org/code.git")
     return folder
+
+
+def test_a_revision_that_the_repository_does_not_have_is_said_so(tmp_path):
+    origin, folder = tmp_path / "origin", tmp_path / "attempt"
+    folder.mkdir()
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q", origin], ["-C", origin, *who, "commit", "-q", "--allow-empty", "-m", "One"]):
+        subprocess.run(["git", *words], check=True)
+    job = SimpleNamespace(git={"url": f"file://{origin}", "revision": "nosuch"})
+    with pytest.raises(fetch.CannotFetch, match=r"^the repository has no commit, branch or tag 'nosuch'$"):
+        fetch.clone(job, folder)
+
+
+def test_a_file_that_goes_while_the_folder_is_packed_is_left_out(tmp_path, monkeypatch):
+    folder = tree(tmp_path / "code", train_py="1", checkpoint_tmp="2", last_tmp="3")
+    names = packing.walked(folder)
+
+    def walked_then_removed(_):
+        yield from sorted(names)
+        (folder / "checkpoint.tmp").unlink()
+
+    sizes = packing.check_size
+
+    def sized_then_removed(*given):
+        sizes(*given)
+        (folder / "last.tmp").unlink()
+
+    monkeypatch.setattr(packing, "walked", walked_then_removed)
+    monkeypatch.setattr(packing, "check_size", sized_then_removed)
+    packed = pack(folder, tmp_path / "copy.tar.gz")
+    with tarfile.open(packed.path) as archive:
+        assert archive.getnames() == ["train.py"]
+
+
+def test_a_file_that_cannot_be_read_is_named_with_what_to_do(tmp_path, monkeypatch):
+    folder = tree(tmp_path / "code", train_py="1")
+    monkeypatch.setattr(
+        packing.tarfile.TarFile,
+        "addfile",
+        lambda *_: (_ for _ in ()).throw(OSError("unexpected end of data")),
+    )
+    with pytest.raises(
+        CannotPack, match=r"train.py could not be read \(it became shorter meanwhile\): name it in"
+    ):
+        pack(folder, tmp_path / "copy.tar.gz")
 
 
 def test_of_a_repository_what_is_tracked_goes_with_the_commit_and_the_patch(tmp_path):

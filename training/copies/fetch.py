@@ -102,7 +102,12 @@ def clone(job: Job, folder: Path) -> None:
     except CannotFetch:
         # Not every server gives out a commit by its number alone.
         git(folder, "fetch", "--quiet", "--tags", "--", url, "+refs/heads/*:refs/remotes/origin/*")
-        commit = wanted
+        try:
+            commit = git(
+                folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}"
+            ).strip()
+        except CannotFetch:
+            raise CannotFetch(f"the repository has no commit, branch or tag {wanted!r:.100}") from None
     git(folder, "checkout", "--quiet", "--detach", commit)
     found = git(folder, "rev-parse", "HEAD").strip()
     if job.git.get("commit") != found:

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,7 +107,7 @@ def checked_axes(grid: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         if not values:
             raise JobRefused("grid", f"{name} has no values; give some, as in {name}=1,2")
         if len(set(values)) != len(values):
-            twice = next(value for value in values if list(values).count(value) > 1)
+            twice = Counter(values).most_common(1)[0][0]
             raise JobRefused(
                 "grid", f"{name} has the value {twice!r:.60} twice; the same job would run twice"
             )

@@ -164,13 +164,11 @@ def told(
     for_memory = job.memory_bytes > 0 and memory[0] > devices_in
     if for_memory:
         devices = f"{size(job.memory_bytes)} of memory"
+    verb = "comes" if job.min_devices == 1 and not for_memory else "come"
     if seconds == inf:
-        return Outlook(
-            None, "", f"when {devices} of one of the nodes come free: what runs does not tell when it ends"
-        )
+        return Outlook(None, "", f"when {devices} {verb} free: what is to end before does not tell when")
     sources = [slot.by for slot in taken] + [memory[1]]
     by = max(sources, key=DOUBT.__getitem__)
     if not by:
         return Outlook(seconds, "", f"{devices} of {where} are free for it")
-    verb = "comes" if job.min_devices == 1 and not for_memory else "come"
     return Outlook(seconds, by, f"when {devices} of {where} {verb} free, {BY[by]}")

@@ -30,17 +30,22 @@ def waits(job: Waiting, most: int, largest: int, kept_for: int | None) -> str:
         and_that = " and that" if job.asked else ""
         return f"waits for {wanted}: no open node has a healthy {what(job.kind, 1)[2:]}{and_that}"
     if job.nodes is not None:
-        return f"waits for {wanted}: at most {most} free on one of {len(job.nodes)} such"
+        return f"waits for {wanted}: {left(most, f'of {len(job.nodes)} such')}"
     if job.max_nodes > 1:
         few = f"waits for {wanted} on up to {job.max_nodes} nodes"
         if largest < job.min_devices:
             return f"{few}: the largest open nodes have {largest} together"
-        return f"{few}: at most {most} free on one of them, others run"
+        return f"{few}: {left(most, 'of them')}"
     if largest < job.min_devices:
         return f"waits for {wanted} on one node: the largest open node has {largest}"
     if kept_for is not None:
         return f"waits for {wanted}: what is free is kept for a job ahead of it that needs {kept_for}"
-    return f"waits for {wanted}: at most {most} free on one node, others run"
+    return f"waits for {wanted}: {left(most, 'node')}"
+
+
+def left(most: int, where: str) -> str:
+    """ "none is free", "at most 2 are free on one node"."""
+    return f"at most {most} {'is' if most == 1 else 'are'} free on one {where}" if most else "none is free"
 
 
 def over_quota(job: Waiting, held: int, quota: Quota) -> str:

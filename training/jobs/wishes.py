@@ -123,14 +123,16 @@ def check_existence(wish: Wish, least: int, max_nodes: int) -> None:
     if len(nodes) > 5:
         there += f" and {len(nodes) - 5} nodes more"
     if nodes and not fitting:
-        raise JobRefused(culprit(wish, nodes), f"no node is{wish.words()}; {facts(nodes)}")
+        raise JobRefused(culprit(wish, nodes), f"there is no node{wish.words()}; {facts(nodes)}")
     where = "on one node" if max_nodes == 1 else f"on {max_nodes} nodes"
+    asked = f"{least} {word}{'s' if least > 1 else ''}"
+    other = {"gpu": "CPU slots", "cpu": "GPUs"}[wish.device_kind]
+    are = "do not exist" if least > 1 else "does not exist"
     raise JobRefused(
         "min_devices",
-        f"{least} {word}{'s' if least > 1 else ''}{wish.words()} {where} do not exist: {there}; at most {have} "
-        "together, so ask for no more"
+        f"{asked}{wish.words()} {where} {are}: {there}; at most {have} together, so ask for no more"
         if have
-        else f"{least} {word}{'s' if least > 1 else ''} do not exist: {there}; ask for devices of the other kind",
+        else f"{asked} {are}: {there}; ask for {other}, or add a node",
     )
 
 
@@ -156,4 +158,4 @@ def facts(nodes: list[Known]) -> str:
         about += [f"{size(memory)} on each"] if memory else []
         about += [f"{size(node.memory_bytes)} of memory"] if node.memory_bytes else []
         told.append(f"{node.name} ({'; '.join(about)})")
-    return "there are " + ", ".join(told)
+    return ("there is " if len(nodes) == 1 else "there are ") + ", ".join(told)
