@@ -290,9 +290,6 @@ def _check_open(proposal: Proposal, observation: Observation) -> Refusal | None:
             continue
         if proposal.urgency and past.verb == "set" and not any(map(past.sets, touched)):
             continue
-        # Nor for the verdict on what it undoes; a proposal that a person has to approve does not undo it yet.
-        if observation.mode == "act" and proposal.leaves_behind(past):
-            continue
         what = past.tunable or past.verb
         return Refusal(Rule.OPEN, f"decision {past.id} of {past.policy} on {what} is not yet judged")
     return None

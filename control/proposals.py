@@ -377,12 +377,6 @@ class Proposal:
     alternatives: tuple[Alternative, ...] = ()
     run: str = ""  # a group policy names the run it means; "" is the run that was looked at
 
-    def leaves_behind(self, past: PastDecision) -> bool:
-        """Whether it is a rescue that goes back to before this change came into force: nothing is left to judge."""
-        back = [change.value["step"] for change in self.changes if change.verb == "rollback"]
-        in_force = past.state == "applied" and past.verb == "set" and not past.urgent
-        return self.urgency and in_force and any(int(step) < past.at_step for step in back)
-
     @property
     def tunable(self) -> str:
         """The tunable this proposal sets, "" when it only rolls back."""

@@ -13,26 +13,19 @@ from . import actions, history
 from .decide import Considered
 from .describe import announce
 from .learning.offered import as_expected, as_kept
-from .models import ControllerSettings, Decision, DecisionMode, DecisionState, Mode, Verdict
+from .models import ControllerSettings, Decision, DecisionMode, DecisionState, Mode
 from .proposals import Observation
 
 logger = logging.getLogger(__name__)
 S = DecisionState
 
 
-def overtake(watched: history.Watched, item: Considered, observed: Observation, now: datetime) -> None:
-    """Close what a rescue does not wait for: a person's answer on the same tunable, the verdict on what it undoes."""
-    why = f"overtaken by {item.proposal.policy}"
-    left_behind = {past.id for past in observed.past if item.proposal.leaves_behind(past)}
+def overtake(watched: history.Watched, item: Considered) -> None:
+    """Close what waits for a person's answer on the same tunable: a rescue does not wait for it."""
     for decision in watched.decisions:
         if decision.state == S.PROPOSED and decision.tunable == item.proposal.tunable:
-            actions.move(decision, S.PROPOSED, S.EXPIRED, blocked_by=f"closed: {why}")
-        elif decision.state == S.APPLIED and decision.pk in left_behind and watched.mode == Mode.ACT:
-            sentence = f"Not judged: {why}, which goes back to before it."
-            actions.move(
-                decision, S.APPLIED, S.JUDGED,
-                blocked_by=f"closed: {why}", verdict=Verdict.UNCLEAR, judged_at=now, measured={"sentence": sentence},
-            )  # fmt: skip
+            why = f"closed: overtaken by {item.proposal.policy}"
+            actions.move(decision, S.PROPOSED, S.EXPIRED, blocked_by=why)
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,6 +120,6 @@ class Round:
             if each.item.refusal is not None:
                 self.report.blocked += 1
             elif each.item.proposal.urgency and not each.item.shadow:
-                overtake(each.watched, each.item, each.observed, self.now)
+                overtake(each.watched, each.item)
             self.report.decided += each.item.refusal is None
         store_all(wanted, self.now)

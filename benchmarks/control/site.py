@@ -266,9 +266,6 @@ class Site:
                 self.told.append(f"{seen.step}: {proposal.policy} was blocked: {item.refusal.sentence}")
                 self.closed.append(past)
                 continue
-            for made in self.made:
-                if proposal.leaves_behind(made.past):
-                    made.past = replace(made.past, state="judged", verdict="unclear")
             self.told.append(f"{seen.step}: {proposal.policy}: {proposal.reason}")
             self.made.append(Made(past, item, settings, self._order(proposal.changes, proposal.policy)))
 

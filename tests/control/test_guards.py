@@ -157,29 +157,6 @@ def test_one_open_change_a_tunable_and_a_cool_down_that_only_a_rescue_overrides(
     assert (refusal and refusal.rule) == rule
 
 
-@pytest.mark.parametrize(
-    ("past", "fields", "rule"),
-    [
-        ({"applied_step": 500}, {}, None),
-        ({"applied_step": 500, "tunable": "clip"}, {}, None),
-        ({"applied_step": 50}, {}, Rule.OPEN),
-        ({"applied_step": 500, "urgent": True}, {}, Rule.OPEN),
-        ({"applied_step": None, "state": "sent"}, {}, Rule.OPEN),
-        ({"applied_step": 500}, {"mode": "advise"}, Rule.OPEN),
-    ],
-    ids=[
-        "a trial it undoes", "of another setting", "a trial from before the checkpoint", "another rescue", "on its way",
-        "a person decides",
-    ],
-)  # fmt: skip
-def test_a_rescue_does_not_wait_for_the_verdict_on_what_it_goes_back_behind(past, fields, rule):
-    observation = at(past=(a_past(**{"state": "applied"} | past),), **fields)
-    refusal = check(proposal(BACK, Change("set", "lr", 0.05), urgency=True), observation, LIMITS)
-    assert (refusal and refusal.rule) == rule
-    calm = check(proposal(BACK, Change("set", "lr", 0.05)), observation, LIMITS)
-    assert calm.rule == Rule.OPEN
-
-
 @pytest.mark.parametrize("name", ["lr", "clip"])
 def test_every_setting_of_a_decision_is_open_and_cools_down_not_its_first_alone(name):
     both = {"tunable": "clip" if name == "lr" else "lr", "tunables": ("clip", "lr")}
