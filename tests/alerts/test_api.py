@@ -55,7 +55,7 @@ def test_a_rule_is_made_changed_and_removed(operator, project):
         ({"condition": "nothing"}, "condition", "Expected one of run_figure"),
         ({"parameters": {"key": "loss"}}, "parameters", "missing required field `limit`"),
         ({"parameters": {"key": "loss", "limit": 1, "hours": 2}}, "parameters", "unknown field `hours`"),
-        ({"hold_seconds": -1}, "hold_seconds", "greater than or equal to 0"),
+        ({"hold_seconds": -1}, "hold_seconds", "from 0 to 2592000"),
         ({"project": "nowhere"}, "project", "There is no project 'nowhere'"),
         ({"experiment": 999}, "experiment", "does not exist"),
         ({"channels": [999]}, "channels", "does not exist"),

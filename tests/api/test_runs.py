@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.both_datab
 RUN_FIELDS = {
     "code", "name", "experiment", "experiment_name", "project", "state", "silent", "config", "tags", "notes",
     "created_by", "created_at", "started_at", "ended_at", "last_seen_at", "last_step", "parent", "parent_step",
-    "branches", "summary", "usage", "process", "actions", "offers", "job", "can",
+    "branches", "summary", "usage", "process", "actions", "offers", "job", "can", "group", "progress",
 }  # fmt: skip
 
 

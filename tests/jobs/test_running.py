@@ -326,6 +326,28 @@ def test_a_supervisor_that_is_killed_is_replaced_and_the_training_lives_on(bench
     assert lines_of(job).count("at work") == 1
 
 
+def test_what_a_process_printed_after_its_supervisor_died_is_sent_though_nobody_saw_it_end(bench, tmp_path):
+    gate = tmp_path / "gate"
+    job = bench.python(f"""
+        import pathlib, time
+        print("at work", flush=True)
+        while not pathlib.Path({str(gate)!r}).exists():
+            time.sleep(0.01)
+        print(*range(50), sep="\\n", flush=True)
+    """)
+    training = bench.until_process(job)
+    attempt = bench.attempt(job)
+    bench.until(lambda: "at work" in lines_of(job))
+    until(lambda: state_of(bench, attempt)["offsets"]["stdout"] > 0)
+    os.kill(state_of(bench, attempt)["supervisor_pid"], signal.SIGKILL)
+    gate.touch()
+    until(lambda: not training.alive())
+    bench.until(lambda: bench.attempt(job).outcome == "lost")
+    # The supervisor sends them after it has written down the end.
+    until(lambda: lines_of(job)[-1] == "49")
+    assert lines_of(job) == ["at work", *map(str, range(50))]
+
+
 def state_of(bench, attempt):
     return read_json(bench.local(attempt).folder / "state.json")
 

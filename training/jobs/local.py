@@ -44,6 +44,7 @@ class Local:
     sent: ClassVar[set[Path]] = set()
     terminated: ClassVar[dict[Path, float]] = {}
     ended_here: ClassVar[set[Path]] = set()
+    looked_through: ClassVar[set[Path]] = set()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -123,6 +124,21 @@ class Local:
             # A full disk. Nobody could find it again, and what it starts would be nobody's.
             started.kill()
             raise
+
+    def supervise_the_end(self) -> bool:
+        """Start a supervisor for a process that ended after its own had died.
+
+        It sends what was printed and is not sent yet, and writes down that nobody knows the exit code. False where that
+        was tried before, or nobody knows of a process: a supervisor would start one.
+        """
+        if (
+            self.folder in self.looked_through
+            or Process.told(read_json(self.folder / "state.json") or {}) is None
+        ):
+            return False
+        self.looked_through.add(self.folder)
+        self.supervise()
+        return True
 
     def status(self) -> Status:
         if (self.folder / "exit.json").exists():

@@ -184,6 +184,8 @@ class NodeLoop:
                 attempt.pk, Outcome.LOST, "nothing of it is on this node: it was not started", again=again
             )
             return False
+        if status is Status.GONE and local.supervise_the_end():
+            return True
         if status in {Status.ENDED, Status.GONE} and awaits_the_others(attempt, local):
             return True
         if status is Status.ENDED:
