@@ -35,6 +35,15 @@ WAITS = """
 """
 
 
+WAITS_FOR = """
+    import pathlib, time
+    print("at work", flush=True)
+    while not pathlib.Path({gate!r}).exists():
+        time.sleep(0.01)
+    print(*range(50), sep="\\n", flush=True)
+"""
+
+
 def lines_of(job):
     return [text for _, _, text in logs.read(job.run.source).lines]
 
@@ -328,13 +337,7 @@ def test_a_supervisor_that_is_killed_is_replaced_and_the_training_lives_on(bench
 
 def test_what_a_process_printed_after_its_supervisor_died_is_sent_though_nobody_saw_it_end(bench, tmp_path):
     gate = tmp_path / "gate"
-    job = bench.python(f"""
-        import pathlib, time
-        print("at work", flush=True)
-        while not pathlib.Path({str(gate)!r}).exists():
-            time.sleep(0.01)
-        print(*range(50), sep="\\n", flush=True)
-    """)
+    job = bench.python(WAITS_FOR.format(gate=str(gate)))
     training = bench.until_process(job)
     attempt = bench.attempt(job)
     bench.until(lambda: "at work" in lines_of(job))
@@ -346,17 +349,20 @@ def test_what_a_process_printed_after_its_supervisor_died_is_sent_though_nobody_
     # The supervisor sends them after it has written down the end.
     until(lambda: lines_of(job)[-1] == "49")
     assert lines_of(job) == ["at work", *map(str, range(50))]
+    until(lambda: not bench.local(attempt).supervised())
 
 
 def state_of(bench, attempt):
     return read_json(bench.local(attempt).folder / "state.json")
 
 
-def test_a_job_that_finished_while_its_worker_was_not_heard_is_done_once_the_worker_is_back(bench):
-    job = bench.python("print('at work', flush=True)")
+def test_a_job_that_finished_while_its_worker_was_not_heard_is_done_once_the_worker_is_back(bench, tmp_path):
+    gate = tmp_path / "gate"
+    job = bench.python(WAITS_FOR.format(gate=str(gate)))
     bench.until_process(job)
     attempt = bench.attempt(job)
     attempts.end(attempt.pk, "lost", "nothing was heard from the worker of bench for 10 s")
+    gate.touch()
     until(lambda: bench.local(attempt).status() is local.Status.ENDED)
     assert bench.fresh(job).state == "failed"
     bench.worker().look()
