@@ -50,6 +50,8 @@ def test_a_bad_rate_set_by_a_person_is_mended_and_the_page_can_tell_the_story(ap
         return api.get(f"runs/{code}")
 
     until(lambda: run()["state"] == "running" and run()["summary"].get("loss", 9) < 0.5, 60, every=0.2)
+    # Long enough for a checkpoint that can prove the rate.
+    until(lambda: run()["last_step"] > 150, 30, every=0.2)
     bad = api.post(
         f"runs/{code}/commands", {"verb": "set", "tunable": "lr", "value": 10.0, "reason": "a slip"}
     )

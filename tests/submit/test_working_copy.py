@@ -273,7 +273,8 @@ def test_a_revision_is_fetched_by_the_node_and_a_later_attempt_takes_the_same_co
     until(lambda: lines(again) == ["first"])
     missing = at_site.until_over(at_site.job(["true"], git={**asked, "revision": "nosuch"}))
     assert missing.state == "failed"
-    assert at_site.attempt(missing).first_error_line.startswith("git checkout: ")
+    said = "the repository has no commit, branch or tag 'nosuch'"
+    assert at_site.attempt(missing).first_error_line.startswith(said)
 
 
 @pytest.mark.django_db(databases="__all__")

@@ -107,6 +107,15 @@ def lease_end() -> Combinable:
     return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
+def believed(attempt: Attempt) -> set[str]:
+    """Which last words of a process explain why nothing is heard of its attempt any more.
+
+    Of a gang over several nodes, rank 0 fails because another node is gone: that is the node's end, not the job's.
+    """
+    finished = {str(Attempt.Outcome.FINISHED)}
+    return finished if attempt.members.exists() else finished | {str(Attempt.Outcome.FAILED)}
+
+
 def end(
     pk: int,
     outcome: str,
@@ -168,7 +177,7 @@ def end(
             # A stop that the script was asked for ends with exit 0.
             word = last_word(attempt)
             outcome = word if word in {Outcome.STOPPED, Outcome.FAILED} else outcome
-        elif outcome == Outcome.LOST and (word := last_word(attempt)) in {Outcome.FINISHED, Outcome.FAILED}:
+        elif outcome == Outcome.LOST and (word := last_word(attempt)) in believed(attempt):
             # It had come to its end by itself: nothing more was to be heard. One that says it was stopped
             # was stopped by its host's end, and goes on elsewhere.
             outcome, reason = word, f"its process said that it has {word}, and then: {reason}"
