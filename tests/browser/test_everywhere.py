@@ -85,6 +85,7 @@ def test_a_person_is_spoken_to_in_their_language_and_told_times_in_their_zone(wi
     choose_in_chinese = page.get_by_role("button", name="前往或执行")
     choose_in_chinese.click()
     page.keyboard.type("english")
+    expect(page.get_by_role("option", selected=True)).to_contain_text("English")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Experiments", exact=True)).to_be_visible()
     page.goto("/settings")
