@@ -492,3 +492,30 @@ def test_what_a_job_could_not_send_at_its_end_is_sent_when_the_server_is_back(
     assert bench.fresh(job).run.state == "finished"
     bench.until(lambda: not bench.local(bench.attempt(job)).supervised())
     assert Local.all_unsent() == []
+
+
+def test_what_an_attempt_printed_while_the_server_was_away_is_sent_though_the_next_one_has_begun(
+    bench, live_site, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(node_loop, "HAND_IN_EVERY_SECONDS", 0.0)
+    job = bench.python(f"""
+        import os, pathlib, sys, time
+        attempt = os.environ["SCALEWEB_ATTEMPT"]
+        print("attempt", attempt, "is at work", flush=True)
+        while not pathlib.Path({str(tmp_path)!r}, attempt).exists():
+            time.sleep(0.01)
+        print("the last line of attempt", attempt)
+        sys.exit(attempt == "1")
+    """, max_retries=1)  # fmt: skip
+    bench.until(lambda: "attempt 1 is at work" in lines_of(job))
+    first = bench.attempt(job)
+    live_site.stop()
+    (tmp_path / "1").touch()
+    bench.until(lambda: (attempt := bench.attempt(job)).number == 2 and bench.local(attempt).training())
+    for supervisor in bench.local(first).supervisors():
+        supervisor.signal_group(signal.SIGTERM)
+    live_site.start()
+    bench.until(lambda: "the last line of attempt 1" in lines_of(job))
+    (tmp_path / "2").touch()
+    assert bench.until_over(job).state == "done"
+    bench.until(lambda: "the last line of attempt 2" in lines_of(job))

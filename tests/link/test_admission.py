@@ -103,6 +103,14 @@ def test_a_process_of_another_attempt_is_refused_for_good(job_state, attempts, l
         assert come(run, attempt=told) == "running"
 
 
+def test_what_an_earlier_attempt_printed_may_still_come():
+    run = a_run(state="failed")
+    a_job(run, "failed", attempts=2, ended_at=timezone.now(), outcome="failed")
+    assert come(run, attempt=1, role="supervisor") == "failed"
+    with pytest.raises(Refused):
+        come(run, attempt=3, role="supervisor")
+
+
 def test_late_data_of_an_attempt_that_ended_does_not_revive_its_run():
     run = a_run(state="failed")
     a_job(run, "failed", ended_at=timezone.now(), outcome="failed")

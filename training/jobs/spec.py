@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from . import launch
 # What must not reach a training process: a broker's address would let it run tasks on every node.
 SECRETS = re.compile(r"(SCALEWEB_|CELERY|DJANGO_|REDIS_|VALKEY_|PG[A-Z]+$|DATABASE_URL|_MP_FORK|FORKED_BY)")
 HASH_BLOCK_BYTES = 2**20
+LATE_LINES = timedelta(days=7)
 
 
 def folder_of(attempt: Attempt, member: Member | None = None) -> Path:
@@ -99,8 +101,10 @@ class CannotResume(Exception):
 def issued_token(attempt: Attempt, member: Member | None) -> str:
     name = f"attempt {attempt.number} of job {attempt.job.code}"
     if member is None:
-        ApiToken.objects.filter(run=attempt.job.run, revoked_at=None, name__startswith="attempt ").update(
-            revoked_at=timezone.now()
+        # Those of earlier attempts are good for what they printed and could not send yet. Their processes are refused
+        # by the attempt's number.
+        ApiToken.objects.filter(run=attempt.job.run, expires_at=None, name__startswith="attempt ").update(
+            expires_at=timezone.now() + LATE_LINES
         )
     else:
         name += f" on {member.node.name}"

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from monitoring.live.broker import Outbox, background, closed, connect, listen
 from monitoring.live.channels import WAKE_CHANNEL, WATCH_CHANNEL, WATCH_KEY
+from scaleweb_sdk.protocol import Hello
 from training import metrics, states
 from training.commands import expire_due
 from training.models import ApiToken, Attempt, Command, CommandState, Run, RunEvent
@@ -213,7 +214,7 @@ class LinkHub:
             connection.end(Refused("wrong_run", "the run has been deleted", final=True))
         elif connection.identity.token not in found.tokens:
             connection.end(Refused("bad_token", "the token has expired or was revoked", final=True))
-        elif run is not None and found.attempts.get(run, 0) > connection.hello.attempt > 0:
+        elif run is not None and is_stale(connection.hello, found.attempts.get(run, 0)):
             current = found.attempts[run]
             connection.end(
                 Refused(
@@ -249,6 +250,11 @@ class LinkHub:
         connected = {each.identity.run for there in self.connections.values() for each in there}
         for run in self.figures.runs.keys() - connected - self.figures.changed:
             del self.figures.runs[run]
+
+
+def is_stale(hello: Hello, newest: int) -> bool:
+    """Whether it is the process of an earlier attempt. What a supervisor sends of one is history (admission.py)."""
+    return hello.role == "process" and newest > hello.attempt > 0
 
 
 def alive(connection: Connection) -> bool:
