@@ -21,8 +21,9 @@ A complete training script:
 That logs loss, lr, grad_norm, samples a second, where the time of a step goes, how the weights move, and memory and
 gradient noise where they can be measured; declares lr, weight_decay, gradient_clip, batch_size, accumulation,
 loader_workers, prefetch and trust_ratio as controls; saves checkpoints, resumes from them and rolls back to them;
-pauses and stops on request; skips steps whose loss or gradient is not finite and goes back when they do not end. With
-nobody steering, the weights come out bit for bit as without it.
+pauses and stops on request; skips steps whose loss or gradient is not finite and goes back when they do not end, and
+leaves out one whose gradient is beyond all that came before. With nobody steering and nothing of that kind, the weights
+come out bit for bit as without it.
 
 To survive running out of GPU memory in the forward pass too, put both passes in a guard:
 
@@ -50,6 +51,7 @@ from .algorithm.masks import Masks
 from .checkpoints import BrokenCheckpoint, CheckpointFolder
 from .controls import Controls
 from .feed import feed_for
+from .jumps import GradientJumps
 from .keeper import Keeper, core_of
 from .loop import Loop
 from .memory import device_of
@@ -77,6 +79,7 @@ def attach(
     best: str | None = None,
     best_direction: str = "min",
     non_finite_limit: int = 5,
+    gradient_jump: float | None = 10.0,
     lr_bounds: tuple[float, float] | None = None,
     scaler: Any = None,
     precision: str = "float32",
@@ -97,7 +100,9 @@ def attach(
     or pinned. best: the key of the metric that names the best, min or max by best_direction; by default the goal's
     metric of the job's experiment. The one with the least loss stays, too.
     non_finite_limit: steps with a loss or gradient that is not finite, in a row, before it goes back to a
-    checkpoint by itself. lr_bounds: lowest and highest rate of the control.
+    checkpoint by itself. gradient_jump: a step whose gradient is so many times as long as the longest of the last
+    hundred is left out, and where that comes back, scaled down to their median; None for never.
+    lr_bounds: lowest and highest rate of the control.
     scaler: a torch.amp.GradScaler, as float16 autocast needs one (bfloat16 needs none): the loop scales, unscales
     before it clips, steps and updates it. A gradient that overflows its scale is its business, not a reflex's.
     precision: what `with loop.forward():` computes in at first: float32, bfloat16, or float16 with a scaler.
@@ -121,6 +126,10 @@ def attach(
         raise ValueError(f"best_direction={best_direction!r}; expected min or max")
     if clip is not None and not clip > 0:
         raise ValueError(f"clip={clip}; expected a norm above 0, or None for no clipping")
+    if gradient_jump is not None and not gradient_jump > 1:
+        raise ValueError(
+            f"gradient_jump={gradient_jump}; expected a factor above 1, or None to leave gradients alone"
+        )
 
     place = checkpoint_dir or os.environ.get("SCALEWEB_CHECKPOINT_DIR")
     folder = CheckpointFolder(Path(place).resolve(), keep) if place else None
@@ -131,10 +140,12 @@ def attach(
     noise = GradientNoise(model, optimizer, run.rank, feed is not None)
     core = core_of(model)
     masks = Masks(core, optimizer)
+    jumps = GradientJumps(run, gradient_jump)
     agreement = agreement_of(run)
     keeper = Keeper(
         run, core, optimizer, rates, feed,
-        {"masks": masks} | ({"scaler": scaler} if scaler else {}), extra or {}, {"trust_ratio": trust}, folder,
+        {"masks": masks} | ({"scaler": scaler} if scaler else {}), extra or {},
+        {"trust_ratio": trust, "gradient_jumps": jumps}, folder,
         agreement,
     )  # fmt: skip
     if best is None and (goal := os.environ.get("SCALEWEB_GOAL_METRIC")):
@@ -155,7 +166,7 @@ def attach(
         ranks=max(1, noise.ranks), clip=clip, accumulate=accumulate, lr_bounds=lr_bounds, saved=saved,
     )  # fmt: skip
     loop = Loop(
-        run, model, optimizer, rates, feed, controls, keeper, noise, trust, masks,
+        run, model, optimizer, rates, feed, controls, keeper, noise, trust, masks, jumps,
         scaler=scaler, scheduler_every=scheduler_every, checkpoint_every=checkpoint_every,
         non_finite_limit=non_finite_limit,
     )  # fmt: skip

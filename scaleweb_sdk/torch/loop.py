@@ -18,6 +18,7 @@ from .agreement import together
 from .algorithm.masks import Masks
 from .controls import Controls
 from .feed import Feed
+from .jumps import GradientJumps
 from .keeper import Keeper
 from .memory import MemorySignal, meter_for
 from .motion import Motion
@@ -50,6 +51,7 @@ class Loop:
         noise: GradientNoise,
         trust: TrustRatio,
         masks: Masks,
+        jumps: GradientJumps,
         *,
         scaler: Any,
         scheduler_every: str,
@@ -70,6 +72,7 @@ class Loop:
         self.trust = trust
         self.memory = MemorySignal(meter_for(model))
         self.masks = masks
+        self.jumps = jumps
         self.scaler = scaler
         self.scheduler_every = scheduler_every
         self.checkpoint_every = checkpoint_every
@@ -177,7 +180,7 @@ class Loop:
 
         loss: a scalar, the mean over the batch. metrics: further values to log at this step.
         True when the optimiser made its step; False while gradients gather, when the step was skipped for a
-        loss or gradient that is not finite, and when memory ran out (the samples then come again).
+        loss or gradient that is not finite or too wild, and when memory ran out (the samples then come again).
         """
         self.batches_in_step = max(1, self.batches_in_step)
         self._apart += clock.seconds() - self._handed_over
@@ -209,15 +212,18 @@ class Loop:
         if self.scaler is not None and (math.isfinite(loss) or self.agreement is not None):
             self.scaler.unscale_(self.optimizer)
         ranks = self.agreement is not None
-        norm = self._clipped_norm() if math.isfinite(loss) or ranks else math.nan
+        norm, left = self._clipped_norm() if math.isfinite(loss) or ranks else (math.nan, math.nan)
         rate = self.rates.now
         # Of several ranks all must answer alike: by the gradient, which is the same on each.
-        good = math.isfinite(norm) and (ranks or math.isfinite(loss))
+        finite = math.isfinite(norm) and (ranks or math.isfinite(loss))
+        wild = finite and self._hold(left)
+        good = finite and not wild
         if self.scaler is not None and (math.isfinite(loss) or ranks):
             # It makes no step itself where a gradient is not finite, and lowers its scale then.
-            self.trust.before()
-            self.scaler.step(self.optimizer)
-            self.trust.after()
+            if not wild:
+                self.trust.before()
+                self.scaler.step(self.optimizer)
+                self.trust.after()
             self.scaler.update()
         elif good:
             self.trust.before()
@@ -260,17 +266,30 @@ class Loop:
             self._level = shown if math.isnan(self._level) else 0.95 * self._level + 0.05 * shown
         self._epoch_losses.append(shown)
         # A scale above 1 that was too large: its scaler looks for a smaller one, and no checkpoint would help.
-        overflowed = scale is not None and scale > 1 and math.isfinite(loss) and not good
+        overflowed = scale is not None and scale > 1 and math.isfinite(loss) and not finite
         if not overflowed:
-            self.non_finite.count(good, shown, norm)
+            self.non_finite.count(finite, shown, norm)
         self.clear_step()
         return good
 
-    def _clipped_norm(self) -> float:
+    def _clipped_norm(self) -> tuple[float, float]:
+        """The gradient's length as it came, and what clipping left of it."""
         parameters = [p for p in trained(self.optimizer) if p.grad is not None]
         if self.controls.clip is not None:
-            return float(torch.nn.utils.clip_grad_norm_(parameters, self.controls.clip))
-        return total_norm([p.grad for p in parameters if p.grad is not None])
+            norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.controls.clip))
+            return norm, min(norm, self.controls.clip)
+        norm = total_norm([p.grad for p in parameters if p.grad is not None])
+        return norm, norm
+
+    def _hold(self, left: float) -> bool:
+        """Whether the gradient, `left` long, is too wild for a step; one that is held is made shorter."""
+        share = self.jumps.share(left, self.step + 1)
+        if 0 < share < 1:
+            with torch.no_grad():
+                for parameter in trained(self.optimizer):
+                    if parameter.grad is not None:
+                        parameter.grad.mul_(share)
+        return share == 0
 
     def _memory_figures(self) -> dict[str, float]:
         """After a step that went well: what it took, and whether a batch fits by now that did not."""
@@ -410,6 +429,7 @@ class Loop:
         self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
         self.non_finite.forget()
         self.non_finite.hope()
+        self.jumps.forget()
         self.motion.forget()
 
     def restore(self, path: Path) -> None:
