@@ -29,10 +29,24 @@ def runs(options: argparse.Namespace) -> None:
 def jobs(options: argparse.Namespace) -> None:
     found = Site().get("jobs", limit=options.n, state=options.state)["results"]
     rows = [
-        [j["code"], j["state"], j["run"], j["run_name"], " ".join(j["argv"])[:60], j["waiting_reason"]]
+        [j["code"], j["state"], j["run"], j["run_name"], " ".join(j["argv"])[:60], why(j)]
         for j in found
-    ]
-    table(["job", "state", "run", "name", "command", "waits because"], rows)
+    ]  # fmt: skip
+    table(["job", "state", "run", "name", "command", "why"], rows)
+
+
+def why(job: dict[str, Any]) -> str:
+    """Why it waits, or has failed."""
+    if job["state"] == "failed" and job["attempts"]:
+        return how(job["attempts"][-1])
+    return str(job["waiting_reason"])
+
+
+def how(attempt: dict[str, Any]) -> str:
+    """How an attempt ended: its signal or exit code, and the first line of the error."""
+    code, signal = attempt["exit_code"], attempt["signal"]
+    told = f"signal {signal}" if signal else f"exit code {code}" if code else ""
+    return ": ".join(filter(None, [told, attempt["first_error_line"]]))
 
 
 def show(options: argparse.Namespace) -> None:
@@ -49,6 +63,8 @@ def show(options: argparse.Namespace) -> None:
         "ended_at",
     ):
         print(f"{name:<16} {number(run[name])}")
+    if run["state"] in ENDED and (reason := why_ended(site, run)):
+        print(f"{'why':<16} {reason}")
     print(f"{'page':<16} {site.url}/runs/{run['code']}")
     for key, value in sorted(run["summary"].items()):
         if not key.startswith("_"):
@@ -58,6 +74,16 @@ def show(options: argparse.Namespace) -> None:
         print("\nCan be set while it runs:")
     for item in tunables:
         print(f"  {item['name']:<24} {number(item['value'])}  {bounds(item)}".rstrip())
+
+
+def why_ended(site: Site, run: dict[str, Any]) -> str:
+    """The reason of its last state, and the first line of the error where that says more."""
+    events = site.get(f"runs/{run['code']}/events")["results"]
+    last = next((e for e in events if e["kind"] == "state" and e["new"] == run["state"]), None)
+    reason = str(last["reason"]) if last else ""
+    attempts = site.get(f"jobs/{run['job']}")["attempts"] if run["job"] else []
+    error = str(attempts[-1]["first_error_line"]) if attempts else ""
+    return ": ".join(filter(None, [reason, "" if error in reason else error]))
 
 
 def bounds(tunable: dict[str, Any]) -> str:

@@ -10,10 +10,12 @@ import threading
 import pytest
 
 import scaleweb_sdk
+from monitoring import nodes
 from scaleweb_sdk.cli import main
 from tests.support.domain import a_member, a_project, a_run, a_run_token
 from tests.support.wait import until
-from training.models import ApiToken, Job, JobGroup, TokenKind
+from training.jobs import attempts, tasks
+from training.models import ApiToken, Attempt, Job, JobGroup, TokenKind
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, databases="__all__")]
 
@@ -188,6 +190,17 @@ def test_runs_show_logs_and_export(say, training):
     assert (point["key"], point["value"]) == ("loss", 0.5)
     assert say("export", row.code, "--format", "csv")[1].startswith("key,branch,step,time,value")
     assert say("logs", row.code)[0] == 0
+
+
+def test_why_a_job_failed_stands_in_its_row_and_with_its_run(logged_in, say):
+    say("submit", "--experiment", "digits", "--", "no-such-program")
+    nodes.register("n1", {"hostname": "n1"}, [{"kind": "cpu", "index": 0}])
+    tasks.place_tick()
+    attempt = Attempt.objects.get()
+    why = "the command 'no-such-program' was not found on node n1"
+    attempts.end(attempt.pk, "failed", why, exit_code=127, first_error_line=why, again=False)
+    assert f"exit code 127: {why}\n" in say("jobs")[1]
+    assert f"\nwhy              {why}\n" in say("show", attempt.job.code)[1]
 
 
 def test_a_site_that_is_away_is_a_sentence(say, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from tests.support.relay import Relay
 from tests.support.servers import Postgres, Valkey, here
 from tests.support.stack import TOP, RunningStack
 from tests.support.wait import until
+from training.jobs.output import REFUSED
 
 from .clock import Clock
 
@@ -133,7 +134,10 @@ class Site:
         if self.supervisors() or self.trainings():
             return True
         spools = [path for home in self.homes() for path in (home / "attempts").glob("*/*/*/*.batches")]
-        return any(path.stat().st_size and not (path.parents[2] / "refused.json").exists() for path in spools)
+        return any(
+            path.stat().st_size and not (path.parents[2] / REFUSED[path.parents[1].name]).exists()
+            for path in spools
+        )
 
     def attempts_of(self, job: str) -> list[Path]:
         return [path for home in self.homes() for path in (home / "attempts").glob(f"{job}-*")]

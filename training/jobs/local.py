@@ -16,7 +16,7 @@ from django.conf import settings
 from scaleweb_sdk.leaving import FILE as LEAVING
 from training.models import Attempt, Member
 
-from .output import unsent
+from .output import REFUSED, unsent
 from .processes import Process, group_alive, read_json, write_json
 from .spec import build, cleaned
 
@@ -81,8 +81,7 @@ class Local:
             local = cls(path)
             if path in cls.sent or local.status() is not Status.ENDED or local.supervised():
                 continue
-            refused = (path / "refused.json").exists()
-            if not refused and (unsent(path / "spool") or unsent(path / "lines")):
+            if any(unsent(path / name) and not (path / file).exists() for name, file in REFUSED.items()):
                 found.append(local)
             else:
                 cls.sent.add(path)
@@ -180,6 +179,15 @@ class Local:
 
     def exit(self) -> dict[str, Any]:
         return read_json(self.folder / "exit.json") or {}
+
+    def how_it_ended(self) -> str:
+        """The reason in words, where its exit code is known. A command that cannot be started at all has none of its
+        own."""
+        exit = self.exit()
+        if exit.get("never_started") and exit.get("first_error_line"):
+            return str(exit["first_error_line"])
+        signal, code = exit.get("signal"), exit.get("exit_code")
+        return str(exit.get("too_much") or (f"killed by {signal}" if signal else f"exit code {code}"))
 
     def leaving(self) -> dict[str, Any] | None:
         """What the process wrote as it left for other devices (scaleweb_sdk.leaving), None if it did not."""

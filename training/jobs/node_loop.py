@@ -230,9 +230,7 @@ class NodeLoop:
             reason = "it ended while no supervisor watched, so its exit code is unknown"
         else:
             outcome = Outcome.FINISHED if code == 0 else Outcome.FAILED
-            reason = str(exit.get("too_much") or "") or (
-                f"killed by {signal}" if signal else f"exit code {code}"
-            )
+            reason = local.how_it_ended()
         attempts.end(
             attempt.pk,
             outcome,
@@ -345,7 +343,7 @@ def awaits_the_others(attempt: Attempt, local: Local) -> bool:
         Attempt.objects.filter(pk=attempt.pk).update(left_at=Now())
     if leaves or attempt.on_its_way_out:
         return True
-    if exit.get("exit_code") == 0:
-        return False
+    if exit.get("exit_code") == 0 or exit.get("never_started"):
+        return False  # nothing there has more to say
     since = time.time() - float(exit.get("ended_at") or 0.0)
     return since < settings.LEASE_SECONDS + 2 * LOOK_EVERY_SECONDS

@@ -26,6 +26,8 @@ SPEAKS_OF_FAILURE = re.compile(r"error|exception|fatal|panic|abort|no such file|
 TORCHRUN_SAYS = "torch.distributed.elastic."
 RANK_FAILED = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+)")
 TRACEBACK = "Traceback (most recent call last)"
+# What an attempt's folder holds for the server, and the file that says that the server will never take it.
+REFUSED = {"spool": "refused.json", "lines": "lines_refused.json"}
 EXCEPTION_LINE = re.compile(r"^([\w.]+(Error|Exception|Interrupt|Exit|Warning)\b|[\w.]+: )")
 
 

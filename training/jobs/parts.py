@@ -102,10 +102,11 @@ class Parts:
         attempts.end(
             member.attempt_id,
             Outcome.FAILED if code is not None else Outcome.LOST,
-            f"its part on {self.name} ended with exit code {code}",
+            f"its part on {self.name} has ended: {local.how_it_ended()}",
             exit_code=code,
             signal=str(exit.get("signal") or ""),
             first_error_line=str(exit.get("first_error_line") or ""),
+            again=False if exit.get("never_started") else None,
         )
 
     def terminate(self, node: Node) -> None:

@@ -74,6 +74,7 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
         environment["SCALEWEB_RESUME_STEP"] = str(checkpoint.step)
     return {
         "run": run.code, "attempt": attempt.number, "url": settings.PUBLIC_URL, "token": token,
+        "node": (attempt if member is None else member).node.name, "program": job.argv[0],
         "argv": launch.argv_of(attempt, member), "cwd": str(start), "env": environment,
         "folder": str(folder), "memory_bytes": job.memory_bytes,
     }  # fmt: skip

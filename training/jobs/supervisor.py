@@ -10,13 +10,16 @@ server has not got yet.
 """
 
 import contextlib
+import errno
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,7 +28,7 @@ from scaleweb_sdk.link import Link, Parcel
 from scaleweb_sdk.spool import SpoolInUse
 
 from .memory_limit import Family
-from .output import Follower, LastLines, unsent
+from .output import REFUSED, Follower, LastLines, unsent
 from .processes import Process, members, read_json, signal_name, write_json
 from .reasons import size
 
@@ -39,7 +42,8 @@ NOT_FOUND = 127
 
 
 class Supervisor:
-    """One attempt. spec: run, attempt, url, token, argv, cwd, env, folder, memory_bytes (None: no limit)."""
+    """One attempt. spec: run, attempt, node, url, token, program (what is asked for), argv (how that is started), cwd,
+    env, folder, memory_bytes (None: no limit)."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
@@ -90,7 +94,12 @@ class Supervisor:
     def start(self) -> bool:
         """Start the training process. False when it cannot be; then `exit.json` says why."""
         spec = self.spec
+        program, node = spec.get("program") or spec["argv"][0], spec.get("node") or "this node"
         try:
+            if program != spec["argv"][0]:
+                look_for(
+                    program, spec["cwd"], spec["env"]
+                )  # torchrun is there, whether its program is or not
             with (
                 open(self.folder / "stdout.log", "ab") as out,
                 open(self.folder / "stderr.log", "ab") as err,
@@ -101,7 +110,7 @@ class Supervisor:
                 )  # fmt: skip
         except (OSError, ValueError) as error:  # ValueError: an argument that cannot be encoded
             code = NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_EXECUTE
-            said = why_not(spec["argv"][0], spec["cwd"], error)
+            said = why_not(program, spec["cwd"], node, error)
             with contextlib.suppress(OSError):
                 (self.folder / "stderr.log").write_text(f"{said}\n")
             self.write_exit(code, said, never_started=True)
@@ -197,9 +206,8 @@ class Supervisor:
                 link.close(seconds)
                 if link.refused is not None:
                     # For good: asking again and again would change nothing.
-                    write_json(
-                        self.folder / "refused.json", {"spool": str(left), "reason": link.refused.message}
-                    )
+                    told = {"spool": str(left), "reason": link.refused.message}
+                    write_json(self.folder / REFUSED[name], told)
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         if self.over:
@@ -239,14 +247,42 @@ class Supervisor:
         )  # fmt: skip
 
 
-def why_not(program: str, cwd: str, error: Exception) -> str:
-    """Why a program cannot be started, in words."""
+def look_for(program: str, cwd: str, env: Mapping[str, str]) -> None:
+    """Raises FileNotFoundError as a start of the program would."""
+    found = (
+        Path(cwd, program).exists() if os.sep in program else shutil.which(program, path=env.get("PATH", ""))
+    )
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+
+
+def why_not(program: str, cwd: str, node: str, error: Exception) -> str:
+    """Why a program cannot be started on a node, in words, and what would help."""
     why = getattr(error, "strerror", None) or str(error)
     if getattr(error, "filename", None) == cwd:
-        return f"cannot start in {cwd!r} on this node: {why}"
-    if isinstance(error, FileNotFoundError) and os.sep in program and Path(cwd, program).exists():
-        why = "the interpreter that its first line names is not on this node"
-    return f"cannot start {program!r}: {why}"
+        return (
+            f"the job's folder {cwd!r} cannot be entered on node {node}: {why}; make it there, name one that is there "
+            "(--cwd), or send your own along (--send)"
+        )
+    if isinstance(error, PermissionError):
+        return f"{program!r} cannot be started on node {node}: {why}; make it executable (chmod +x)"
+    if not isinstance(error, FileNotFoundError):
+        return f"{program!r} cannot be started on node {node}: {why}"
+    if os.sep not in program:
+        return (
+            f"the command {program!r} was not found on node {node}: no folder of its PATH has such a program; "
+            "install it there, or name it by its path"
+        )
+    if Path(cwd, program).exists():
+        return (
+            f"{program!r} cannot be started on node {node}: the interpreter that its first line names is not there; "
+            "install it, or name one that is there"
+        )
+    where = "" if Path(program).is_absolute() else f" in the job's folder {cwd!r}"
+    return (
+        f"the command {program!r} was not found on node {node}: there is no such file{where}; name one that is there, "
+        "or send it along (--send)"
+    )
 
 
 def main(arguments: list[str]) -> int:
