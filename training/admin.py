@@ -41,6 +41,7 @@ from .models import (
     Usage,
     ViewLink,
 )
+from .quotas import beyond
 
 
 class Members(admin.TabularInline):
@@ -93,6 +94,11 @@ class QuotaAdmin(admin.ModelAdmin):
     list_filter = ["kind"]
     list_select_related = ["project"]
     autocomplete_fields = ["project"]
+
+    def save_model(self, request, obj, form, change):
+        super().save_model(request, obj, form, change)
+        if words := beyond(obj):
+            self.message_user(request, f"{obj}: {words}.", messages.WARNING)
 
 
 @admin.register(Membership)

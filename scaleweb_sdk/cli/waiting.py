@@ -119,6 +119,9 @@ def quota(options: argparse.Namespace) -> None:
         print(f"{options.project} has no devices of its own, and uses what is idle")
         return
     table(["devices", "of its own", "may borrow", "used"], rows)
+    for one in found["quotas"]:
+        if one["beyond"]:
+            print(f"Note: {one['beyond']}")
 
 
 def count(text: str) -> int:

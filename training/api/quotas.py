@@ -12,6 +12,7 @@ from monitoring.models import Device
 from training import access
 from training.jobs import submit
 from training.models import DeviceLease, Project, Quota, Role
+from training.quotas import beyond
 
 from .permissions import ProjectRole
 
@@ -25,6 +26,9 @@ class QuotaSerializer(serializers.Serializer):
         allow_null=True, help_text="How many more it may have while they are idle; null: any number."
     )
     used = serializers.IntegerField(help_text="What it holds now, borrowed ones included.")
+    beyond = serializers.CharField(
+        help_text="In words, what is promised beyond the devices that exist; empty where it is there."
+    )
 
 
 class ProjectQuota(serializers.Serializer):
@@ -91,4 +95,7 @@ def told(quota: Quota) -> dict[str, object]:
     used = DeviceLease.objects.filter(
         attempt__job__run__experiment__project=quota.project_id, device__kind=quota.kind
     )
-    return {"kind": quota.kind, "devices": quota.devices, "borrow": quota.borrow, "used": used.count()}
+    return {
+        "kind": quota.kind, "devices": quota.devices, "borrow": quota.borrow, "used": used.count(),
+        "beyond": beyond(quota),
+    }  # fmt: skip
