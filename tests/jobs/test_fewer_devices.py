@@ -2,19 +2,19 @@
 
 import json
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from monitoring import nodes
 from tests.support.domain import a_project
-from training.jobs import attempts, tasks
+from training.jobs import attempts, expecting, tasks
 from training.jobs import submit as jobs
 from training.jobs.giving_way import Running
 from training.jobs.placement import Rules, place
 from training.jobs.turns import Waiting
-from training.models import Attempt, Command, Experiment, Job, Run, RunEvent
+from training.models import Attempt, Command, Experiment, Job, Run, RunEvent, Tunable
 from training.states import RunState, move
 
 from .test_giving_way import COUNTS
@@ -154,6 +154,29 @@ class TestInTheTables:
         assert Attempt.objects.get(job=head).devices.count() == 3
         said = RunEvent.objects.filter(run=head.run, kind="preemption").get()
         assert said.reason == "1 running job was asked to make room for it at a checkpoint"
+
+    def test_who_waits_is_told_when_what_is_given_comes_free_and_what_is_kept_only_at_the_end(self, node):
+        attempt = elastic_training()
+        head = submitted(3, 3, priority=200)
+        tasks.place_tick()
+        behind = submitted(1, 1)
+        expecting.tick()
+        head.refresh_from_db()
+        behind.refresh_from_db()
+        assert head.outlook["by"] == "asked"
+        assert head.outlook["words"] == "when 3 GPUs of n1 come free, what runs there was asked to make room"
+        assert behind.outlook["starts_at"] is None
+        assert behind.outlook["words"] == "when 1 GPU comes free: what is to end before does not tell when"
+        # It has made half of its steps in an hour.
+        Run.objects.filter(pk=attempt.job.run_id).update(last_step=100)
+        Tunable.objects.create(
+            run=attempt.job.run, name="total_steps", kind="int", value=200, initial=200, role="total_steps"
+        )
+        now = timezone.now()
+        expecting.tick(now)
+        behind.refresh_from_db()
+        seconds = (datetime.fromisoformat(behind.outlook["starts_at"]) - now).total_seconds()
+        assert (round(seconds / 60), behind.outlook["by"]) == (60, "pace")
 
     def test_where_a_device_that_it_keeps_has_failed_meanwhile_it_waits_like_who_left_whole(self, node):
         attempt = elastic_training()

@@ -17,6 +17,7 @@ from monitoring import nodes
 from tests.support.domain import a_user
 from training import commands
 from training.jobs import submit as jobs
+from training.jobs.local import Local
 from training.jobs.node_loop import NodeLoop
 from training.jobs.processes import members, read_json
 from training.jobs.submit import JobRefused
@@ -145,15 +146,21 @@ def rate_after(bench, job, resumptions):
     return job.run.tunables.get(name="lr").value
 
 
-def test_a_gang_over_two_nodes_goes_on_with_one_when_the_other_dies(bench, notes, settings):
-    settings.LEASE_SECONDS = 3
-    first, second = bench.loop, NodeLoop("other")
-    for loop in (first, second):
+def two_nodes_with_a_slot_each(bench):
+    """The further nodes that look when the bench does; one that is taken out of the list has died."""
+    there = [NodeLoop("other")]
+    for loop in (bench.loop, *there):
         slots = [{"kind": "cpu", "index": 0, "name": "slot"}]
         loop.node = nodes.register(loop.name, {"hostname": loop.name}, slots)
-    there = [second]
-    look = first.look
+    look = bench.loop.look
     bench.loop.look = lambda: [look(), *(loop.look() for loop in there)]
+    return there
+
+
+def test_a_gang_over_two_nodes_goes_on_with_one_when_the_other_dies(bench, notes, settings):
+    settings.LEASE_SECONDS = 3
+    there = two_nodes_with_a_slot_each(bench)
+    second = there[0]
     job = training(bench, notes, max_nodes=2, min_devices=1)
     running_on(bench, job, 1, 2)
     attempt = bench.attempt(job)
@@ -181,6 +188,39 @@ def test_a_gang_over_two_nodes_goes_on_with_one_when_the_other_dies(bench, notes
     assert ended[1].resumed_from.step > 0
     assert (job.state, job.retries_used) == ("stopped", 0), "the node's fault is not the job's"
     assert ranks_of(bench, job) == []
+
+
+def test_a_gang_over_two_nodes_leaves_both_for_an_urgent_job_on_one_and_goes_on_where_it_was(
+    bench, notes, settings, tmp_path
+):
+    settings.PREEMPT_AFTER_SECONDS = 0.5
+    two_nodes_with_a_slot_each(bench)
+    job = training(bench, notes, max_nodes=2, min_devices=2)
+    running_on(bench, job, 1, 2)
+    bench.until(lambda: len(steps_of(notes)) > 3)
+    done = tmp_path / "done"
+    urgent = bench.job(["/bin/sh", "-c", f"until [ -e {done} ]; do sleep 0.05; done"], priority=200)
+    bench.until_process(urgent)
+    attempt, member = Attempt.objects.get(job=job), Member.objects.get(attempt__job=job)
+    assert (attempt.outcome, bench.fresh(job).state, member.state) == ("preempted", "queued", "ended")
+    assert not [local for local in Local.all_living() if local.attempt().job_id == job.pk], (
+        "both parts are gone"
+    )
+    left_at = job.run.checkpoints.latest("id").step
+    assert max(steps_of(notes)) == left_at, "nothing was trained beyond what was saved"
+    bench.turn()
+    assert "waits for 2 CPU slots on up to 2 nodes" in bench.fresh(job).waiting_reason
+    done.touch()
+    assert bench.until_over(urgent).state == "done"
+    running_on(bench, job, 2, 2)
+    bench.until(lambda: max(steps_of(notes)) > left_at + 3)
+    (notes / "stop").touch()
+    job = bench.until_over(job, 60)
+    assert (job.state, job.retries_used) == ("stopped", 0)
+    assert Attempt.objects.get(job=job, number=2).resumed_from.step == left_at
+    trained = steps_of(notes)
+    assert sorted(trained) == list(range(1, max(trained) + 1)), "no step is missing"
+    assert {(world, len(samples)) for world, samples in trained.values()} == {(2, 64)}, "none was made twice"
 
 
 def ranks_of(bench, job):

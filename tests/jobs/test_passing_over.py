@@ -11,7 +11,7 @@ from monitoring.models import Node
 from tests.support.domain import a_project, a_user
 from training.jobs import attempts, passing_over, tasks
 from training.jobs import submit as jobs
-from training.models import Attempt, Experiment, Job
+from training.models import Attempt, Experiment, Job, Member
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(databases="__all__", transaction=True)]
 
@@ -86,6 +86,38 @@ def test_it_is_taken_again_after_a_while_or_once_it_was_started_and_one_more_los
     assert attempts.claim(attempt)
     lease_runs_out(attempt)
     assert Node.objects.get(name="n1").passed_over_until is None, "it did start one"
+
+
+def part_is_never_started(job) -> str:
+    """A gang's first node starts its part; the other one's worker is heard of, and does nothing. Its name."""
+    attempt = placed(job)
+    assert attempts.claim(attempt)
+    Attempt.objects.filter(pk=attempt.pk).update(master_address="10.0.0.1", master_port=1234)
+    Member.objects.filter(attempt=attempt).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    tasks.reap_tick()
+    attempt.refresh_from_db()
+    assert attempt.outcome == "lost"
+    return Member.objects.get(attempt=attempt).node.name
+
+
+def test_the_further_node_of_a_gang_that_starts_nothing_is_passed_over_and_no_retry_is_counted(fleet):
+    gang = submitted(launcher="torchrun", min_devices=3, max_devices=3, max_nodes=2)
+    assert [part_is_never_started(gang) for _ in range(2)] == ["n1", "n1"]
+    said = gang.run.events.filter(kind="attempt").values_list("reason", flat=True)
+    assert set(said) == {"the worker of n1 did not start its part within 10 s"}
+    passed_over = Node.objects.exclude(passed_over_until=None).values_list("name", flat=True)
+    assert list(passed_over) == ["n1"], "the first node has done its part"
+    Node.objects.update(last_seen_at=timezone.now())
+    assert tasks.place_tick() == 0
+    gang.refresh_from_db()
+    assert (gang.state, gang.retries_used) == ("queued", 0)
+    assert "the largest open nodes have 2 together; n1 is passed over until" in gang.waiting_reason
+    # Its worker starts a part of something: it is well.
+    passing_over.forget(fleet[0].pk)
+    attempt = placed(gang)
+    Node.objects.filter(name="n1").update(passed_over_until=timezone.now() + passing_over.FOR_ALL)
+    assert attempts.claim_member(Member.objects.get(attempt=attempt))
+    assert Node.objects.get(name="n1").passed_over_until is None
 
 
 def test_a_dead_host_is_silent_and_not_passed_over_when_it_is_back(fleet):

@@ -359,6 +359,8 @@ def claim_member(member: Member) -> bool:
     won = Member.objects.filter(pk=member.pk, state=Attempt.State.ASSIGNED).update(
         state=Attempt.State.RUNNING, lease_expires_at=lease_end()
     )
+    if won:
+        passing_over.forget(member.node_id)
     return bool(won)
 
 

@@ -1,8 +1,9 @@
 """Writes down when attempts will have ended, and when waiting jobs will start: a slow tick beside placement's."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from django.conf import settings
@@ -32,8 +33,8 @@ def tick(now: datetime | None = None) -> int:
     """Bring both up to date. Returns of how many waiting jobs something changed."""
     now = now or timezone.now()
     past = took()
-    expect_ends(now, past)
-    return expect_starts(now, past)
+    going_on = expect_ends(now, past)
+    return expect_starts(now, past, going_on)
 
 
 def took() -> dict[Like, list[float]]:
@@ -50,13 +51,19 @@ def took() -> dict[Like, list[float]]:
     return found
 
 
-def expect_ends(now: datetime, past: dict[Like, list[float]]) -> None:
+def expect_ends(now: datetime, past: dict[Like, list[float]]) -> dict[int, Slot]:
+    """Returns, of the attempts that were asked to go on with fewer devices, when those that they keep will be free."""
     live = Attempt.objects.filter(ended_at=None).select_related("job__run__experiment", "resumed_from")
     attempts = list(live)
     told = Tunable.objects.filter(role="total_steps", run__job__attempts__in=attempts)
     steps: dict[int, Any] = dict(told.values_list("run_id", "value"))
+    going_on = {}
     for attempt in attempts:
         seconds, by = seconds_left(attempt, steps.get(attempt.job.run_id), past, now)
+        if attempt.preempt_asked_at is not None:
+            if attempt.keeps:
+                going_on[attempt.pk] = Slot(inf if seconds is None else seconds, by or "pace")
+            seconds, by = settings.PREEMPT_GRACE_SECONDS, "asked"
         end = None if seconds is None else now + timedelta(seconds=seconds)
         before = attempt.expected_end_at
         moved = (end is None) != (before is None) or (
@@ -64,15 +71,14 @@ def expect_ends(now: datetime, past: dict[Like, list[float]]) -> None:
         )
         if moved or by != attempt.expected_by:
             Attempt.objects.filter(pk=attempt.pk).update(expected_end_at=end, expected_by=by)
+    return going_on
 
 
 def seconds_left(
     attempt: Attempt, steps: Any, past: dict[Like, list[float]], now: datetime
 ) -> tuple[float | None, str]:
-    """(seconds, what they are known by); None and "" where nothing tells."""
+    """(seconds to the end of its training, what they are known by); None and "" where nothing tells."""
     run = attempt.job.run
-    if attempt.preempt_asked_at is not None:
-        return settings.PREEMPT_GRACE_SECONDS, "asked"
     if attempt.started_at is None:
         return None, ""
     ran = (now - attempt.started_at).total_seconds()
@@ -94,7 +100,7 @@ def like_of(job: Job) -> Like:
     return job.run.experiment.project_id, script_of(job.argv)
 
 
-def expect_starts(now: datetime, past: dict[Like, list[float]]) -> int:
+def expect_starts(now: datetime, past: dict[Like, list[float]], going_on: Mapping[int, Slot]) -> int:
     rows = queued.waiting()
     held = planning.held_now()
     order = in_turn(rows, held, planning.all_quotas(), planning.current_rules().ageing_seconds)[:FORETOLD]
@@ -106,7 +112,7 @@ def expect_starts(now: datetime, past: dict[Like, list[float]]) -> int:
         history = by_history(durations.get(pk, ()), 0.0)
         asked.append(Waiting(**{**vars(known[pk]), "seconds": history}))
     names = dict(Node.objects.values_list("pk", "name"))
-    outlooks = starts(asked, slots(now), names, stores(asked, now))
+    outlooks = starts(asked, slots(now, going_on), names, stores(asked, now))
     changed = 0
     for pk, found in outlooks.items():
         job = jobs.get(pk)
@@ -140,16 +146,20 @@ def same(before: dict[str, Any], new: dict[str, Any], at: datetime | None) -> bo
     return abs(datetime.fromisoformat(was) - at) <= SAME
 
 
-def slots(now: datetime) -> dict[Place, list[Slot]]:
-    """The devices of the open nodes: free ones, and when the others will be."""
+def slots(now: datetime, going_on: Mapping[int, Slot]) -> dict[Place, list[Slot]]:
+    """The devices of the open nodes: free ones, and when the others will be. going_on: by attempt, of what it keeps."""
     found: dict[Place, list[Slot]] = defaultdict(list)
     for device in cool_and_hot()[0]:
         found[device.node, device.kind].append(Slot(0.0))
     leases = DeviceLease.objects.filter(usable("device__")).values_list(
-        "device__node_id", "device__kind", "attempt__expected_end_at", "attempt__expected_by"
-    )
-    for node, kind, end, by in leases:
-        seconds = float("inf") if end is None else max(0.0, (end - now).total_seconds())
+        "device_id", "device__node_id", "device__kind", "attempt_id", "attempt__keeps", "attempt__expected_end_at",
+        "attempt__expected_by",
+    )  # fmt: skip
+    for device_id, node, kind, attempt, keeps, end, by in leases:
+        if attempt in going_on and device_id in keeps:
+            found[node, kind].append(going_on[attempt])
+            continue
+        seconds = inf if end is None else max(0.0, (end - now).total_seconds())
         found[node, kind].append(Slot(seconds, by or "pace"))
     return found
 
@@ -161,6 +171,6 @@ def stores(asked: Sequence[Waiting], now: datetime) -> dict[int, Store]:
     found = {node: Store(left) for node, left in memory.left_by_node().items()}
     for node, count, end, by in memory.reservations():
         if node in found:
-            seconds = float("inf") if end is None else max(0.0, (end - now).total_seconds())
+            seconds = inf if end is None else max(0.0, (end - now).total_seconds())
             found[node].held.append((seconds, count, by or "pace"))
     return found

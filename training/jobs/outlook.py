@@ -2,7 +2,7 @@
 
 pace       it told how many steps it will make, and makes them at a measured pace
 history    jobs of the same command in the same project took so long
-asked      it was asked to leave for another job
+asked      it was asked to make room for another job, with all of its devices or some
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from .turns import Place, Waiting
 LEAST_PAST_JOBS = 3
 BY = {
     "": "",
-    "asked": "what runs there was asked to leave",
+    "asked": "what runs there was asked to make room",
     "pace": "by the pace of what runs there",
     "history": "by what such jobs took before",
 }

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from monitoring.live.publish import publish_change
 from monitoring.models import Device, Node
-from training.models import Attempt, JobState
+from training.models import Attempt, JobState, Member
 
 NOT_STARTED = 2
 FOR_ALL = timedelta(minutes=10)
@@ -24,15 +24,32 @@ REASON = f"its worker is heard of, and did not start the last {NOT_STARTED} jobs
 
 
 def not_started(node: int) -> None:
-    """Called when the lease of an attempt ran out that its node's worker never started."""
-    ended = Attempt.objects.filter(node=node, ended_at__isnull=False).order_by("-id")
-    last = list(ended.values_list("started_at", "outcome")[:NOT_STARTED])
-    if len(last) < NOT_STARTED or any(one != (None, Attempt.Outcome.LOST) for one in last):
+    """Called when the lease of an attempt ran out, or of a gang's part, that this node's worker never started."""
+    last = last_ended(node)[:NOT_STARTED]
+    if len(last) < NOT_STARTED or any(
+        started or outcome != Attempt.Outcome.LOST for started, outcome in last
+    ):
         return
     # One that is not heard of either is silent, and gets nothing for that.
     here = Node.objects.filter(pk=node, state=Node.State.ONLINE)
     if here.update(passed_over_until=Now() + FOR_ALL, passed_over_reason=REASON):
         announce(node)
+
+
+def last_ended(node: int) -> list[tuple[bool, str]]:
+    """(whether the node's worker started it, outcome) of what the node got last, whole attempts and parts, the newest
+    first."""
+    whole = Attempt.objects.filter(node=node, ended_at__isnull=False).order_by("-id")
+    found = [
+        (pk, started is not None, outcome)
+        for pk, started, outcome in whole.values_list("pk", "started_at", "outcome")[:NOT_STARTED]
+    ]
+    parts = Member.objects.filter(node=node, attempt__ended_at__isnull=False).order_by("-attempt_id")
+    found += [
+        (pk, state != Attempt.State.ASSIGNED, outcome)
+        for pk, state, outcome in parts.values_list("attempt_id", "state", "attempt__outcome")[:NOT_STARTED]
+    ]
+    return [(started, outcome) for _, started, outcome in sorted(found, reverse=True)]
 
 
 def forget(node: int) -> None:

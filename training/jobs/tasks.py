@@ -136,15 +136,24 @@ def reap_tick() -> int:
         ended += lost
         if lost and unstarted:
             passing_over.not_started(node)
-    for member in Member.objects.filter(attempt__ended_at=None, lease_expires_at__lt=Now()).exclude(
-        state=Attempt.State.ENDED
+    for member in (
+        Member.objects.filter(attempt__ended_at=None, lease_expires_at__lt=Now())
+        .exclude(state=Attempt.State.ENDED)
+        .select_related("node")
     ):
         nodes.unheard(member.node.name, settings.LEASE_SECONDS)
-        ended += attempts.end(
+        unstarted = member.state == Attempt.State.ASSIGNED
+        lost = attempts.end(
             member.attempt_id, Attempt.Outcome.LOST,
-            f"nothing was heard from the worker of {member.node.name} for {settings.LEASE_SECONDS:g} s",
+            f"the worker of {member.node.name} did not start its part within {settings.LEASE_SECONDS:g} s" if unstarted
+            else f"nothing was heard from the worker of {member.node.name} for {settings.LEASE_SECONDS:g} s",
             expired_member=member.pk,
+            # The other ranks have waited for these, and trained nothing.
+            again=True if unstarted else None,
         )  # fmt: skip
+        ended += lost
+        if lost and unstarted:
+            passing_over.not_started(member.node_id)
     return ended + lose_silent_runs(now)
 
 
