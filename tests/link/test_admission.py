@@ -1,5 +1,6 @@
 """What a Hello does to a run: when it is running again, and which process may speak for a job."""
 
+import time
 import uuid
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from monitoring.models import Node
-from scaleweb_sdk.protocol import Event
+from scaleweb_sdk.protocol import Event, LogLine
 from tests.link.peer import hello, linked
 from tests.support.domain import a_run, a_run_token
 from tests.support.wait import db, until_async
@@ -137,6 +138,23 @@ async def test_an_open_link_ends_when_another_attempt_takes_over(live_site):
         refusal = await peer.refusal()
     assert (refusal.code, refusal.final) == ("stale_attempt", True)
     assert "attempt 2 is the current one" in refusal.message
+
+
+@pytest.mark.processes
+@pytest.mark.django_db(transaction=True, databases="__all__")
+async def test_the_supervisors_of_all_parts_of_a_gang_are_there_at_once(live_site):
+    def make():
+        run = a_run(state="running")
+        a_job(run)
+        return run, a_run_token(run)
+
+    run, token = await db(make)
+    first, second = (
+        linked(live_site, token, hello(run.source, attempt=1, role="supervisor")) for _ in range(2)
+    )
+    async with first as one, second as other:
+        for peer in (one, other, one):
+            await peer.batch(lines=[LogLine(time.time(), "stdout", "of this part")])
 
 
 @pytest.mark.processes

@@ -40,6 +40,7 @@ class Watch(msgspec.Struct):
     topics: list[str]
 
 
+Claim = tuple[str, str, int | str]  # source, role, rank or session
 decode_watch = msgspec.json.Decoder(Watch).decode
 
 
@@ -58,7 +59,7 @@ class LinkHub:
 
     def __init__(self) -> None:
         self.connections: dict[str, set[Connection]] = {}
-        self.claims: dict[tuple[str, str, int], Connection] = {}
+        self.claims: dict[Claim, Connection] = {}
         self.watched: set[str] = set()
         self.threads = OrmThreads()
         self.figures = Figures()
@@ -98,12 +99,12 @@ class LinkHub:
         await self.threads.stop()
 
     async def claim(self, connection: Connection) -> None:
-        """Take the place of a (source, role, rank). Raises Refused: busy.
+        """Take the place of a process, supervisor or agent. Raises Refused: busy.
 
         The same process incarnation replaces its older connection; another has to wait until the older
         one is gone or was not heard of for 10 s.
         """
-        place = (connection.source, connection.hello.role, connection.hello.rank)
+        place = place_of(connection)
         while (older := self.claims.get(place)) is not None:
             silence = time.monotonic() - older.heard_at
             same = older.hello.session == connection.hello.session
@@ -111,7 +112,7 @@ class LinkHub:
                 pid = older.hello.process.get("pid", "?")
                 raise Refused(
                     "busy",
-                    f"process {pid} is connected for {connection.source} rank {place[2]} and was heard "
+                    f"process {pid} is connected for {connection.source} rank {connection.hello.rank} and was heard "
                     f"{silence:.1f} s ago; two processes cannot share a run token",
                 )
             older.end(Refused("busy", "another connection took this one's place"))
@@ -134,7 +135,7 @@ class LinkHub:
             return
         there.discard(connection)
         metrics.CONNECTIONS.labels(connection.hello.role).dec()
-        place = (connection.source, connection.hello.role, connection.hello.rank)
+        place = place_of(connection)
         if self.claims.get(place) is connection:
             del self.claims[place]
         if not there:
@@ -255,6 +256,12 @@ class LinkHub:
 def is_stale(hello: Hello, newest: int) -> bool:
     """Whether it is the process of an earlier attempt. What a supervisor sends of one is history (admission.py)."""
     return hello.role == "process" and newest > hello.attempt > 0
+
+
+def place_of(connection: Connection) -> Claim:
+    """Who cannot be there twice. Supervisors can: each part of a gang has one, and so may the attempt before it."""
+    hello = connection.hello
+    return connection.source, hello.role, hello.session if hello.role == "supervisor" else hello.rank
 
 
 def alive(connection: Connection) -> bool:
