@@ -2,6 +2,7 @@
 
 import os
 import signal
+import textwrap
 import threading
 
 import pytest
@@ -376,6 +377,22 @@ def test_what_a_process_printed_after_its_supervisor_died_is_sent_though_nobody_
     until(lambda: lines_of(job)[-1] == "49")
     assert lines_of(job) == ["at work", *map(str, range(50))]
     until(lambda: not bench.local(attempt).supervised())
+
+
+def test_what_a_process_printed_before_it_failed_comes_though_the_next_attempt_has_begun_by_then(
+    bench, live_site, tmp_path
+):
+    """The reason of a failure is in its last lines; the server was away for them, and the retry began meanwhile."""
+    gate = tmp_path / "gate"
+    first = "import os\nif os.environ['SCALEWEB_ATTEMPT'] == '2': print('again'), exit(0)\n"
+    job = bench.python(f"{first}{textwrap.dedent(WAITS_FOR).format(gate=str(gate))}\nexit(3)", max_retries=1)
+    bench.until(lambda: "at work" in lines_of(job))
+    live_site.stop()
+    gate.touch()
+    assert bench.until_over(job).state == "done"
+    live_site.start()
+    until(lambda: "again" in lines_of(job) and "49" in lines_of(job))
+    assert sorted(lines_of(job)) == sorted(["at work", "again", *map(str, range(50))])
 
 
 def state_of(bench, attempt):

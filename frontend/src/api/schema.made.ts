@@ -1444,6 +1444,8 @@ export interface Quota {
   borrow: number | null;
   /** What it holds now, borrowed ones included. */
   used: number;
+  /** In words, what is promised beyond the devices that exist; empty where it is there. */
+  beyond: string;
 }
 
 export interface Rank {
