@@ -102,7 +102,18 @@ class Window:
     @cached_property
     def stride(self) -> int:
         """Steps between two neighbouring points: their median distance, at least 1."""
-        return max(1, int(median(np.diff(self.steps)))) if len(self.steps) > 1 else 1
+        return max(1, int(median(self.steps[1:] - self.steps[:-1]))) if len(self.steps) > 1 else 1
+
+    @cached_property
+    def finite(self) -> Window:
+        """The points whose value is a number: the window itself where all are, which is nearly always."""
+        good = np.isfinite(self.values)
+        if good.all():
+            return self
+        kept = self.steps[good], self.times[good], self.values[good]
+        for each in kept:
+            each.flags.writeable = False
+        return Window(*kept)
 
 
 @dataclass(frozen=True)

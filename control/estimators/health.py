@@ -1,17 +1,20 @@
 """Is a loss broken? Judged against the run's own past, by medians: no fixed threshold fits two losses."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 import numpy as np
 
 from control.proposals import Floats, Ints, Window
 
-from .median import median, row_medians
+from .median import differences, median, medians_of_threes, row_medians
 from .trend import WILDEST, robust_sigma, robust_trend, tame, unlog
 
 BLOCK = 10  # points; a level is the median of a block
 JUMP_BLOCKS = 10
+FAR_BELOW = float(np.log(0.9))
 RUIN_POINTS = 60  # a start that shot up is given so long to come below where it began
 
 
@@ -53,6 +56,10 @@ class Limits:
     heal_points: int = 100  # a fall that leads back under the threshold within so many points is healing
 
 
+# kind, index of the onset, healthy level, threshold
+Found: TypeAlias = tuple[Kind, int, float, float]
+
+
 def find_trouble(window: Window, limits: Limits, after_step: int | None = None) -> Trouble | None:
     """The trouble a loss is in now, or None: healthy, healing, or too little seen to say.
 
@@ -62,14 +69,12 @@ def find_trouble(window: Window, limits: Limits, after_step: int | None = None) 
     fresh = window if after_step is None else window.after(after_step)
     if len(fresh) == 0:
         return None
-    finite = np.isfinite(window.values)
-    steps, values = window.steps[finite], tame(window.values[finite])
-    explosion = _find_explosion(steps, values, limits, fresh, window)
+    explosion = _find_explosion(window.finite.steps, tame(window.finite.values), limits, fresh, window)
     onset = _non_finite_onset(fresh, limits)
     if onset is None:
         return explosion
     before = window.until(onset - 1)
-    healthy = tame(before.values[np.isfinite(before.values)])
+    healthy = tame(before.finite.values)
     # A loss mostly explodes on its way to NaN: the weights were bad from there on.
     if explosion is not None and explosion.onset_step < onset:
         onset = explosion.onset_step
@@ -78,6 +83,8 @@ def find_trouble(window: Window, limits: Limits, after_step: int | None = None) 
 
 
 def _non_finite_onset(window: Window, limits: Limits) -> int | None:
+    if window.finite is window:
+        return None
     bad = ~np.isfinite(window.values)
     recent = bad[-2 * BLOCK :]
     trailing = len(bad) if bad.all() else int(np.argmax(~bad[::-1]))
@@ -97,12 +104,7 @@ def _lowest_level(values: Floats) -> float:
 
 
 def _lowest_of_threes(medians: Floats) -> float:
-    return float(row_medians(threes(medians)).min())
-
-
-def threes(values: Floats) -> Floats:
-    """Each value with the two after it, shape (values - 2, 3)."""
-    return np.stack((values[:-2], values[1:-1], values[2:]), axis=1)
+    return float(medians_of_threes(medians).min())
 
 
 def block_medians(values: Floats) -> Floats:
@@ -114,52 +116,16 @@ def _find_explosion(
     steps: Ints, values: Floats, limits: Limits, fresh: Window, window: Window
 ) -> Trouble | None:
     # Two fresh blocks at least: one block may be one bad batch and its echo in the momentum.
-    if int(np.isfinite(fresh.values).sum()) < 2 * BLOCK or len(values) < 2 * BLOCK:
+    if len(fresh.finite) < 2 * BLOCK or len(values) < 2 * BLOCK:
         return None
     positive = bool(values.min() > 0)
     y = np.log(values) if positive else values
     medians = block_medians(y)
-    offset = len(y) - len(medians) * BLOCK
-    now = median(y[-2 * BLOCK :])
-
-    found: tuple[Kind, int, float, float] | None = None  # kind, index of onset, healthy level, threshold
+    found: Found | None = None
     if positive and int(window.steps[0]) <= 5 * window.stride:
-        # The lowest of three: with far too high a rate, the second step is in trouble already.
-        start = float(y[:3].min())
-        # Two of three points, so that one bad batch is not taken for it, and further than the noise goes.
-        scatter = robust_sigma(np.diff(y[-RUIN_POINTS:])) / np.sqrt(2)
-        high = start + float(np.log(1.15)) + 3 * scatter
-        shot = np.flatnonzero(row_medians(threes(y)) > high)
-        # The lowest of three lies below where the run began, the further the more it scatters.
-        stuck = (
-            float(medians[-2:].min()) > start + np.log(0.9) + 1.5 * scatter if len(medians) >= 2 else False
-        )
-        # One that stayed above its start for every block, by more than chance, is given half as long.
-        chance = 0.02 + 2 * scatter / np.sqrt(BLOCK)
-        never = len(medians) >= 2 and float(medians.min()) > start + chance
-        patience = RUIN_POINTS // 2 if never else RUIN_POINTS
-        # One that came well below its start is no ruined start, however high it went then: it has a healthy level.
-        was_well = len(medians) >= 3 and _lowest_of_threes(medians) < start + np.log(0.9) - 1.5 * scatter
-        if len(shot) and stuck and not was_well and len(y) - shot[0] >= patience:
-            first = int(shot[0]) + int(np.argmax(y[shot[0] :] > high))
-            found = (Kind.RUINED_START, first, start, start + float(np.log(0.9)))
+        found = _find_ruined_start(y, medians)
     if found is None and len(medians) >= 5:
-        spread = robust_sigma(np.diff(medians)) / np.sqrt(2)
-        healthy = _lowest_of_threes(medians)
-        margin = limits.spreads * spread
-        if positive:
-            margin = max(margin, float(np.log(limits.ratio)))
-        else:
-            margin = max(margin, limits.spreads * robust_sigma(y), 1e-12)
-        over = medians > healthy + margin
-        # Where the loss has not even doubled, twice as long: late in a training it may wander so far.
-        doubled = positive and bool((medians[-2:] > healthy + np.log(2)).all())
-        if bool(over[-2 if doubled or not positive else -4 :].all()):
-            below = np.flatnonzero(~over)
-            first = int(below[-1]) + 1 if len(below) else 0
-            found = (Kind.EXPLOSION, offset + first * BLOCK, healthy, healthy + margin)
-        elif positive and (jump := _find_jump(medians, healthy, limits)) is not None:
-            found = (Kind.JUMP, offset + jump[0] * BLOCK, healthy, jump[1])
+        found = _find_rise(y, medians, positive, limits)
     if found is None:
         return None
     # Who has not healed in so many points is given no more: a fall that slows down is foretold to heal soon for ever.
@@ -170,14 +136,64 @@ def _find_explosion(
         return float(unlog(np.asarray(level))) if positive else level
 
     kind, index, healthy, threshold = found
+    now = median(y[-2 * BLOCK :])
     return Trouble(kind, int(steps[index]), int(window.steps[-1]), unit(healthy), unit(now), unit(threshold))
+
+
+def _find_ruined_start(y: Floats, medians: Floats) -> Found | None:
+    """Of logarithms from the run's first steps on."""
+    # The lowest of three: with far too high a rate, the second step is in trouble already.
+    start = float(y[:3].min())
+    below = start + FAR_BELOW
+    # Nearly every run is below its start by now, which asks for nothing else to be known.
+    if not float(medians[-2:].min()) > below:
+        return None
+    scatter = robust_sigma(differences(y[-RUIN_POINTS:])) / math.sqrt(2)
+    # The lowest of three lies below where the run began, the further the more it scatters.
+    if not float(medians[-2:].min()) > below + 1.5 * scatter:
+        return None
+    # One that came well below its start is no ruined start, however high it went then: it has a healthy level.
+    if len(medians) >= 3 and _lowest_of_threes(medians) < below - 1.5 * scatter:
+        return None
+    # Two of three points, so that one bad batch is not taken for it, and further than the noise goes.
+    high = start + float(np.log(1.15)) + 3 * scatter
+    shot = np.flatnonzero(medians_of_threes(y) > high)
+    # One that stayed above its start for every block, by more than chance, is given half as long.
+    never = float(medians.min()) > start + (0.02 + 2 * scatter / math.sqrt(BLOCK))
+    patience = RUIN_POINTS // 2 if never else RUIN_POINTS
+    if not len(shot) or len(y) - shot[0] < patience:
+        return None
+    first = int(shot[0]) + int(np.argmax(y[shot[0] :] > high))
+    return Kind.RUINED_START, first, start, below
+
+
+def _find_rise(y: Floats, medians: Floats, positive: bool, limits: Limits) -> Found | None:
+    """An explosion or a jump: the newest blocks lie above the lowest level by more than blocks differ."""
+    healthy = _lowest_of_threes(medians)
+    least = float(np.log(limits.ratio)) if positive else 0.0
+    # Nearly every run's newest block is near its lowest level, which asks for nothing else to be known.
+    if float(medians[-1]) <= healthy + (min(least, float(np.log(limits.jump_ratio))) if positive else 0.0):
+        return None
+    spread = robust_sigma(differences(medians)) / math.sqrt(2)
+    margin = limits.spreads * spread
+    margin = max(margin, least) if positive else max(margin, limits.spreads * robust_sigma(y), 1e-12)
+    over = medians > healthy + margin
+    # Where the loss has not even doubled, twice as long: late in a training it may wander so far.
+    doubled = positive and bool((medians[-2:] > healthy + np.log(2)).all())
+    if bool(over[-2 if doubled or not positive else -4 :].all()):
+        below = np.flatnonzero(~over)
+        first = int(below[-1]) + 1 if len(below) else 0
+        return Kind.EXPLOSION, len(y) - (len(medians) - first) * BLOCK, healthy, healthy + margin
+    if positive and (jump := _find_jump(medians, healthy, limits)) is not None:
+        return Kind.JUMP, len(y) - (len(medians) - jump[0]) * BLOCK, healthy, jump[1]
+    return None
 
 
 def _find_jump(medians: Floats, healthy: float, limits: Limits) -> tuple[int, float] | None:
     """(block of the onset, threshold) of a level that went up at once and has stayed there; None for a slow rise."""
     if len(medians) < JUMP_BLOCKS + 5:
         return None
-    spread = robust_sigma(np.diff(medians[:-JUMP_BLOCKS])) / np.sqrt(2)
+    spread = robust_sigma(differences(medians[:-JUMP_BLOCKS])) / math.sqrt(2)
     # Half as far as where two blocks must do: ten in a row are no chance.
     margin = max(0.5 * limits.spreads * spread, float(np.log(limits.jump_ratio)))
     over = medians > healthy + margin
@@ -197,14 +213,14 @@ def find_collapse(window: Window, spreads: float, after_step: int | None = None)
     A third, because an agent's reward wanders further than a loss. Only a positive figure has such a ratio. A reward is
     mostly a mean of past games and tells late: the trouble began where it was last near its best.
     """
-    good = np.isfinite(window.values)
-    if not good.any() or not bool(window.values[good].min() > 0):
+    finite = window.finite
+    if not len(finite) or not bool(finite.values.min() > 0):
         return None
     inverse = Window(window.steps, window.times, 1 / np.maximum(window.values, 1 / WILDEST))
     found = find_trouble(inverse, Limits(ratio=3.0, spreads=spreads), after_step)
     if found is None or found.kind is not Kind.EXPLOSION or not found.healthy_level or not found.level:
         return None
-    steps, y = window.steps[good], np.log(inverse.values[good])
+    steps, y = finite.steps, np.log(1 / np.maximum(finite.values, 1 / WILDEST))
     medians = block_medians(y)
     near = np.flatnonzero(medians <= np.log(found.healthy_level) + np.log(1.25))
     first = len(y) - (len(medians) - 1 - int(near[-1])) * BLOCK if len(near) else 0

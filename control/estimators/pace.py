@@ -5,12 +5,13 @@ Works on y, as trend.py does: the metric's logarithm (negative where more is bet
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from control.proposals import Floats, Ints, Window
 
-from .median import median, row_medians
+from .median import differences, median, medians_of_threes, row_medians
 from .trend import robust_sigma, robust_trend
 
 STAGE = 10  # points that a rate is seen for before the next is tried
@@ -18,24 +19,69 @@ OPENING = 20  # points before anything is said of a start
 FLAT = 150  # points before a start is called flat
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pace:
-    """All in y. fall, recent: since the first points, and of the newest stage against the one before it.
+    """All in y, one or more points. What a question needs is worked out when it is asked: most runs are asked little.
 
-    error: standard deviation of `recent` by chance. wild: the first steps overshot. above_best: the newest stage over
-    the lowest one at the present rate (a stage is a median of ten points). flat: after its first steps it came little
-    further, and scatters no more than it did in the beginning, so that it is not the rate's own noise that holds it.
+    gradient, after_step: as `pace` takes them. uprooted: something else tells that the first steps overshot.
     """
 
-    points: int
-    fall: float
-    recent: float
-    error: float
-    above_best: float
-    wild: bool
-    flat: bool
+    steps: Ints
+    y: Floats
+    gradient: Window | None = None
+    after_step: int = -1
     wandering: float = 0.05  # how far it may go by itself: a mean of past games wanders, for one
-    best_fall: float = 0.0  # of the lowest stage since the first points, at whatever rate
+    uprooted: bool = False
+
+    @property
+    def points(self) -> int:
+        return len(self.y)
+
+    @cached_property
+    def start(self) -> float:
+        return median(self.y[:3])
+
+    @cached_property
+    def now(self) -> float:
+        return median(self.y[-STAGE:])
+
+    @property
+    def fall(self) -> float:
+        """Since the first points."""
+        return self.start - self.now
+
+    @cached_property
+    def recent(self) -> float:
+        """The fall of the newest stage against the one before it (a stage is a median of ten points)."""
+        return median(self.y[-2 * STAGE : -STAGE]) - self.now
+
+    @cached_property
+    def error(self) -> float:
+        """The standard deviation of `recent` by chance."""
+        scatter = robust_sigma(differences(self.y[-3 * STAGE :])) / math.sqrt(2)
+        return 1.2533 * scatter * math.sqrt(2 / STAGE)
+
+    @cached_property
+    def above_best(self) -> float:
+        """The newest stage over the lowest one at the present rate."""
+        since = self.y[self.steps > self.after_step]
+        return self.now - lowest_stage(since) if len(since) >= STAGE else 0.0
+
+    @cached_property
+    def best_fall(self) -> float:
+        """Of the lowest stage since the first points, at whatever rate."""
+        return self.start - lowest_stage(self.y)
+
+    @cached_property
+    def wild(self) -> bool:
+        """Whether the first steps overshot."""
+        return self.uprooted or _is_wild(self.y, self.gradient)
+
+    @cached_property
+    def flat(self) -> bool:
+        """Whether it came little further after its first steps, and scatters no more than it did in the beginning, so
+        that it is not the rate's own noise that holds it."""
+        return _is_flat(self.steps, self.y)
 
     @property
     def expected(self) -> float:
@@ -77,41 +123,30 @@ def pace(window: Window, gradient: Window | None, direction: str, after_step: in
     """
     if len(window) < OPENING or int(window.steps[0]) > 5 * window.stride:
         return None
-    good = np.isfinite(window.values)
-    if good.mean() < 0.9:
+    finite = window.finite
+    if len(finite) / len(window) < 0.9:
         return None
-    y = to_y(window.values[good], direction)
-    if y is None:
+    y = to_y(finite.values, direction)
+    if y is None or len(y) < OPENING:
         return None
-    steps = window.steps[good]
-    if len(y) < OPENING:
-        return None
-    start = median(y[:3])
-    now = median(y[-STAGE:])
-    scatter = robust_sigma(np.diff(y[-3 * STAGE :])) / math.sqrt(2)
-    since = y[steps > after_step]
-    blocks = since[len(since) % STAGE :].reshape(-1, STAGE)
-    return Pace(
-        points=len(y),
-        fall=start - now,
-        recent=median(y[-2 * STAGE : -STAGE]) - now,
-        error=1.2533 * scatter * math.sqrt(2 / STAGE),
-        above_best=now - float(row_medians(blocks).min()) if len(blocks) else 0.0,
-        wild=_is_wild(y, gradient),
-        flat=_is_flat(steps, y),
-        wandering=0.05 if direction == "min" else 0.3,
-        best_fall=start - float(row_medians(y[len(y) % STAGE :].reshape(-1, STAGE)).min()),
-    )
+    return Pace(finite.steps, y, gradient, after_step, wandering=0.05 if direction == "min" else 0.3)
+
+
+def lowest_stage(y: Floats) -> float:
+    """The lowest median of ten points, of ten points or more."""
+    return float(row_medians(y[len(y) % STAGE :].reshape(-1, STAGE)).min())
 
 
 def _is_flat(steps: Ints, y: Floats) -> bool:
     if len(y) < FLAT:
         return False
-    opening = robust_sigma(np.diff(y[:OPENING])) / math.sqrt(2)
+    opening = robust_sigma(differences(y[:OPENING])) / math.sqrt(2)
     middle = len(y) // 2
-    scatter = robust_sigma(np.diff(y[middle:])) / math.sqrt(2)
+    scatter = robust_sigma(differences(y[middle:])) / math.sqrt(2)
+    if not scatter < 1.6 * opening:
+        return False
     half = robust_trend(steps[middle:], y[middle:])
-    return scatter < 1.6 * opening and -half.slope * half.steps < 0.25
+    return -half.slope * half.steps < 0.25
 
 
 def _is_wild(y: Floats, gradient: Window | None) -> bool:
@@ -121,5 +156,5 @@ def _is_wild(y: Floats, gradient: Window | None) -> bool:
         norms = gradient.values[:OPENING]
         if not np.isfinite(norms).all() or float(norms[1:].max()) > 2 * float(norms[0]):
             return True
-    thrown = row_medians(np.stack((opening[:-2], opening[1:-1], opening[2:]), axis=1)).max() - opening[0]
-    return bool(thrown > 0.15 + 3 * robust_sigma(np.diff(opening)) / math.sqrt(2))
+    thrown = medians_of_threes(opening).max() - opening[0]
+    return bool(thrown > 0.15 + 3 * robust_sigma(differences(opening)) / math.sqrt(2))

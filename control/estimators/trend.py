@@ -4,6 +4,7 @@ Everything here works on y: the metric's logarithm where all of it is positive (
 ratios, not by amounts), else the metric itself.
 """
 
+import math
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from control.proposals import Floats, Ints
 
-from .median import median, row_medians
+from .median import median, median_of_ordered, row_medians
 
 Z90 = 1.645  # two-sided 90 % of a normal distribution
 MAD_TO_SIGMA = 1.4826
@@ -65,7 +66,8 @@ class Extension:
 
 def tame(values: Floats) -> Floats:
     """The values, those that nothing can be reckoned with drawn in to a bound that can be."""
-    return np.clip(values, -WILDEST, WILDEST)
+    # As np.clip, without its overhead, which is several times its work on a window's points.
+    return np.minimum(np.maximum(values, -WILDEST), WILDEST)
 
 
 def unlog(y: Floats) -> Floats:
@@ -115,15 +117,18 @@ def robust_trend(steps: Ints, values: Floats) -> Trend:
     bin_steps, bin_values = binned_medians(steps, values)
     count = len(bin_values)
     first, second = _pairs(count)
-    slopes = np.sort((bin_values[second] - bin_values[first]) / (bin_steps[second] - bin_steps[first]))
-    slope = median(slopes)
-    spread = Z90 * np.sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    low = int(np.clip(np.floor((len(slopes) - spread) / 2), 0, len(slopes) - 1))
-    high = int(np.clip(np.ceil((len(slopes) + spread) / 2), 0, len(slopes) - 1))
+    slopes = (bin_values.take(second) - bin_values.take(first)) / (
+        bin_steps.take(second) - bin_steps.take(first)
+    )
+    slopes.sort()
+    slope = median_of_ordered(slopes)
+    spread = Z90 * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    low = min(max(math.floor((len(slopes) - spread) / 2), 0), len(slopes) - 1)
+    high = min(max(math.ceil((len(slopes) + spread) / 2), 0), len(slopes) - 1)
     middle = median(bin_values - slope * bin_steps)
     residuals = bin_values - middle - slope * bin_steps
     # 1.2533: a median is that much less sure than a mean, for normal noise.
-    level_error = Z90 * 1.2533 * robust_sigma(residuals) / np.sqrt(count)
+    level_error = Z90 * 1.2533 * robust_sigma(residuals) / math.sqrt(count)
     return Trend(
         slope=slope,
         slope_low=float(slopes[low]),

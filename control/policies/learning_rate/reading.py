@@ -1,6 +1,7 @@
 """How a loss is read: which metric shows the run's pace, and what its newest points say."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,17 +13,38 @@ from control.proposals import Floats, Observation, Window
 RATE_IN_FORCE = "lr"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
-    """Progress since the last change: `progress` is the fall of log(loss) over the trend's window."""
+    """Progress since the last change: `progress` is the fall of log(loss) over the trend's window.
+
+    What the whole of the window tells is worked out when it is asked for: most readings are asked for their trend.
+    """
 
     trend: Trend
     progress: float
-    moved: float  # fall of log(loss) since the start of what is known
-    above_best: float  # how far the level is above the lowest seen before
     is_start: bool  # the window reaches back to the run's first steps
-    calm_start: bool  # the loss never was far above its start
     unit: str  # "log" or "spread"
+    y: Floats  # all that is known, in that unit
+
+    @cached_property
+    def start(self) -> float:
+        return median(self.y[:5])
+
+    @property
+    def moved(self) -> float:
+        """The fall of log(loss) since the start of what is known."""
+        return self.start - self.trend.level
+
+    @cached_property
+    def above_best(self) -> float:
+        """How far the level is above the lowest seen before."""
+        blocks = self.y[: len(self.y) // 20 * 20].reshape(-1, 20)
+        return self.trend.level - (float(row_medians(blocks).min()) if len(blocks) else self.trend.level)
+
+    @cached_property
+    def calm_start(self) -> bool:
+        """The loss never was far above its start."""
+        return self.unit == "log" and float(self.y.max()) < self.start + float(np.log(1.5))
 
 
 def read(since: Window, whole: Window, window_steps: int, scale: int) -> Reading | None:
@@ -30,29 +52,23 @@ def read(since: Window, whole: Window, window_steps: int, scale: int) -> Reading
     if len(since) == 0:
         return None
     recent = since.after(int(since.steps[-1]) - window_steps * scale)
-    good = np.isfinite(recent.values)
-    if good.sum() < max(24, 0.5 * window_steps) or good.mean() < 0.9:
+    known = recent.finite
+    if len(known) < max(24, 0.5 * window_steps) or len(known) / len(recent) < 0.9:
         return None
-    finite = whole.values[np.isfinite(whole.values)]
+    finite = whole.finite.values
     positive = bool(finite.min() > 0)
     spread = 1.0 if positive else max(robust_sigma(finite), 1e-12)
 
     def to_y(values: Floats) -> Floats:
         return np.log(values) if positive else values / spread
 
-    trend = robust_trend(recent.steps[good], to_y(recent.values[good]))
-    everything: Floats = to_y(finite)
-    start = median(everything[:5])
-    blocks = everything[: len(everything) // 20 * 20].reshape(-1, 20)
-    best = float(row_medians(blocks).min()) if len(blocks) else trend.level
+    trend = robust_trend(known.steps, to_y(known.values))
     return Reading(
         trend=trend,
         progress=-trend.slope * trend.steps,
-        moved=start - trend.level,
-        above_best=trend.level - best,
         is_start=int(whole.steps[0]) <= 5 * scale,
-        calm_start=positive and float(everything.max()) < start + np.log(1.5),
         unit="log" if positive else "spread",
+        y=to_y(finite),
     )
 
 

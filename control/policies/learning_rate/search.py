@@ -66,7 +66,7 @@ class Search:
         if seen is not None:
             # Weights that begin at zero are uprooted at any rate: there it comes far all the same.
             uprooted = first is not None and first > UPROOTED and seen.fall < 0.5
-            seen = replace(seen, wild=seen.wild or uprooted)
+            seen = replace(seen, uprooted=uprooted)
             late = seen.points > int(self.parameters["search_steps"])
             if late and not (self._has_raised() and seen.fall < seen.expected):
                 return None  # a sweep that was begun is carried on where looks are far apart
