@@ -45,11 +45,13 @@ def tried(**fields):
         (SLOW, {"rate": a_rate(0.1, changed_step=195)}),
         (STALLED, {"rate": a_rate(1e-6)}),
         (STALLED, {"rate": a_rate(0.1, changed_step=400)}),
+        (noisy(np.exp(-STEPS[:500] / 1500), 0.9), {"first_step": 5000}),
     ],
     ids=[
         "nothing", "one point", "too short", "well on its way", "NaN", "no rate", "at the upper bound",
         "not a number", "a trial is open", "3x was worse", "less was no better", "2x broke it",
         "changed just now", "search: too soon", "at the lower bound", "not stalled for long enough",
+        "noise hides a fall",
     ],
 )  # fmt: skip
 def test_the_rate_is_kept(loss, fields):
