@@ -66,7 +66,7 @@ def test_a_job_starts_on_a_node_that_has_what_it_asks_for(fleet, asked):
         ),
         ({"device_name": "tpu"}, "device_name", "there is no node with GPUs named 'tpu'"),
         ({"node_labels": {"zone": "q"}}, "node_labels", "there is no node with label zone=q; there are big ("),
-        ({"memory_bytes": 2**50}, "memory_bytes", "1.049e+06 GiB of memory"),
+        ({"memory_bytes": 2**50}, "memory_bytes", "1 PiB of memory"),
         ({"device_name": "a10", "min_devices": 3, "max_devices": 3}, "min_devices", "3 GPUs with GPUs named 'a10'"),
     ],
 )  # fmt: skip

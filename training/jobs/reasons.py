@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from .giving_way import Leaving
 from .turns import Quota, Waiting
 
-GIB = 2**30
+UNITS = ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
 
 
 def size(count: float) -> str:
-    """ "16 GiB", "512 MiB"."""
-    return f"{count / GIB:.4g} GiB" if count >= GIB else f"{count / 2**20:.4g} MiB"
+    """ "1.5 TiB", "16 GiB", "512 MiB"."""
+    unit, name = next((each for each in UNITS if count >= each[0]), UNITS[-1])
+    return f"{count / unit:.4g} {name}"
 
 
 def what(kind: str, count: int) -> str:
