@@ -34,6 +34,7 @@ class DeviceSerializer(serializers.ModelSerializer):
     busy_with = serializers.SerializerMethodField(
         help_text="The code of the run that holds it; null for none, or where you have no role in its project."
     )
+    busy_with_name = serializers.SerializerMethodField(help_text="That run's name; null where its code is.")
     latest = serializers.DictField()
     processes = serializers.SerializerMethodField(
         help_text="[{pid, memory_used_bytes, run}]; run is null for a process of no run of yours."
@@ -43,7 +44,7 @@ class DeviceSerializer(serializers.ModelSerializer):
         model = Device
         fields = [
             "kind", "index", "name", "uuid", "memory_total_bytes", "healthy", "health_reason", "latest",
-            "processes", "busy", "busy_with",
+            "processes", "busy", "busy_with", "busy_with_name",
         ]  # fmt: skip
 
     def get_busy(self, device: Device) -> bool:
@@ -52,6 +53,9 @@ class DeviceSerializer(serializers.ModelSerializer):
     def get_busy_with(self, device: Device) -> str | None:
         lease = getattr(device, "lease", None)
         return self.told(lease.attempt.job.run.code) if lease else None
+
+    def get_busy_with_name(self, device: Device) -> str | None:
+        return device.lease.attempt.job.run.name if self.get_busy_with(device) else None
 
     def get_processes(self, device: Device) -> list[dict[str, Any]]:
         return [process | {"run": self.told(process.get("run"))} for process in device.processes]

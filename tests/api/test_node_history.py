@@ -93,8 +93,8 @@ def test_a_node_tells_whose_run_holds_a_device_to_those_alone_who_may_see_it(
         return next(device for device in row["devices"] if device["kind"] == "gpu")
 
     seen, hidden = gpu(operator), gpu(outsider)
-    assert (seen["busy"], seen["busy_with"]) == (True, run.code)
-    assert (hidden["busy"], hidden["busy_with"]) == (True, None)
+    assert (seen["busy"], seen["busy_with"], seen["busy_with_name"]) == (True, run.code, run.name)
+    assert (hidden["busy"], hidden["busy_with"], hidden["busy_with_name"]) == (True, None, None)
     assert [each["run"] for each in seen["processes"]] == [run.code, None]
     assert [each["run"] for each in hidden["processes"]] == [None, None]
     assert None not in [each["run"] for each in gpu(root)["processes"]]

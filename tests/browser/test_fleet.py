@@ -98,8 +98,11 @@ def test_a_fleet_is_read_drained_and_grown_by_who_may(window, operator, run, set
     told = page.get_by_text("node-a takes nothing new; what runs goes on.")
     expect(told).to_be_visible()
     assert Node.objects.get().drained
+    still = page.get_by_text("Drained: it takes nothing new. Still here:")
+    expect(still.get_by_role("link", name="bold-otter")).to_have_attribute("href", f"/runs/{run.code}")
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("button", name="Drain")).to_be_visible()
+    expect(still).to_have_count(0)
     assert not Node.objects.get().drained
     page.get_by_role("link", name="Nodes").first.click()
     window.allowed.append("status of 400")  # the answer of a site that no other host can reach

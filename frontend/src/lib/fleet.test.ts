@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Device, Node } from "../api/types";
-import { HEAT_METRICS, heatCells, heatRows, lanesOf, standingOf } from "./fleet";
+import { HEAT_METRICS, heatCells, heatRows, lanesOf, standingOf, stillHere } from "./fleet";
 
 const device = (kind: "cpu" | "gpu", index: number) => ({ kind, index, latest: { power_limit_watts: 700 }, memory_total_bytes: 80 }) as unknown as Device;
 const node = (name: string, ...devices: Device[]) => ({ name, devices }) as unknown as Node;
@@ -44,3 +44,13 @@ it.each([
   [{ busy: true, healthy: false }, {}, "ill"],
 ])("tells who a device works for: %j %j", (more, latest, standing) =>
   expect(standingOf({ kind: "gpu", healthy: true, memory_total_bytes: 100, latest, ...more } as Device)).toBe(standing));
+
+it("tells each run that is still on a node once, and devices of other projects by their number", () => {
+  const held = (busy_with: string | null, busy_with_name: string | null = null) => ({ busy: true, busy_with, busy_with_name }) as unknown as Device;
+  const free = { busy: false, busy_with: null, busy_with_name: null } as unknown as Device;
+  expect(stillHere({ devices: [held("a", "bold-otter"), held("a", "bold-otter"), held("b", "calm-fox"), held(null), free] })).toEqual({
+    runs: [{ code: "a", name: "bold-otter" }, { code: "b", name: "calm-fox" }],
+    others: 1,
+  });
+  expect(stillHere({ devices: [free] })).toEqual({ runs: [], others: 0 });
+});

@@ -81,6 +81,13 @@ export function standingOf(device: Device, node?: Pick<Node, "state">): Standing
   return device.kind === "gpu" && Math.max(device.latest.utilisation_ratio ?? 0, memory) >= WORKS ? "others" : "free";
 }
 
+/** The runs that hold devices of a node, each once, and how many more devices runs of other projects hold. */
+export function stillHere({ devices }: Pick<Node, "devices">): { runs: { code: string; name: string }[]; others: number } {
+  const held = devices.filter((device) => device.busy);
+  const runs = new Map(held.flatMap(({ busy_with, busy_with_name }) => (busy_with ? [[busy_with, busy_with_name ?? busy_with] as const] : [])));
+  return { runs: [...runs].map(([code, name]) => ({ code, name })), others: held.filter((device) => !device.busy_with).length };
+}
+
 /** How many devices stand in each way. */
 export function standings(nodes: Node[], kind: Device["kind"] = "gpu"): Record<Standing, number> {
   const out = { ours: 0, others: 0, free: 0, ill: 0 };

@@ -3,6 +3,9 @@ export default {
   "{n} of {all} devices busy": "{all} 个设备中 {n} 个占用",
   "Keeps what runs, takes nothing new": "保留正在运行的任务，不再接受新任务",
   drained: "排空中",
+  "Drained: it takes nothing new. Still here:": "已排空：不再接受新任务。仍在此运行：",
+  "Drained: it takes nothing new, and nothing of this site runs on it any more.": "已排空：不再接受新任务，本站已没有任务在其上运行。",
+  "{n} devices of other projects' runs": "其他项目的运行占用的 {n} 个设备",
   "passed over": "暂停分配",
   "It takes nothing new for a while: its worker is heard of, and does not start what it is sent. Starting the worker anew clears this.":
     "暂时不向该节点分配任务：其 worker 仍有心跳，但没有启动发给它的任务。重启 worker 即可恢复。",
