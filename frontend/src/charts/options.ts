@@ -66,7 +66,7 @@ export function options(parts: Parts): uPlot.Options {
   return {
     width: parts.width,
     height: parts.height,
-    padding: [8, parts.second ? 0 : 10, 0, 0],
+    padding: [8, parts.second ? 0 : 18, 0, 0], // at the right, for half of the last label below
     legend: { show: false },
     cursor: {
       drag: { x: true, y: false, setScale: false, dist: 6 },

@@ -6,11 +6,14 @@ export type RunInNeed = Overview["needs_attention"][number];
 export function runsUntold(runs: readonly RunInNeed[], notices: readonly Pick<Notice, "run">[]): RunInNeed[] {
   const told = new Set(notices.map((each) => each.run).filter(Boolean));
   // That a run diverged, and since when, is more than an alert or a proposal says of it.
-  return runs.filter((run) => !told.has(run.code) || run.attention?.startsWith("diverged"));
+  return runs.filter((run) => !told.has(run.code) || isDiverged(run));
 }
 
+/** Whose training broke while its process goes on. */
+export const isDiverged = ({ attention }: Pick<RunInNeed, "attention">): boolean => attention?.startsWith("diverged") ?? false;
+
 export const isBroken = ({ state, attention }: Pick<RunInNeed, "state" | "attention">): boolean =>
-  state === "failed" || state === "lost" || (attention?.startsWith("diverged") ?? false);
+  state === "failed" || state === "lost" || isDiverged({ attention });
 
 /** What a notice says of its subject, without saying the subject again. */
 export function wordsAbout(text: string, subject: string): string {

@@ -80,5 +80,5 @@ it("arranges five thousand metrics within a frame or two", () => {
 });
 
 it.each([
-  [[1], 3, [3]], [[1, 1], 3, [1, 2]], [[1, 1, 1], 3, [1, 1, 1]], [[2, 2], 3, [2, 2]], [[2, 2, 1], 3, [2, 2, 1]], [[6, 1], 2, [2, 2]], [[1], 1, [1]], [[], 2, []],
+  [[1], 3, [3]], [[1, 1], 3, [2, 1]], [[1, 1, 1], 3, [1, 1, 1]], [[1, 1, 1, 1], 3, [1, 1, 1, 3]], [[2, 2], 3, [2, 2]], [[2, 2, 1], 3, [2, 2, 1]], [[6, 1], 2, [2, 2]], [[1], 1, [1]], [[], 2, []],
 ])("leaves no hole at the end of a section: %j in %i", (wide, columns, spans) => expect(spansOf(wide.map((each) => ({ columns: each })), columns)).toEqual(spans));

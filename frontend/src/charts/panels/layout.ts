@@ -119,7 +119,10 @@ export const folded = (json: PanelsJson, section: string, closed: boolean): Pane
   ...json, closed: closed ? [...new Set([...json.closed, section])] : json.closed.filter((each) => each !== section),
 });
 
-/** How many of the grid's columns each panel takes: the last one grows into what its row leaves, unless a person sized it. */
+/**
+ * How many of the grid's columns each panel takes. Into what the last row leaves its last panel grows, and where that row is the only
+ * one its first, which matters most; unless a person sized it.
+ */
 export function spansOf(panels: readonly Pick<Panel, "columns">[], columns: number): number[] {
   let used = 0;
   const spans = panels.map((panel) => {
@@ -127,7 +130,7 @@ export function spansOf(panels: readonly Pick<Panel, "columns">[], columns: numb
     used = used + span > columns ? span : used + span;
     return span;
   });
-  const last = panels.length - 1;
-  if (last >= 0 && panels[last].columns === 1) spans[last] += columns - used;
+  const grows = spans.reduce((sum, span) => sum + span, 0) <= columns ? 0 : panels.length - 1;
+  if (panels[grows]?.columns === 1) spans[grows] += columns - used;
   return spans;
 }

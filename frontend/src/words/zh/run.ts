@@ -114,6 +114,8 @@ export default {
   "{metric} still improves, by up to {share} over the last {n} steps": "{metric} 仍在改善，最近 {n} 步最多改善 {share}",
   diverged: "已发散",
   "{metric} is broken since step {n}": "{metric} 自第 {n} 步起已损坏",
+  "What is wrong": "问题",
+  "Change {name}": "修改 {name}",
   plateau: "平台期",
   "{metric} has hardly improved over the last {n} steps": "{metric} 在最近 {n} 步几乎没有改善",
   stalled: "停滞",
