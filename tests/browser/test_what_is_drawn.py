@@ -1,0 +1,189 @@
+"""What a chart draws is what was logged: of a million points the exact ones, smoothed, fitted, gathered in bands."""
+
+import csv
+import json
+import struct
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from monitoring.storage import fill, series
+from scaleweb_sdk.protocol import Batch, Column
+from tests.support.domain import a_run
+from tests.support.wait import until
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+MILLION = 1_000_000
+SCREENFUL = 2000  # points in an answer: a bucket a pixel, and some
+
+# Of a plot's pixels that have a colour: the share of its height that each column's line spans (solid) and that is
+# tinted (faint), both in the mean over the columns, and the height at which the line's middle stands, 0 at the top.
+INK = """canvas => {
+  const over = canvas.querySelector(".u-over"), drawn = canvas.querySelector("canvas");
+  const box = [over.offsetLeft, over.offsetTop, over.clientWidth, over.clientHeight];
+  const [left, top, width, height] = box.map(each => Math.round(each * drawn.width / drawn.clientWidth));
+  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(drawn, -left, -top);
+  const { data } = copy.getImageData(0, 0, width, height);
+  let [line, tint, columns] = [0, 0, 0];
+  const middles = [];
+  for (let x = 0; x < width; x++) {
+    let [first, last, faint] = [-1, -1, 0];
+    for (let y = 0; y < height; y++) {
+      const at = 4 * (y * width + x), [r, g, b, a] = data.slice(at, at + 4);
+      if (a < 8 || Math.max(r, g, b) - Math.min(r, g, b) < 24) continue;
+      if (a < 200) faint += 1;
+      else { if (first < 0) first = y; last = y; }
+    }
+    tint += faint / height;
+    if (first < 0) continue;
+    columns += 1;
+    line += (last - first + 1) / height;
+    middles.push((first + last) / 2 / height);
+  }
+  middles.sort((a, b) => a - b);
+  return { line: line / columns, tint: tint / width, middle: middles[Math.floor(middles.length / 2)] };
+}"""
+
+
+def panel(page: Page, name: str):
+    return page.get_by_role("region", name=name, exact=True)
+
+
+def canvas(page: Page, name: str):
+    return panel(page, name).locator(".canvas")
+
+
+def ink(page: Page, name: str) -> dict[str, float]:
+    canvas(page, name).scroll_into_view_if_needed()
+    return canvas(page, name).evaluate(INK)
+
+
+def drawn(page: Page, name: str) -> list[dict[str, float]]:
+    """What the chart shows, by its own file."""
+    panel(page, name).get_by_label(f"More about {name}").click()
+    with page.expect_download() as download:
+        panel(page, name).get_by_role("button", name="Save as CSV").click()
+    rows = csv.DictReader(download.value.path().read_text().splitlines())
+    return [{key: float(value) for key, value in row.items() if key != "line"} for row in rows]
+
+
+def zoom(page: Page, name: str, start: float, end: float) -> None:
+    """By a drag; back once the points of the new range are there."""
+    over = panel(page, name).locator(".u-over")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    with page.expect_response("**/api/v1/series/read"):
+        page.mouse.move(box["x"] + box["width"] * start, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * end, box["y"] + 60, steps=4)
+        page.mouse.up()
+
+
+def points_of(body: bytes) -> int:
+    """How many points an answer of series/read holds: its prefix says how long its head is, which says the rest."""
+    (length,) = struct.unpack("<I", body[4:8])
+    return sum(part["length"] for part in json.loads(body[8 : 8 + length])["series"])
+
+
+def test_a_million_points_are_zoomed_into_down_to_the_exact_ones(window, operator):
+    run = a_run(state="finished", name="long", last_step=MILLION - 1)
+    fill.fill_run(run.source, 1, MILLION, np.random.default_rng(1))
+    (key,) = [info.key for info in series.keys(run.source)]
+    (stored,) = series.raw(run.source, [key])
+    page = window().log_in(operator).open(f"/runs/{run.code}")
+    answers = []
+    page.on(
+        "response", lambda answer: answers.append(answer) if answer.url.endswith("/series/read") else None
+    )
+    until(lambda: int(canvas(page, key).get_attribute("data-points") or 0) > 0, 20)
+    whole = drawn(page, key)
+    # No point is lost to the picture: each is counted, and the extremes are its extremes.
+    assert sum(row["count"] for row in whole) == MILLION
+    assert min(row["min"] for row in whole) == stored.values.min()
+    assert max(row["max"] for row in whole) == stored.values.max()
+    for _ in range(4):
+        zoom(page, key, 0.4, 0.48)
+    low, high = (float(end) for end in canvas(page, key).get_attribute("data-range").split())
+    assert 10 < high - low < 100
+    seen = (stored.steps >= low) & (stored.steps <= high)
+    until(lambda: int(canvas(page, key).get_attribute("data-points")) <= seen.sum() + 2)
+    rows = drawn(page, key)
+    assert [row["step"] for row in rows] == stored.steps[seen].tolist()
+    assert [row["mean"] for row in rows] == stored.values[seen].tolist()
+    assert {row["count"] for row in rows} == {1.0}
+    panel(page, key).get_by_role("application").focus()
+    page.keyboard.press("Home")
+    # The point nearest the left edge, which may lie a part of a step before it.
+    nearest = round(low)
+    expect(panel(page, key).get_by_role("status")).to_have_text(
+        f"step {nearest:,}: {stored.values[nearest]:.4g}"
+    )
+    # A screen's worth was read for each look, and never the million.
+    read = [points_of(answer.body()) for answer in answers]
+    assert len(read) >= 4
+    assert max(read) <= SCREENFUL
+
+
+@pytest.fixture
+def experiment(live_site, operator):
+    """Two runs of a level, 1 and 3; the first alone is jumpy and has a spike: no two colours lie on each other."""
+    steps = np.arange(400)
+    for number in range(2):
+        keys = {"level": np.full(400, 1.0 + 2 * number)}
+        if number == 0:
+            keys["jumpy"] = 10.0 + (-1.0) ** steps
+            keys["spiked"] = np.where(steps == 200, 1000.0, 1 + steps / 400)
+        run = a_run(
+            state="finished", name=f"run {number}", last_step=399, config={"depth": 2},
+            summary={key: float(values[-1]) for key, values in keys.items()},
+        )  # fmt: skip
+        columns = [
+            Column(key, steps.tolist(), (1.7e9 + steps).tolist(), values.tolist())
+            for key, values in keys.items()
+        ]
+        series.append(run.source, "s" * 32, [Batch(1, columns=columns)])
+    return run.experiment_id
+
+
+def test_smoothing_a_scale_without_outliers_and_a_groups_band_change_the_picture_and_lose_no_point(
+    window, operator, experiment
+):
+    page = window().log_in(operator).open(f"/experiments/{experiment}")
+    for name, points in (("jumpy", 400), ("spiked", 400), ("level", 800)):
+        expect(canvas(page, name)).to_have_attribute("data-points", str(points))
+    raw = ink(page, "jumpy")
+    assert raw["line"] > 0.7
+    page.get_by_role("slider", name="Smoothing").press("End")
+    # The line lies calm in the middle; what was measured is still there, behind it.
+    until(lambda: ink(page, "jumpy")["line"] < 0.1)
+    smooth = ink(page, "jumpy")
+    assert smooth["tint"] > raw["tint"] + 0.2
+    assert 0.4 < smooth["middle"] < 0.6
+    page.get_by_role("slider", name="Smoothing").press("Home")
+    until(lambda: ink(page, "jumpy")["line"] > 0.7)
+    # One spike presses the rest flat, until the axis goes by the others; it is still drawn, and counted.
+    assert ink(page, "spiked")["middle"] > 0.9
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Fit the axis without outliers").check()
+    until(lambda: 0.3 < ink(page, "spiked")["middle"] < 0.7)
+    expect(panel(page, "spiked")).to_contain_text("1 point lies outside")
+    assert max(row["mean"] for row in drawn(page, "spiked")) == 1000
+    page.goto(f"/experiments/{experiment}?groups=config:depth")
+    expect(canvas(page, "level")).to_have_attribute("data-points", "400")
+    page.get_by_text("Options", exact=True).click()
+    for band, least, most, tinted in (
+        ("none", 2, 2, False),
+        ("deviation", 2 - 2**0.5, 2 + 2**0.5, True),
+        ("range", 1, 3, True),
+    ):
+        page.get_by_label("Band of a group").select_option(band)
+        until(lambda least=least: drawn(page, "level")[0]["min"] == pytest.approx(least))
+        assert (ink(page, "level")["tint"] > 0.5) == tinted
+        for row in drawn(page, "level"):
+            assert (row["mean"], row["min"], row["max"]) == pytest.approx((2, least, most))
