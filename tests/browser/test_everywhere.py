@@ -95,6 +95,55 @@ def test_a_person_is_spoken_to_in_their_language_and_told_times_in_their_zone(wi
     expect(started).to_have_attribute("title", re.compile("GMT-[45]|E[SD]T"))
 
 
+def test_a_theme_is_kept_and_the_palette_leads_about_on_a_phone(window, operator):
+    a_run(state="finished", name="bold-otter")
+    phone = window(
+        viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, color_scheme="light"
+    )
+    page = phone.log_in(operator).open("/settings")
+    theme = page.get_by_label("Theme", exact=True)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    expect(theme).to_have_value("system")
+    light = page.evaluate(ground)
+    theme.select_option("dark")
+    dark = page.evaluate(ground)
+    assert dark != light
+    page.reload(wait_until="commit")
+    page.wait_for_function("document.body")
+    assert page.evaluate(ground) == dark, "what was chosen is not there from the first paint on"
+    expect(theme).to_have_value("dark")
+    page.emulate_media(color_scheme="dark")
+    theme.select_option("light")
+    assert page.evaluate(ground) == light, "the system's theme won over the chosen one"
+    theme.select_option("system")
+    assert page.evaluate(ground) == dark
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(ground) == light
+    page.reload()
+    expect(theme).to_have_value("system")
+    page.get_by_role("button", name="Go to, or do").tap()
+    palette = page.get_by_role("dialog", name="Go to, or do")
+    typed = palette.get_by_role("combobox")
+    expect(typed).to_be_focused()
+    within = """each => {
+      const box = each.getBoundingClientRect();
+      return box.left >= 0 && box.right <= innerWidth && box.top >= 0 && box.bottom <= innerHeight;
+    }"""
+    typed.fill("theme dark")
+    assert palette.evaluate(within)
+    palette.get_by_role("option", name="Theme: dark").tap()
+    expect(palette).to_be_hidden()
+    assert page.evaluate(ground) == dark
+    page.get_by_role("button", name="Go to, or do").tap()
+    typed.fill("otter")
+    found = palette.get_by_role("option", name="bold-otter")
+    expect(found).to_be_visible()
+    assert found.evaluate(within)
+    found.tap()
+    expect(page.get_by_role("heading", name="bold-otter")).to_be_visible()
+    assert page.evaluate(ground) == dark
+
+
 def test_a_session_that_ends_loses_nothing_that_was_typed(window, operator):
     a_run()  # so that there is an experiment to submit to
     window.allowed += ["status of 401", "status of 403", "WebSocket"]

@@ -38,14 +38,18 @@ def test_a_newcomer_finds_the_run_that_diverged_sees_why_and_lowers_its_learning
 
         def is_named():
             page.reload()
+            expect(page.get_by_role("region", name="Running now")).to_be_visible()  # read, and not just empty
             return needs.get_by_text(re.compile(r"loss is broken since step \d+")).count()
 
         until(is_named, 40, every=1.0)
+        running = page.get_by_role("region", name="Running now").get_by_role("listitem")
+        expect(running.get_by_role("img", name="diverged")).to_be_visible()
         needs.get_by_role("link", name="bold-otter").click()
         chart = page.get_by_role("region", name="loss", exact=True).locator(".canvas")
         expect(chart).to_have_attribute("data-marks", re.compile(rf"command:{bad.pk}\b"))
         expect(page.get_by_text("diverged", exact=True)).to_be_visible()
-        page.get_by_role("link", name=re.compile("^Control")).click()
+        expect(page.get_by_text(re.compile(r"^loss is broken since step \d+\.$"))).to_be_visible()
+        page.get_by_role("link", name="Change lr").click()
         first = page.get_by_role("list", name="Changes, newest first").get_by_role("listitem").first
         expect(first).to_contain_text(re.compile(r"0\.03 → 0\.195"))
         expect(first).to_contain_text("faster, I hope")

@@ -1,5 +1,6 @@
 """Login, the queue, submission, nodes, and every page in both themes and on a phone."""
 
+import csv
 import re
 
 import pytest
@@ -121,11 +122,26 @@ def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
     window, training, operator, live_site
 ):
     window.allowed += ["ERR_CONNECTION_REFUSED", "WebSocket connection", "status of 503"]
-    page = window().log_in(operator).open(f"/runs/{training.code}")
-    seen = page.get_by_role("region", name="loss", exact=True).locator(".canvas[data-step]")
-    expect(seen).to_be_attached()
+    browser = window().log_in(operator)
+    page = browser.open(f"/runs/{training.code}?tab=config")  # goes about meanwhile
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    left = browser.context.new_page()  # stays where it is, for ten minutes by its own clock
+    left.clock.install()
+    left.goto(f"/runs/{training.code}")
+    chart = left.get_by_role("region", name="loss", exact=True)
+    canvas = chart.locator(".canvas[data-step]")
+    expect(canvas).to_be_attached()
+    left.evaluate("window.untouched = true")
     live_site.stop()
     try:
+        expect(left.get_by_text(re.compile(r"^Offline for \d+ s"))).to_be_visible()
+        shown = int(canvas.get_attribute("data-points"))
+        left.clock.fast_forward("10:00")
+        expect(left.get_by_text(re.compile(r"^Offline for 10 m"))).to_be_visible()
+        expect(left.get_by_text(re.compile(r"^No connection to the server since \d"))).to_be_visible()
+        expect(left.get_by_text("What you see is as it was then. It catches up by itself.")).to_be_visible()
+        assert int(canvas.get_attribute("data-points")) == shown
+        expect(left.get_by_text("running", exact=True)).to_be_visible()
         expect(page.get_by_text(re.compile(r"^Offline for \d+ s"))).to_be_visible()
         expect(page.get_by_role("status").filter(has_text="Live updates are interrupted")).to_have_count(1)
         page.get_by_role("button", name="Pause").click()
@@ -134,10 +150,24 @@ def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
         expect(page.get_by_text("This page opens by itself when it is back.")).to_be_visible()
     finally:
         live_site.start()
+    expect(
+        left.get_by_text(re.compile("^Live again after 10 m.*What was missed has been read."))
+    ).to_be_visible()
+    until(lambda: int(canvas.get_attribute("data-step")) > shown + 100, 20)
+    chart.get_by_label("More about loss").click()
+    with left.expect_download() as download:
+        chart.get_by_role("button", name="Save as CSV").click()
+    drawn = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    # Every step is in the picture, and once: what was logged meanwhile too.
+    assert sum(int(row["count"]) for row in drawn) == int(drawn[-1]["step"]) + 1
+    assert left.evaluate("window.untouched"), "the page was loaded again"
+    left.close()
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Queue")).to_be_visible()
     expect(page.get_by_role("main").get_by_role("alert")).to_have_count(0)
     page.go_back()
+    page.get_by_role("link", name="Charts").click()
+    seen = page.get_by_role("region", name="loss", exact=True).locator(".canvas[data-step]")
     expect(seen).to_be_attached()
     seen.scroll_into_view_if_needed()
     before = int(seen.get_attribute("data-step"))

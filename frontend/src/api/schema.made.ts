@@ -431,6 +431,8 @@ export interface Device {
   busy: boolean;
   /** The code of the run that holds it; null for none, or where you have no role in its project. */
   busy_with: string | null;
+  /** That run's name; null where its code is. */
+  busy_with_name: string | null;
 }
 
 export interface DeviceCount {
