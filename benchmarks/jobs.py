@@ -111,7 +111,7 @@ def killed_seconds(bench: Bench) -> float:
 
 
 def lost_seconds(bench: Bench) -> float:
-    """On a second node, which is then ended as by a power cut; the first one is drained until the job runs."""
+    """On a second node, which is then ended as by a power cut; the first one is cordoned until the job runs."""
     home = bench.folder / f"second-{bench.count}"
     home.mkdir()
     (home / "checkpoints").symlink_to(bench.stack.home / "checkpoints")
@@ -126,7 +126,7 @@ def lost_seconds(bench: Bench) -> float:
         "SCALEWEB_HOME": str(home), "SCALEWEB_URL": bench.stack.url, "SCALEWEB_CPU_SLOTS": "1",
         "REDIS_URL": f"unix://{data / 'run' / 'broker.sock'}", "SCALEWEB_LEASE_SECONDS": str(LEASE_SECONDS),
     }  # fmt: skip
-    bench.api.post("nodes/first/drain")
+    bench.api.post("nodes/first/cordon")
     with open(bench.folder / f"{name}.log", "ab") as log:
         worker = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "scaleweb", "worker", "-Q", f"node.{name}", "--pool", "threads",
@@ -136,7 +136,7 @@ def lost_seconds(bench: Bench) -> float:
     try:
         job, notes = bench.submit(LIVES_ON, max_retries=1)
         until(lambda: lines(notes), 60)
-        bench.api.post("nodes/first/undrain")
+        bench.api.post("nodes/first/uncordon")
         at = time.time()
         for process in [psutil.Process(worker.pid), *processes_of(home)]:
             with contextlib.suppress(psutil.Error):

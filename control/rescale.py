@@ -112,7 +112,7 @@ def active_jobs():
 def cluster() -> tuple[list[Place], dict[str, str]]:
     """(nodes with what can be given out of them, {name of a kind of device: gpu or cpu})."""
     devices = Device.objects.filter(
-        removed=False, healthy=True, node__state=Node.State.ONLINE, node__drained=False
+        removed=False, healthy=True, node__state=Node.State.ONLINE, node__cordoned=False
     ).select_related("node")
     grouped: dict[tuple[int, str], list[Device]] = defaultdict(list)
     clocks: dict[str, float] = {}
@@ -182,7 +182,7 @@ def claim_of(
         and job.run.state == RunState.RUNNING
         and all((node, held.kind) in here for node, _ in held.nodes)
     )
-    # Whoever is not watched, cannot change, was not measured yet, or is on a node that is being drained, keeps
+    # Whoever is not watched, cannot change, was not measured yet, or is on a node that is cordoned, keeps
     # what it has.
     fixed = held is not None and not (
         running

@@ -1,9 +1,9 @@
-"""Nodes and devices in the Django admin. Agents write readings and health; operators drain and label."""
+"""Nodes and devices in the Django admin. Agents write readings and health; operators cordon, drain and label."""
 
 from django.contrib import admin
 from django.utils import timezone
 
-from .api.nodes import set_drained
+from .api.nodes import open_or_close
 from .json_form import NodeForm
 from .models import Device, Node, SeriesKey, SeriesSession
 
@@ -43,15 +43,26 @@ class Devices(admin.TabularInline):
 @admin.register(Node)
 class NodeAdmin(admin.ModelAdmin):
     form = NodeForm
-    list_display = ["name", "state", "drained", "hostname", "device_count", "seen"]
-    list_filter = ["state", "drained"]
+    list_display = ["name", "state", "cordoned", "draining", "hostname", "device_count", "seen"]
+    list_filter = ["state", "cordoned", "draining"]
     search_fields = ["name", "hostname"]
-    readonly_fields = ["name", "hostname", "state", "system", "latest", "registered_at", "last_seen_at"]
+    readonly_fields = [
+        "name",
+        "hostname",
+        "state",
+        "cordoned",
+        "draining",
+        "system",
+        "latest",
+        "registered_at",
+        "last_seen_at",
+    ]
     fields = [
         "name",
         "hostname",
         "state",
-        "drained",
+        "cordoned",
+        "draining",
         "labels",
         "system",
         "latest",
@@ -59,7 +70,7 @@ class NodeAdmin(admin.ModelAdmin):
         "last_seen_at",
     ]
     inlines = [Devices]
-    actions = ["drain", "undrain"]
+    actions = ["cordon", "drain", "uncordon"]
 
     def has_add_permission(self, request) -> bool:
         return False  # a node registers itself when its worker starts
@@ -77,20 +88,22 @@ class NodeAdmin(admin.ModelAdmin):
             return "never"
         return f"{(timezone.now() - node.last_seen_at).total_seconds():.0f} s ago"
 
-    @admin.action(description="Drain: take nothing new", permissions=["change"])
+    @admin.action(description="Cordon: take nothing new", permissions=["change"])
+    def cordon(self, request, nodes):
+        self.turn(request, nodes, "Cordoned", cordoned=True)
+
+    @admin.action(description="Drain: take nothing new, move what runs", permissions=["change"])
     def drain(self, request, nodes):
-        self.turn(request, nodes, True)
+        self.turn(request, nodes, "Draining", cordoned=True, draining=True)
 
-    @admin.action(description="Undrain: take jobs again", permissions=["change"])
-    def undrain(self, request, nodes):
-        self.turn(request, nodes, False)
+    @admin.action(description="Uncordon: take jobs again", permissions=["change"])
+    def uncordon(self, request, nodes):
+        self.turn(request, nodes, "Uncordoned", cordoned=False)
 
-    def turn(self, request, nodes, drained: bool) -> None:
+    def turn(self, request, nodes, said: str, cordoned: bool, draining: bool = False) -> None:
         for node in nodes:
-            set_drained(node, drained)
-        self.message_user(
-            request, f"{'Drained' if drained else 'Undrained'}: {', '.join(n.name for n in nodes)}"
-        )
+            open_or_close(node, cordoned, draining)
+        self.message_user(request, f"{said}: {', '.join(n.name for n in nodes)}")
 
 
 @admin.register(Device)

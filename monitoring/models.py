@@ -14,8 +14,9 @@ class Node(models.Model):
     name = models.CharField(max_length=100, unique=True)
     hostname = models.CharField(max_length=255, blank=True)
     state = models.CharField(max_length=6, choices=State, default=State.ONLINE)
-    # A drained node keeps what runs on it and takes nothing new.
-    drained = models.BooleanField(default=False)
+    # It keeps what runs on it and takes nothing new; where it is draining, what runs is asked to go on elsewhere too.
+    cordoned = models.BooleanField(default=False)
+    draining = models.BooleanField(default=False)
     # It takes nothing new until then, for the reason that stands here: written by the layer that gives it jobs.
     passed_over_until = models.DateTimeField(null=True, blank=True)
     passed_over_reason = models.CharField(max_length=500, blank=True)
@@ -29,6 +30,11 @@ class Node(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(draining=False) | models.Q(cordoned=True), name="what_drains_is_cordoned"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

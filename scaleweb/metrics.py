@@ -63,10 +63,12 @@ def fleet() -> Iterator[Metric]:
         ([node.name, state], float(node.state == state)) for node in nodes for state in Node.State.values
     ]
     yield gauge("node_state", "1 for the state a node is in", ["node", "state"], states)
-    yield gauge(
-        "node_drained", "1 when the node takes nothing new", ["node"],
-        [([node.name], float(node.drained)) for node in nodes],
-    )  # fmt: skip
+    for name, what in (
+        ("cordoned", "1 when the node takes nothing new"),
+        ("draining", "1 when what runs on the node is asked to go on elsewhere"),
+    ):
+        closed = [([node.name], float(getattr(node, name))) for node in nodes]
+        yield gauge(f"node_{name}", what, ["node"], closed)
     # A reading of a node that went silent is not the latest of anything.
     alive = {node.pk: node for node in nodes if node.state == Node.State.ONLINE}
     yield from readings([([node.name], node.latest) for node in alive.values()], "node", ["node"])

@@ -73,8 +73,8 @@ class NodeSerializer(serializers.ModelSerializer):
     class Meta:
         model = Node
         fields = [
-            "name", "hostname", "state", "drained", "passed_over_until", "passed_over_reason", "labels", "system",
-            "latest", "last_seen_at", "devices",
+            "name", "hostname", "state", "cordoned", "draining", "passed_over_until", "passed_over_reason", "labels",
+            "system", "latest", "last_seen_at", "devices",
         ]  # fmt: skip
 
 
@@ -85,7 +85,7 @@ class ByName(KeySetPages):
 class NodeFilter(django_filters.FilterSet):
     class Meta:
         model = Node
-        fields = ["state", "drained"]
+        fields = ["state", "cordoned", "draining"]
 
 
 class Nodes(generics.ListAPIView):
@@ -116,26 +116,35 @@ def found(name: str) -> Node:
     return node
 
 
-class Drain(APIView):
-    """A drained node keeps what runs on it and takes nothing new."""
+class Cordon(APIView):
+    """A cordoned node keeps what runs on it and takes nothing new. One that was draining moves nothing more."""
 
     permission_classes = [SiteAdmin]
-    drained = True
+    cordoned, draining = True, False
 
     @extend_schema(request=Nothing, responses=NodeSerializer)
     def post(self, request, name: str):
         Nothing(data=request.data).is_valid(raise_exception=True)
-        set_drained(found(name), self.drained)
+        open_or_close(found(name), self.cordoned, self.draining)
         return Response(NodeSerializer(found(name), context={"request": request}).data)
 
 
-class Undrain(Drain):
-    """Let a drained node take jobs again."""
+class Drain(Cordon):
+    """A draining node takes nothing new, and what runs on it is asked to go on elsewhere from a checkpoint.
 
-    drained = False
+    Jobs that save none, or may not be asked (`preemptible`), stay to their end.
+    """
+
+    draining = True
 
 
-def set_drained(node: Node, drained: bool) -> None:
-    Node.objects.filter(pk=node.pk).update(drained=drained)
+class Uncordon(Cordon):
+    """Let a node that is cordoned or draining take jobs again."""
+
+    cordoned = False
+
+
+def open_or_close(node: Node, cordoned: bool, draining: bool) -> None:
+    Node.objects.filter(pk=node.pk).update(cordoned=cordoned, draining=draining)
     for topic in (f"node:{node.name}", "fleet"):
-        publish_change(topic, "node", {"name": node.name, "drained": drained})
+        publish_change(topic, "node", {"name": node.name, "cordoned": cordoned, "draining": draining})

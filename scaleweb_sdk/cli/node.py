@@ -3,6 +3,7 @@
 scaleweb node invite                     an administrator, anywhere: prints the command for the new host
 scaleweb node join URL TOKEN             the new host: compares, joins, keeps its settings, starts its worker
 scaleweb node start                      the same host at its next start (from systemd, say)
+scaleweb node list                       the nodes; `cordon`, `drain`, `uncordon NAME` take one out and back (nodes.py)
 """
 
 import argparse
@@ -19,6 +20,8 @@ from urllib.parse import urlsplit
 from scaleweb_sdk import __version__, settings
 from scaleweb_sdk.rest import Declined, Unreachable, request
 
+from . import nodes
+
 # A lease of 10 s is kept by the database's clock; what people read (logs, points) is in each host's own time.
 LARGEST_CLOCK_DIFFERENCE = 5.0
 REACH_SECONDS = 5.0
@@ -27,7 +30,7 @@ FILE = "node.env"
 
 def add_to(commands: Any) -> None:
     """Register the verb with the parser's commands."""
-    node = commands.add_parser("node", help="add a host, or start this one's worker")
+    node = commands.add_parser("node", help="add a host, start this one's worker, take a node out")
     verbs = node.add_subparsers(dest="verb", required=True, metavar="VERB")
     one = verbs.add_parser("invite", help="make a join token for one host (administrators)")
     one.add_argument("--name", default="", help="for whom it is")
@@ -50,6 +53,7 @@ def add_to(commands: Any) -> None:
     one = verbs.add_parser("start", help="start the worker of a host that has joined")
     one.add_argument("--home", default="", help="data folder of `node join`")
     one.set_defaults(work=lambda options: start(home_of(options)))
+    nodes.add_to(verbs)
 
 
 def invite(options: argparse.Namespace) -> None:

@@ -55,7 +55,7 @@ def tell(site: Site) -> Story:
     )
     for name, rate, priority in WAITING:
         job(site, rescue, name, "--lr", rate, "--steps", "3000", priority=priority)
-    site.post("nodes/gpu-01/drain")  # so that a job waits for it, and says why
+    site.post("nodes/gpu-01/cordon")  # so that a job waits for it, and says why
     site.post(
         "jobs", experiment=sweep, name="eight GPUs on one host", argv=["python", "train.py"],
         device_kind="gpu", min_devices=8, max_devices=8,

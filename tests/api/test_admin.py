@@ -147,11 +147,14 @@ def act(client, model, action, *things):
     return [str(message) for message in answer.context["messages"]]
 
 
-def test_operators_drain_nodes_pin_checkpoints_and_archive_from_the_admin(root, node, run):
-    act(root, Node, "drain", node)
-    assert Node.objects.get(pk=node.pk).drained
-    act(root, Node, "undrain", node)
-    assert not Node.objects.get(pk=node.pk).drained
+def test_operators_cordon_and_drain_nodes_pin_checkpoints_and_archive_from_the_admin(root, node, run):
+    for action, closed in {
+        "cordon": (True, False),
+        "drain": (True, True),
+        "uncordon": (False, False),
+    }.items():
+        act(root, Node, action, node)
+        assert Node.objects.values_list("cordoned", "draining").get(pk=node.pk) == closed
     checkpoint = Checkpoint.objects.create(run=run, step=5, path="/c/5")
     act(root, Checkpoint, "pin", checkpoint)
     assert Checkpoint.objects.get().pinned
@@ -309,7 +312,19 @@ def test_controllers_are_switched_off_from_the_admin(root, run):
     assert (settings.mode, settings.changed_by.username) == ("off", "root")
 
 
-OURS = ("archive", "drain", "pin", "requeue", "revoke", "stop", "switch_off", "unarchive", "undrain", "unpin")
+OURS = (
+    "archive",
+    "cordon",
+    "drain",
+    "pin",
+    "requeue",
+    "revoke",
+    "stop",
+    "switch_off",
+    "unarchive",
+    "uncordon",
+    "unpin",
+)
 ACTIONS = [
     (model, name)
     for model in MODELS

@@ -121,7 +121,13 @@ def test_nodes_are_listed_with_what_holds_their_devices(viewer, node, django_ass
     assert viewer.ask("GET", "nodes/%00").status_code == 404
 
 
-def test_a_site_admin_drains_a_node(root, node):
-    assert root.ask("POST", "nodes/n1/drain").json()["drained"] is True
-    assert root.ask("POST", "nodes/n1/undrain").json()["drained"] is False
+def test_a_site_admin_cordons_drains_and_opens_a_node(root, node):
+    def closed(verb):
+        told = root.ask("POST", f"nodes/n1/{verb}").json()
+        return told["cordoned"], told["draining"]
+
+    assert closed("cordon") == (True, False)
+    assert closed("drain") == (True, True)
+    assert closed("cordon") == (True, False), "nothing more is moved"
+    assert closed("uncordon") == (False, False)
     assert root.ask("POST", "nodes/n1/drain", {"now": True}).status_code == 400

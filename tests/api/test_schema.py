@@ -27,7 +27,8 @@ def test_every_api_address_is_in_the_schema(viewer):
 
 
 WITHOUT_BODY = (
-    "/stop", "/requeue", "drain", "/acknowledge", "/test", "/approve", "/reject", "/reopen", "/undo", "/cancel"
+    "/stop", "/requeue", "drain", "cordon", "/acknowledge", "/test", "/approve", "/reject", "/reopen", "/undo",
+    "/cancel",
 )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def run():
     return run
 
 
-def test_a_fleet_is_read_drained_and_grown_by_who_may(window, operator, run, settings):
+def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator, run, settings):
     submit(experiment=run.experiment, argv=["true"], name="patient", user=operator, device_kind="gpu")
     Job.objects.filter(run__name="patient").update(
         waiting_reason="No GPU is free: bold-otter has gpu0 of node-a."
@@ -94,16 +94,24 @@ def test_a_fleet_is_read_drained_and_grown_by_who_may(window, operator, run, set
     expect(page.get_by_role("button", name="Drain")).to_have_count(0)
 
     page = window().log_in(a_user("root", is_superuser=True, is_staff=True)).open("/nodes/node-a")
-    page.get_by_role("button", name="Drain").click()
+    closed = Node.objects.values_list("cordoned", "draining")
+    page.get_by_role("button", name="Cordon").click()
     told = page.get_by_text("node-a takes nothing new; what runs goes on.")
     expect(told).to_be_visible()
-    assert Node.objects.get().drained
-    still = page.get_by_text("Drained: it takes nothing new. Still here:")
+    assert closed.get() == (True, False)
+    still = page.get_by_text("It takes nothing new. Still here:")
     expect(still.get_by_role("link", name="bold-otter")).to_have_attribute("href", f"/runs/{run.code}")
-    page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("button", name="Drain")).to_be_visible()
+    page.get_by_role("button", name="Drain").click()
+    expect(page.get_by_text("what runs leaves at a checkpoint and goes on elsewhere")).to_be_visible()
+    expect(page.get_by_text("draining", exact=True)).to_be_visible()
+    assert closed.get() == (True, True)
+    page.get_by_role("button", name="Undo").last.click()
+    expect(page.get_by_text("cordoned", exact=True)).to_be_visible()
+    assert closed.get() == (True, False)
+    page.get_by_role("button", name="Take jobs again").click()
+    expect(page.get_by_role("button", name="Cordon")).to_be_visible()
     expect(still).to_have_count(0)
-    assert not Node.objects.get().drained
+    assert closed.get() == (False, False)
     page.get_by_role("link", name="Nodes").first.click()
     window.allowed.append("status of 400")  # the answer of a site that no other host can reach
     page.get_by_role("button", name="Add a node").click()

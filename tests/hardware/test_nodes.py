@@ -14,12 +14,12 @@ CPU = {"kind": "cpu", "index": 0, "name": "Xeon"}
 
 def test_registering_again_refreshes_and_keeps_what_an_operator_set():
     node = nodes.register("a", {"hostname": "a.lan", "cpu_count": 8}, [GPU, CPU])
-    Node.objects.filter(pk=node.pk).update(drained=True, labels={"rack": "2"})
+    Node.objects.filter(pk=node.pk).update(cordoned=True, labels={"rack": "2"})
     again = nodes.register(
         "a", {"hostname": "a.lan", "cpu_count": 16, "latest": {"load_1m": 1.5}}, [GPU, CPU]
     )
     again.refresh_from_db()
-    assert (again.pk, again.drained, again.labels) == (node.pk, True, {"rack": "2"})
+    assert (again.pk, again.cordoned, again.labels) == (node.pk, True, {"rack": "2"})
     assert (again.system, again.latest) == ({"hostname": "a.lan", "cpu_count": 16}, {"load_1m": 1.5})
     assert again.devices.count() == 2
 

@@ -81,7 +81,7 @@ class Hosts:
             0.2,
         )
         own = next(node["name"] for node in self.nodes() if node["name"] not in "bc")
-        self.api.post(f"nodes/{own}/drain")
+        self.api.post(f"nodes/{own}/cordon")
 
     def nodes(self):
         return self.api.get("nodes")["results"]

@@ -196,18 +196,18 @@ def test_stop_while_it_waits_and_requeue(node, submitted):
     assert begun(job).number == 1
 
 
-def test_a_drained_or_lost_node_and_a_sick_device_take_nothing_new(node, submitted):
+def test_a_cordoned_or_lost_node_and_a_sick_device_take_nothing_new(node, submitted):
     job = submitted()
     node.devices.filter(index=0).update(healthy=False)
     node.devices.filter(index=1).update(removed=True)
     assert tasks.place_tick() == 0
     node.devices.update(healthy=True, removed=False)
-    node.drained = True
+    node.cordoned = True
     node.save()
     assert tasks.place_tick() == 0
     job.refresh_from_db()
-    assert job.waiting_reason == "waits for 1 CPU slot: no open node has a healthy CPU slot"
-    node.drained, node.state = False, "lost"
+    assert job.waiting_reason == "waits for 1 CPU slot: no open node has a healthy CPU slot; n1 is cordoned"
+    node.cordoned, node.state = False, "lost"
     node.save()
     assert tasks.place_tick() == 0
     nodes.seen("n1")

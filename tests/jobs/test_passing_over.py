@@ -156,6 +156,6 @@ def test_a_job_that_is_lost_on_a_node_again_and_again_goes_to_another_one_and_ot
 
 
 def test_where_there_is_no_other_node_it_takes_what_there_is(fleet):
-    Node.objects.filter(name="n2").update(drained=True)
+    Node.objects.filter(name="n2").update(cordoned=True)
     job = submitted(max_retries=9)
     assert [lost_in_the_middle(job) for _ in range(3)] == ["n1", "n1", "n1"]

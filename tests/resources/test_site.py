@@ -235,8 +235,8 @@ def test_a_job_on_an_overloaded_node_is_told_to_move(experiment, now):
     assert "off a node slowed 2.2 times" in decision.reason
 
 
-@pytest.mark.parametrize("state", [{"drained": True}, {"state": "silent"}])
-def test_a_job_on_a_node_that_is_drained_or_silent_is_left_to_end_there(experiment, node, now, state):
+@pytest.mark.parametrize("state", [{"cordoned": True}, {"state": "silent"}])
+def test_a_job_on_a_node_that_is_cordoned_or_silent_is_left_to_end_there(experiment, node, now, state):
     watched(experiment, "observe")
     running(experiment, node, now)
     type(node).objects.update(**state)

@@ -12,7 +12,7 @@ import pytest
 import scaleweb_sdk
 from monitoring import nodes
 from scaleweb_sdk.cli import main
-from tests.support.domain import a_member, a_project, a_run, a_run_token
+from tests.support.domain import a_member, a_project, a_run, a_run_token, a_user
 from tests.support.wait import until
 from training.jobs import attempts, tasks
 from training.models import ApiToken, Attempt, Job, JobGroup, TokenKind
@@ -201,6 +201,20 @@ def test_why_a_job_failed_stands_in_its_row_and_with_its_run(logged_in, say):
     attempts.end(attempt.pk, "failed", why, exit_code=127, first_error_line=why, again=False)
     assert f"exit code 127: {why}\n" in say("jobs")[1]
     assert f"\nwhy              {why}\n" in say("show", attempt.job.code)[1]
+
+
+def test_a_node_is_cordoned_drained_and_opened_again(logged_in, say, monkeypatch):
+    nodes.register("n1", {"hostname": "n1"}, [{"kind": "cpu", "index": index} for index in range(2)])
+    assert "admin" in say("node", "cordon", "n1")[2]
+    root = a_user("root", is_superuser=True)
+    monkeypatch.setenv("SCALEWEB_URL", logged_in.url)
+    monkeypatch.setenv("SCALEWEB_TOKEN", ApiToken.issue(TokenKind.USER, user=root)[1])
+    assert say("node", "cordon", "n1")[1] == "n1 takes nothing new; what runs on it goes on\n"
+    assert "n1    online  cordoned  2 cpu    0" in say("node", "list")[1]
+    assert "n1 takes nothing new; 0 jobs on it leave at a checkpoint" in say("node", "drain", "n1")[1]
+    assert "draining" in say("node", "list")[1]
+    assert say("node", "uncordon", "n1")[1] == "n1 takes jobs again\n"
+    assert "there is no node 'n9'; `scaleweb node list`" in say("node", "drain", "n9")[2]
 
 
 def test_a_site_that_is_away_is_a_sentence(say, tmp_path, monkeypatch):

@@ -92,8 +92,8 @@ def test_before_the_first_node_is_known_anything_may_come(experiment):
     )
 
 
-def test_a_node_that_is_drained_or_away_counts_as_it_may_come_back(fleet):
-    Node.objects.update(drained=True, state="lost")
+def test_a_node_that_is_cordoned_or_away_counts_as_it_may_come_back(fleet):
+    Node.objects.update(cordoned=True, state="lost")
     fleet(device_name="h100")
     tasks.place_tick()
     assert Job.objects.get().waiting_reason.endswith("no open node has a healthy GPU and that")

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from monitoring.api.filters import known_query
 from monitoring.api.nodes import found
 from training import access, node_history
+from training.jobs import draining
 from training.models import Attempt, Run
 
 MOST_HOURS = 30 * 24
@@ -57,12 +58,22 @@ class NodeSums(serializers.Serializer):
     currency = serializers.CharField(allow_blank=True)
 
 
+class Drain(serializers.Serializer):
+    leaving = serializers.IntegerField(help_text="Jobs that leave at a checkpoint.")
+    staying = serializers.IntegerField(
+        help_text="Jobs that save none, or may not be asked, and stay to their end."
+    )
+
+
 class HistoryAnswer(serializers.Serializer):
     since = serializers.DateTimeField()
     until = serializers.DateTimeField()
     attempts = PastAttempt(many=True)
     faults = PastFault(many=True)
     sums = NodeSums()
+    drain = Drain(
+        allow_null=True, help_text="What becomes of what runs there; null where the node is not draining."
+    )
 
 
 class NodeHistory(APIView):
@@ -92,6 +103,9 @@ class NodeHistory(APIView):
             "attempts": [described(attempt, attempt.job.run_id in mine) for attempt in past],
             "faults": [met(fault, past, mine) for fault in node_history.faults(node, since, until)],
             "sums": sums(past),
+            "drain": dict(zip(("leaving", "staying"), draining.left_on(node), strict=True))
+            if node.draining
+            else None,
         }
         return Response(HistoryAnswer(answer).data)
 

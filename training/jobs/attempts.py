@@ -272,7 +272,7 @@ def begin_again(job: Job, attempt: Attempt, elsewhere: bool) -> None:
     """Place a job that left for other devices at once: what it gave back is not anybody else's before it was asked.
 
     By the rules by which it was placed before: on nodes that it asked for, where its memory is, and within what its
-    project may have beyond what it had. Where not even its least is there any more, because its node is drained or a
+    project may have beyond what it had. Where not even its least is there any more, because its node is cordoned or a
     device has failed, it waits.
     """
     waiting = queued.as_if_it_waited(job)

@@ -14,14 +14,14 @@ from .turns import Place
 
 
 def usable_devices() -> QuerySet[Device]:
-    """Healthy devices (their node tells of faults, ECC errors and heat) of nodes that are heard of, not drained and not
-    passed over."""
+    """Healthy devices (their node tells of faults, ECC errors and heat) of nodes that are heard of, not cordoned and
+    not passed over."""
     return Device.objects.filter(usable())
 
 
 def usable(device: str = "") -> Q:
     """device: the way from the rows to their device, "device__" from a lease."""
-    wanted = {"removed": False, "healthy": True, "node__state": Node.State.ONLINE, "node__drained": False}
+    wanted = {"removed": False, "healthy": True, "node__state": Node.State.ONLINE, "node__cordoned": False}
     until = f"{device}node__passed_over_until"
     passed_by = Q(**{until: None}) | Q(**{f"{until}__lte": Now()})
     return Q(**{f"{device}{name}": value for name, value in wanted.items()}) & passed_by

@@ -101,7 +101,7 @@ def starts(
         if chosen is None:
             kind = what(job.kind, 2)[2:]
             found[job.job] = Outlook(
-                None, "", f"no open nodes have as many {kind}; one has to join, or to be undrained"
+                None, "", f"no open nodes have as many {kind}; one has to join, or to be uncordoned"
             )
             continue
         seconds, places = chosen

@@ -75,7 +75,7 @@ def announce(node: int) -> None:
 
 def told_of_nodes() -> list[tuple[str, set[int], str]]:
     """(kind of device, nodes, words) of what is passed over for all."""
-    nodes = list(Node.objects.exclude(passed_over_until=None).filter(drained=False).order_by("name"))
+    nodes = list(Node.objects.exclude(passed_over_until=None).filter(cordoned=False).order_by("name"))
     found = []
     for kind in Device.Kind.values if nodes else ():
         having = set(

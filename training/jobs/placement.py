@@ -178,7 +178,7 @@ class Tick:
         ]
         have = sum(there[where].devices for where in chosen)
         if not coming or have < job.min_devices:
-            return False  # a node has failed meanwhile, or was drained
+            return False  # a node has failed meanwhile, or was cordoned
         extra = have - job.min_devices if len(chosen) == 1 else 0
         for where in chosen:
             free = len(room.free.get(where, ()))

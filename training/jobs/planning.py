@@ -7,15 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q, TextField
-from django.db.models.functions import Cast
+from django.db.models import Count
 from django.utils import timezone
 
-from monitoring.models import Device
+from monitoring.models import Device, Node
 from training.models import Attempt, DeviceLease, JobState, Quota
-from training.models.job import Preemptible
 
-from . import memory, passing_over, queued, turns
+from . import memory, passing_over, queued, turns, yielding
 from .devices import cool_and_hot, usable, usable_devices
 from .giving_way import Running
 from .placement import Placement, Rules, place
@@ -23,6 +21,7 @@ from .turns import Holder, Place, Waiting, class_of
 
 # What others left for a job is kept for it so long after they have gone; it takes it at the next tick.
 CLAIM = timedelta(seconds=30)
+MOST_NAMED = 3
 
 
 def planned(now: datetime | None = None, rows: Sequence[queued.Row] | None = None) -> Placement:
@@ -53,7 +52,43 @@ def planned(now: datetime | None = None, rows: Sequence[queued.Row] | None = Non
         for job in jobs:
             if job.job in placement.waiting and job.kind == kind and (job.nodes is None or job.nodes & nodes):
                 placement.waiting[job.job] += f"; {words}"
+    told_of_cordoned(jobs, counts, placement)
     return placement
+
+
+def told_of_cordoned(
+    jobs: Sequence[Waiting], counts: Sequence[tuple[int, str, int]], placement: Placement
+) -> None:
+    """Name the cordoned nodes to jobs that the open ones could not take if all their devices were free."""
+    rows = (
+        Node.objects.filter(cordoned=True, state=Node.State.ONLINE, devices__removed=False)
+        .order_by("name")
+        .distinct()
+    )
+    shut = list(rows.values_list("pk", "name", "draining", "devices__kind"))
+    said: dict[tuple[object, ...], str] = {}
+    for job in jobs if shut else []:
+        if job.job not in placement.waiting:
+            continue
+        like = (job.kind, job.min_devices, job.max_nodes, job.nodes)
+        if like not in said:
+            open_ones = sorted(
+                (count for node, kind, count in counts if is_for(job, node, kind)), reverse=True
+            )
+            few = sum(open_ones[: job.max_nodes]) < job.min_devices
+            closed = [(name, draining) for pk, name, draining, kind in shut if few and is_for(job, pk, kind)]
+            told = [
+                f"{name} is {'draining' if draining else 'cordoned'}"
+                for name, draining in closed[:MOST_NAMED]
+            ]
+            more = [f"{len(closed) - MOST_NAMED} more are"] if len(closed) > MOST_NAMED else []
+            said[like] = ", ".join(told + more)
+        if said[like]:
+            placement.waiting[job.job] += f"; {said[like]}"
+
+
+def is_for(job: Waiting, node: int, kind: str) -> bool:
+    return kind == job.kind and job.may_use((node, kind))
 
 
 def elsewhere(jobs: list[Waiting], counts: Sequence[tuple[int, str, int]], now: datetime) -> list[Waiting]:
@@ -119,7 +154,7 @@ def running_now(
         places[attempt][node, kind] += good
     live = Attempt.objects.filter(ended_at=None).values_list(
         "pk", "job__run__experiment__project_id", "job__device_kind", "job__priority", "state", "started_at",
-        "preempted_for_id", "expected_end_at", "job__memory_bytes", "keeps",
+        "preempted_for_id", "preempt_asked_at", "expected_end_at", "job__memory_bytes", "keeps",
     )  # fmt: skip
     rows = list(live)
     able = preemptible(jobs, rows, quotas) if rules.least_run_seconds is not None else {}
@@ -130,13 +165,13 @@ def running_now(
             (now - started).total_seconds() if started else 0.0,
             preemptible=pk in able,
             leaves_for=leaves_for,
-            ending=state == Attempt.State.STOPPING,
+            ending=state == Attempt.State.STOPPING or (asked is not None and leaves_for is None),
             seconds_left=None if ends is None else max(0.0, (ends - now).total_seconds()),
             memory_bytes=memory_bytes or 0,
             least=able.get(pk),
             keeps=Counter(keeps[device] for device in kept if device in keeps),
         )
-        for pk, project, kind, priority, state, started, leaves_for, ends, memory_bytes, kept in rows
+        for pk, project, kind, priority, state, started, leaves_for, asked, ends, memory_bytes, kept in rows
     ]  # fmt: skip
     return running, held
 
@@ -149,13 +184,9 @@ def preemptible(
     least = min((class_of(row[3]) for row in rows), default=0)
     if not quotas and not any(class_of(job.priority) > least for job in jobs):
         return {}
-    offers = Cast("job__run__offers", TextField())
-    rescales = Q(offered__contains='"rescale"')
-    may = Q(job__preemptible=Preemptible.ALWAYS) | (Q(job__preemptible=Preemptible.SAVED) & rescales)
-    found = Attempt.objects.filter(ended_at=None, state=Attempt.State.RUNNING, preempt_asked_at=None)
-    asked = found.annotate(offered=offers).filter(may)
+    asked = yielding.askable()
     able: dict[int, int | None] = dict.fromkeys(asked.values_list("pk", flat=True))
-    return able | dict(asked.filter(rescales).values_list("pk", "job__min_devices"))
+    return able | dict(asked.filter(yielding.OFFERS_RESCALE).values_list("pk", "job__min_devices"))
 
 
 def places_of(kept: Iterable[list[int]]) -> dict[int, Place]:

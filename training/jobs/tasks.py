@@ -22,6 +22,7 @@ from training.states import LIVE, RunState, move
 
 from . import (  # the worker's signals are connected by the import
     attempts,
+    draining,
     expecting,
     holding,
     node_worker,
@@ -41,6 +42,7 @@ def place_tick() -> int:
     """Start what fits on free devices. Returns how many attempts were begun."""
     begun = 0
     holding.settle()
+    draining.ask()
     rows = queued.rows()
     placement = planned(rows=rows)
     for preemption in placement.preempted:

@@ -1,5 +1,5 @@
-"""Running attempts leave for another job: asked at a checkpoint, then by a signal. Their jobs go on with the devices
-that they keep, or wait to go on.
+"""Running attempts leave for another job, or because their node is drained: asked at a checkpoint, then by a signal.
+Their jobs go on with the devices that they keep, or wait to go on.
 
 asked      the command rescale, where the process offers it: save, write so in a file, leave the loop
 signalled  SIGTERM after SCALEWEB_PREEMPT_GRACE_SECONDS, or at once where the process offers no such thing
@@ -8,17 +8,19 @@ killed     SIGKILL after SCALEWEB_STOP_GRACE_SECONDS more
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast, Now
 
 from training import commands
 from training.models import Attempt, Command, Job, JobState, RunEvent
 from training.models.command import Verb
+from training.models.job import Preemptible
 
 from .devices import usable
 from .local import Local
@@ -29,6 +31,7 @@ from .turns import Place, class_name
 
 logger = logging.getLogger(__name__)
 ORIGIN = "preemption"
+OFFERS_RESCALE = Q(offered__contains='"rescale"')
 
 
 def ask(preemption: Preemption) -> bool:
@@ -48,16 +51,7 @@ def ask(preemption: Preemption) -> bool:
         keeps = {attempt.pk: kept(attempt, preemption.keeps.get(attempt.pk, {})) for attempt in found}
         for attempt in found:
             fewer = keeps[attempt.pk]
-            reason = why(job, attempt, preemption.owed, len(fewer))
-            Attempt.objects.filter(pk=attempt.pk).update(
-                preempt_asked_at=Now(), preempted_for=job, preempt_reason=reason, keeps=fewer
-            )
-            RunEvent.objects.create(
-                run=attempt.job.run, kind="preemption", new="asked", reason=reason,
-                data={"attempt": attempt.number, "devices": attempt.devices.count(), "keeps": len(fewer)},
-            )  # fmt: skip
-            tell(attempt, reason, len(fewer))
-            announce(attempt.job)
+            ask_to_leave(attempt, why(job, attempt, preemption.owed, len(fewer)), job, fewer)
         who = "1 running job was" if len(found) == 1 else f"{len(found)} running jobs were"
         how = "leave for it" if not any(keeps.values()) else "make room for it"
         RunEvent.objects.create(
@@ -65,6 +59,27 @@ def ask(preemption: Preemption) -> bool:
             data={"attempts": len(found)},
         )  # fmt: skip
     return True
+
+
+def ask_to_leave(attempt: Attempt, reason: str, job: Job | None = None, keeps: Sequence[int] = ()) -> None:
+    """job: for which; None where its node is drained. Within a transaction that has locked its row."""
+    Attempt.objects.filter(pk=attempt.pk).update(
+        preempt_asked_at=Now(), preempted_for=job, preempt_reason=reason[:500], keeps=list(keeps)
+    )
+    RunEvent.objects.create(
+        run=attempt.job.run, kind="preemption", new="asked", reason=reason,
+        data={"attempt": attempt.number, "devices": attempt.devices.count(), "keeps": len(keeps)},
+    )  # fmt: skip
+    tell(attempt, reason, len(keeps))
+    announce(attempt.job)
+
+
+def askable() -> QuerySet[Attempt]:
+    """The attempts that may be asked to leave and have not been; OFFERS_RESCALE of them: by a command."""
+    offers = Cast("job__run__offers", TextField())
+    may = Q(job__preemptible=Preemptible.ALWAYS) | (Q(job__preemptible=Preemptible.SAVED) & OFFERS_RESCALE)
+    found = Attempt.objects.filter(ended_at=None, state=Attempt.State.RUNNING, preempt_asked_at=None)
+    return found.annotate(offered=offers).filter(may)
 
 
 def kept(attempt: Attempt, places: Mapping[Place, int]) -> list[int]:

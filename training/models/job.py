@@ -189,7 +189,7 @@ class Attempt(models.Model):
     power_wanted_watts = models.FloatField(null=True, blank=True)
     # What the node's worker made of it: {"wanted", "low", "high", "default"}, or {"wanted", "problem": sentence}.
     power = models.JSONField(default=dict, blank=True)
-    # Asked to leave at a checkpoint, for whom and why (jobs.yielding).
+    # Asked to leave at a checkpoint, for whom (None: its node is drained) and why (jobs.yielding).
     preempt_asked_at = models.DateTimeField(null=True, blank=True)
     preempted_for = models.ForeignKey(
         Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="preempted"

@@ -178,8 +178,8 @@ export const queue = (signal?: Signal) => ask<t.Queue>("queue", { signal });
 export const nodes = (signal?: Signal) => list<t.Node>("nodes", {}, signal);
 export const node = (name: string, signal?: Signal) => ask<t.Node>(path`nodes/${name}`, { signal });
 export const nodeHistory = (name: string, hours: number, signal?: Signal) => ask<t.NodeHistory>(path`nodes/${name}/history`, { query: { hours }, signal });
-export const drain = (name: string, drained: boolean) =>
-  post<t.Node>(drained ? path`nodes/${name}/drain` : path`nodes/${name}/undrain`);
+/** Cordon: nothing new. Drain: nothing new, and what runs goes on elsewhere. Uncordon: takes jobs again. */
+export const closeNode = (name: string, verb: "cordon" | "drain" | "uncordon") => post<t.Node>(path`nodes/${name}/${verb}`);
 
 /** Lets one host in as a node, once; the token is in this answer alone. */
 export const invite = () => post<t.Invitation>("invitations", {});

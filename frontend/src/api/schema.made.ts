@@ -454,6 +454,13 @@ export interface DevicePoint {
   speedup: number;
 }
 
+export interface Drain {
+  /** Jobs that leave at a checkpoint. */
+  leaving: number;
+  /** Jobs that save none, or may not be asked, and stay to their end. */
+  staying: number;
+}
+
 export interface Effect {
   /** Its number in the run. */
   command: number;
@@ -567,6 +574,8 @@ export interface HistoryAnswer {
   attempts: PastAttempt[];
   faults: PastFault[];
   sums: NodeSums;
+  /** What becomes of what runs there; null where the node is not draining. */
+  drain: Drain | null;
 }
 
 export interface Hits {
@@ -1086,7 +1095,8 @@ export interface Node {
   name: string;
   hostname: string;
   state: NodeState;
-  drained: boolean;
+  cordoned: boolean;
+  draining: boolean;
   passed_over_until: string | null;
   passed_over_reason: string;
   labels: Record<string, unknown>;

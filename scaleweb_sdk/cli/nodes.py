@@ -1,0 +1,75 @@
+"""The site's nodes by hand: `scaleweb node list`, `cordon`, `drain` and `uncordon`."""
+
+import argparse
+from typing import Any
+from urllib.parse import quote
+
+from scaleweb_sdk.rest import Declined
+
+from .site import Site, Wrong, table
+
+
+def add_to(verbs: Any) -> None:
+    one = verbs.add_parser("list", help="the site's nodes, and what their devices do")
+    one.set_defaults(work=show)
+    for name, work, help in (
+        ("cordon", cordon, "place nothing new on a node; what runs goes on"),
+        ("drain", drain, "place nothing new, and move what runs elsewhere at a checkpoint"),
+        ("uncordon", uncordon, "let a node take jobs again"),
+    ):
+        one = verbs.add_parser(name, help=f"{help} (administrators)")
+        one.add_argument("name", help="the node's name, as `scaleweb node list` prints it")
+        one.set_defaults(work=work)
+
+
+def show(options: argparse.Namespace) -> None:
+    found = Site().get("nodes", limit=200)["results"]
+    table(["node", "state", "", "devices", "busy", "why not"], [row(node) for node in found])
+
+
+def row(node: dict[str, Any]) -> list[Any]:
+    kinds = sorted({device["kind"] for device in node["devices"]})
+    devices = ", ".join(f"{sum(d['kind'] == kind for d in node['devices'])} {kind}" for kind in kinds)
+    closed = "draining" if node["draining"] else "cordoned" if node["cordoned"] else ""
+    busy = sum(device["busy"] for device in node["devices"])
+    return [node["name"], node["state"], closed, devices or "none", busy, node["passed_over_reason"]]
+
+
+def asked(options: argparse.Namespace, verb: str) -> Site:
+    site = Site()
+    try:
+        site.post(f"nodes/{quote(options.name, safe='')}/{verb}")
+    except Declined as declined:
+        if declined.status != 404:
+            raise
+        raise Wrong(
+            f"there is no node {options.name!r}; `scaleweb node list` lists those there are"
+        ) from None
+    return site
+
+
+def cordon(options: argparse.Namespace) -> None:
+    asked(options, "cordon")
+    print(f"{options.name} takes nothing new; what runs on it goes on")
+
+
+def drain(options: argparse.Namespace) -> None:
+    site = asked(options, "drain")
+    left = site.get(f"nodes/{quote(options.name, safe='')}/history")["drain"] or {"leaving": 0, "staying": 0}
+    print(
+        f"{options.name} takes nothing new; {jobs(left['leaving'])} on it leave at a checkpoint and go on elsewhere"
+        if left["leaving"] != 1
+        else f"{options.name} takes nothing new; 1 job on it leaves at a checkpoint and goes on elsewhere"
+    )
+    if left["staying"]:
+        stay = "stays to its" if left["staying"] == 1 else "stay to their"
+        print(f"{jobs(left['staying'])} {stay} end: without checkpoints, or not to be asked (preemptible)")
+
+
+def jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"
+
+
+def uncordon(options: argparse.Namespace) -> None:
+    asked(options, "uncordon")
+    print(f"{options.name} takes jobs again")
