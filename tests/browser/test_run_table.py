@@ -51,8 +51,30 @@ def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, 
     table = page.get_by_role("region", name="Runs")
     expect(table.get_by_text(f"{COUNT} runs")).to_be_visible()
     assert names(page)[0] == f"run {COUNT - 1}"
+    # Scrolled, the same elements show other runs, and what belongs to a run stays with it.
+    body = page.locator(".body")
+    chosen = table.get_by_role("checkbox", name=f"Select run {COUNT - 2}", exact=True)
+    chosen.check()
+    first = page.locator("tbody tr[data-line='0']").element_handle()
+    body.evaluate("body => (body.scrollTop = 40 * 36)")
+    expect(table.get_by_role("link", name=f"run {COUNT - 45}", exact=True)).to_be_visible()
+    assert first.evaluate("row => row.isConnected && Number(row.dataset.line)") > 20
+    assert first.query_selector("a").get_attribute("aria-label") == (
+        f"run {COUNT - 1 - int(first.get_attribute('data-line'))}"
+    )
+    expect(table.locator("tbody input:checked, tbody tr.selected")).to_have_count(0)
+    assert page.evaluate("document.activeElement === document.body")  # Space would choose another run
+    lines = page.locator("tbody tr[data-line]").evaluate_all(
+        "all => all.map((row) => Number(row.dataset.line))"
+    )
+    assert lines == list(
+        range(lines[0], lines[0] + len(lines))
+    )  # read aloud and walked by Tab in their order
+    body.evaluate("body => (body.scrollTop = 0)")
+    expect(chosen).to_be_checked()
+    chosen.uncheck()
     # Rows come as they are scrolled to; the last one is as near as the first.
-    page.locator(".body").evaluate("body => (body.scrollTop = body.scrollHeight)")
+    body.evaluate("body => (body.scrollTop = body.scrollHeight)")
     expect(table.get_by_role("link", name="run 0", exact=True)).to_be_visible()
     # Sorted by the database, by pointer and in the address.
     table.get_by_role("button", name="loss", exact=False).first.click()

@@ -10,6 +10,25 @@ export function inView(top: number, height: number, row: number, count: number, 
   return { from, to: Math.min(count, Math.max(from, Math.ceil((top + height) / row) + spare)) };
 }
 
+const FEW = 8; // lines by which a list moves on while it is read: so many elements are moved rather than all changed
+
+/** Which of so many elements a line is drawn in, so that scrolling makes none anew. */
+export class Slots {
+  private from = 0;
+  private shift = 0;
+
+  /** `from`: the first line that is drawn now. Tells the element of each line. */
+  at(from: number, slots: number): (line: number) => number {
+    const by = from - this.from;
+    // A few at the end go to the other end. Further on all elements stay where they are, and show other lines: an
+    // element that is moved is styled and laid out anew, which is dearer than another text.
+    if (Math.abs(by) > FEW) this.shift -= by;
+    this.from = from;
+    const { shift } = this;
+    return (line) => (((line + shift) % slots) + slots) % slots;
+  }
+}
+
 /** Blocks of lines one under the other: a group's head is one line, and the runs of an open one follow it. */
 export interface Block {
   lines: number;
