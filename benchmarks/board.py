@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.board_page import (
     FORGET,
     Messages,
+    bucket_of,
     checked,
     listening,
     opened,
@@ -104,7 +105,10 @@ def tell_felt(report: Report, found: dict[str, Any], size: dict[str, Any]) -> No
     report.line("messages a second that were sent", found["messages"], "messages/s")
     report.line("messages a second that came to the page", found["came"], "messages/s")
     report.line(
-        "steps that the last of the charts in view is behind", found["step"] - found["drawn"], "steps"
+        "steps that the last of the charts in view is behind",
+        found["step"] - found["drawn"],
+        "steps",
+        note=f"a point of it stands for up to {bucket_of(found['step'])}",
     )
 
 
