@@ -6,10 +6,12 @@ Idempotent: a tick that dies anywhere is finished by the next one. Two at once: 
 should that fail, every change of a decision's state names the state it starts from.
 """
 
+import gc
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -31,6 +33,20 @@ HANDFUL = 20
 RENEW_SECONDS = 5
 
 
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """No search for reference cycles meanwhile: among the rows and points of a thousand runs it finds none, over and
+    over, for a fifth of a tick's time. What is no longer used goes at once, as ever."""
+    was_at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_at_work:
+            gc.enable()
+
+
+@collector_at_rest()
 def tick(now: datetime | None = None, registry: Registry | None = None) -> TickReport:
     """One round over all watched runs. `now` and `registry` are given by tests and replays only."""
     now = now or timezone.now()

@@ -67,7 +67,7 @@ class Window:
         step_array = np.asarray(steps, dtype=np.int64)
         time_array = np.asarray(times, dtype=np.float64)
         value_array = np.asarray(values, dtype=np.float64)
-        if len(step_array) > 1 and not bool(np.all(np.diff(step_array) > 0)):
+        if len(step_array) > 1 and not bool((step_array[1:] > step_array[:-1]).all()):
             order = np.argsort(step_array, kind="stable")
             step_array, time_array, value_array = step_array[order], time_array[order], value_array[order]
             last_of_step = np.append(np.diff(step_array) > 0, True)

@@ -316,10 +316,20 @@ def tail(
                 if branch == newest[source] or source in forks
             ]
         )
-        order = np.argsort(points.steps, kind="stable")[-steps:]
-        if len(order):
-            tails[source][key] = points.steps[order], points.times[order], points.values[order]
+        if points.size:
+            tails[source][key] = newest_of(points, steps)
     return dict(tails)
+
+
+def newest_of(points: Points, steps: int) -> Points:
+    """The newest `steps` points by step; of equal steps, those that came later come later."""
+    if not bool((points.steps[1:] >= points.steps[:-1]).all()):
+        return points.at(np.argsort(points.steps, kind="stable")[-steps:])
+    if points.size <= steps:
+        return points
+    # Copies, for a view would keep all that was decoded.
+    newest = points.between(points.size - steps, points.size)
+    return Points(newest.steps.copy(), newest.times.copy(), newest.values.copy())
 
 
 def grown_from(points: Points, branch: int, newest: int, forks: Sequence[tuple[int, int]]) -> Points:

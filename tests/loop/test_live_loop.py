@@ -1,12 +1,13 @@
 """The loop through the real tables: a real small training, real commands, the store, the tick, fake time."""
 
+import gc
 import threading
 
 import pytest
 from django.db import connections
 
 from control import actions
-from control.loop import tick
+from control.loop import collector_at_rest, tick
 from control.models import Decision, TickLease
 from control.registry import Registry
 from control.replay import replay
@@ -315,3 +316,16 @@ def test_a_replay_tells_what_would_have_been_done_to_an_unwatched_run(clock):
     only = replay(live.run, ["learning_rate"])
     assert {d["policy"] for d in only.decisions} <= {"learning_rate"}
     assert Decision.objects.count() == 0
+
+
+def test_the_search_for_cycles_goes_on_after_a_tick_that_failed():
+    asked = []
+
+    @collector_at_rest()
+    def failing():
+        asked.append(gc.isenabled())
+        raise RuntimeError("the database went away")
+
+    with pytest.raises(RuntimeError):
+        failing()
+    assert (asked, gc.isenabled()) == ([False], True)
