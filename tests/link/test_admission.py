@@ -1,5 +1,6 @@
 """What a Hello does to a run: when it is running again, and which process may speak for a job."""
 
+import asyncio
 import time
 import uuid
 from datetime import timedelta
@@ -8,12 +9,14 @@ import pytest
 from django.utils import timezone
 
 from monitoring.models import Node
-from scaleweb_sdk.protocol import Event, LogLine
-from tests.link.peer import hello, linked
+from monitoring.storage import series
+from scaleweb_sdk.protocol import Batch, Event, LogLine
+from tests.link.peer import column, hello, linked
 from tests.support.domain import a_run, a_run_token
 from tests.support.wait import db, until_async
 from training import events, states
 from training.link.admission import Identity, enter
+from training.link.connection import Connection
 from training.link.hub import survey
 from training.link.refusal import Refused
 from training.models import Attempt, Job, Run, RunEvent
@@ -138,6 +141,30 @@ async def test_an_open_link_ends_when_another_attempt_takes_over(live_site):
         refusal = await peer.refusal()
     assert (refusal.code, refusal.final) == ("stale_attempt", True)
     assert "attempt 2 is the current one" in refusal.message
+
+
+@pytest.mark.processes
+@pytest.mark.django_db(transaction=True, databases="__all__")
+async def test_a_batch_whose_events_are_applied_is_stored_whole_though_its_attempt_is_given_up_just_then(
+    live_site, monkeypatch
+):
+    """The next attempt went on from a checkpoint that it told of, and the steps up to there were never stored."""
+    apply = Connection.apply_events
+
+    async def given_up_meanwhile(self, seq, found):
+        await apply(self, seq, found)
+        self.end(Refused("stale_attempt", "another attempt goes on", final=True))
+        for _ in range(50):  # turns of the loop, in which the connection ends
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Connection, "apply_events", given_up_meanwhile)
+    run, token = await db(lambda: ((run := a_run(state="running")), a_run_token(run)))
+    async with linked(live_site, token, hello(run.source)) as peer:
+        note = Event("note", 0.0, None, {"message": "saved"})
+        await peer.send(Batch(1, columns=[column("loss", (1, 0.5))], events=[note]))
+        assert (await peer.refusal()).code == "stale_attempt"
+    assert await db(lambda: run.events.filter(kind="note").exists())
+    assert [info.points for info in await db(series.keys, run.source) if info.key == "loss"] == [1]
 
 
 @pytest.mark.processes

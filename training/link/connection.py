@@ -72,6 +72,7 @@ class Connection:
         self.welcomed = False
         self.hinted = 0.0
         self.room = asyncio.Event()
+        self.taking = asyncio.Lock()  # held from a batch's events to its points
         self.wake = asyncio.Event()
         self.sent_seq = 0
         self.reminded = False  # of the settings that its checkpoint may be too old for
@@ -146,6 +147,13 @@ class Connection:
         try:
             ends: set[asyncio.Future[Any]] = {*tasks, self.verdict}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            # A batch whose events are applied is stored whole: the attempt after this one may go on from a checkpoint
+            # that it told of, and nobody would send its points again.
+            whole = asyncio.create_task(self.taking.acquire())
+            await asyncio.wait(
+                {whole, acknowledging}, timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            whole.cancel()
             reading.cancel()
             # What was taken in is good, whatever came after it: see it committed and told.
             drained = asyncio.create_task(self.in_flight.join())
@@ -176,32 +184,36 @@ class Connection:
     async def read_batches(self) -> None:
         while True:
             raw = await self.read_frame()
-            arrived = time.monotonic()
-            batch = frames.decode(raw)
-            points = frames.check_batch(batch, self.keys)
-            assert isinstance(batch, Batch)
-            if batch.seq <= self.last_taken:
-                metrics.REPEATS.inc()
-                if batch.seq <= self.last_acked:
-                    await self.tell(Ack(self.last_acked))
-                continue
-            if batch.seq != self.last_taken + 1:
-                raise Refused(
-                    "gap", f"batch {batch.seq} came after {self.last_taken}; send from {self.last_taken + 1}"
-                )
-            self.arrivals.append(arrived)
-            if batch.events:
-                await self.apply_events(batch.seq, batch.events)
-            await self.look_at_clock(points)
-            await self.sign_of_life()
-            size = len(raw or b"")
-            future = await self.submit(batch, points.count)
-            self.last_taken = batch.seq
-            self.bytes += size
-            await self.in_flight.put((batch, points, size, arrived, future))
-            while self.bytes > BYTES_IN_FLIGHT:
-                self.room.clear()
-                await self.room.wait()
+            async with self.taking:
+                await self.take(raw)
+
+    async def take(self, raw: bytes | None) -> None:
+        arrived = time.monotonic()
+        batch = frames.decode(raw)
+        points = frames.check_batch(batch, self.keys)
+        assert isinstance(batch, Batch)
+        if batch.seq <= self.last_taken:
+            metrics.REPEATS.inc()
+            if batch.seq <= self.last_acked:
+                await self.tell(Ack(self.last_acked))
+            return
+        if batch.seq != self.last_taken + 1:
+            raise Refused(
+                "gap", f"batch {batch.seq} came after {self.last_taken}; send from {self.last_taken + 1}"
+            )
+        self.arrivals.append(arrived)
+        if batch.events:
+            await self.apply_events(batch.seq, batch.events)
+        await self.look_at_clock(points)
+        await self.sign_of_life()
+        size = len(raw or b"")
+        future = await self.submit(batch, points.count)
+        self.last_taken = batch.seq
+        self.bytes += size
+        await self.in_flight.put((batch, points, size, arrived, future))
+        while self.bytes > BYTES_IN_FLIGHT:
+            self.room.clear()
+            await self.room.wait()
 
     async def submit(self, batch: Batch, points: int) -> "concurrent.futures.Future[int]":
         """Hand the batch to the writer; a large one is packed in a thread, so that others are served."""
