@@ -537,19 +537,26 @@ def test_what_a_job_could_not_send_at_its_end_is_sent_when_the_server_is_back(
     assert Local.all_unsent() == []
 
 
-def test_what_an_attempt_printed_while_the_server_was_away_is_sent_though_the_next_one_has_begun(
+def test_what_an_attempt_left_unsent_is_sent_though_the_next_one_has_begun(
     bench, live_site, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(node_loop, "HAND_IN_EVERY_SECONDS", 0.0)
-    job = bench.python(f"""
-        import os, pathlib, sys, time
+    job = bench.python(
+        f"""
+        import os, pathlib, sys, time, scaleweb_sdk
         attempt = os.environ["SCALEWEB_ATTEMPT"]
+        run = scaleweb_sdk.init()
         print("attempt", attempt, "is at work", flush=True)
         while not pathlib.Path({str(tmp_path)!r}, attempt).exists():
             time.sleep(0.01)
+        for _ in range(100):
+            run.step({{"of attempt " + attempt: 2.0}})
         print("the last line of attempt", attempt)
+        run.finish("failed" if attempt == "1" else "finished", timeout=0.1)
         sys.exit(attempt == "1")
-    """, max_retries=1)  # fmt: skip
+    """,
+        max_retries=1,
+    )
     bench.until(lambda: "attempt 1 is at work" in lines_of(job))
     first = bench.attempt(job)
     live_site.stop()
@@ -558,7 +565,11 @@ def test_what_an_attempt_printed_while_the_server_was_away_is_sent_though_the_ne
     for supervisor in bench.local(first).supervisors():
         supervisor.signal_group(signal.SIGTERM)
     live_site.start()
-    bench.until(lambda: "the last line of attempt 1" in lines_of(job))
+    points = lambda: {info.key: info.points for info in series.keys(job.run.source)}  # noqa: E731
+    bench.until(lambda: "the last line of attempt 1" in lines_of(job) and points().get("of attempt 1") == 100)
+    assert bench.fresh(job).run.state in {"queued", "starting", "running"}
     (tmp_path / "2").touch()
-    assert bench.until_over(job).state == "done"
-    bench.until(lambda: "the last line of attempt 2" in lines_of(job))
+    job = bench.until_over(job)
+    assert (job.state, job.run.state) == ("done", "finished")
+    bench.until(lambda: "the last line of attempt 2" in lines_of(job) and points()["of attempt 2"] == 100)
+    assert not (bench.local(first).folder / "refused.json").exists()

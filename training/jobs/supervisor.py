@@ -25,6 +25,7 @@ from types import FrameType
 from typing import Any
 
 from scaleweb_sdk.link import Link, Parcel
+from scaleweb_sdk.protocol import Refusal
 from scaleweb_sdk.spool import SpoolInUse
 
 from .memory_limit import Family
@@ -196,18 +197,25 @@ class Supervisor:
         """Send what a process that is gone had on disk and not yet sent. What cannot be sent stays there."""
         for left in unsent(self.folder / name):
             about = read_json(left / "about.json") or {}
-            with contextlib.suppress(SpoolInUse):  # somebody writes to it: a grandchild that lives on
-                link = Link(
-                    self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", session=left.name,
-                    role=about.get("role") or "process", spool_dir=self.folder / name, attempt=self.spec["attempt"],
-                    rank=int(about.get("rank") or 0), world_size=int(about.get("world_size") or 1),
-                    process=about.get("process") or {},
-                )  # fmt: skip
-                link.close(seconds)
-                if link.refused is not None:
-                    # For good: asking again and again would change nothing.
-                    told = {"spool": str(left), "reason": link.refused.message}
-                    write_json(self.folder / REFUSED[name], told)
+            refused = None
+            # Where the next attempt has begun its process is refused; what it left behind is not.
+            for role in (about.get("role") or "process", "supervisor"):
+                with contextlib.suppress(SpoolInUse):  # somebody writes to it: a grandchild that lives on
+                    refused = self.hand_in_as(role, left, about, seconds)
+                if refused is None or refused.code != "stale_attempt":
+                    break
+            if refused is not None:
+                # For good: asking again and again would change nothing.
+                write_json(self.folder / REFUSED[name], {"spool": str(left), "reason": refused.message})
+
+    def hand_in_as(self, role: str, left: Path, about: dict[str, Any], seconds: float) -> Refusal | None:
+        link = Link(
+            self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", session=left.name, role=role,
+            spool_dir=left.parent, attempt=self.spec["attempt"], rank=int(about.get("rank") or 0),
+            world_size=int(about.get("world_size") or 1), process=about.get("process") or {},
+        )  # fmt: skip
+        link.close(seconds)
+        return link.refused
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         if self.over:

@@ -37,7 +37,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class Admission:
-    """What the server knows as a connection begins."""
+    """What the server knows as a connection begins.
+
+    newest_then: of what an earlier attempt left behind, the newest branch as the next attempt was made; None of others.
+    """
 
     last_seq: int
     branch: int
@@ -46,6 +49,7 @@ class Admission:
     summary: dict[str, Any] = field(default_factory=dict)
     lows: dict[str, float] = field(default_factory=dict)
     highs: dict[str, float] = field(default_factory=dict)
+    newest_then: int | None = None
 
 
 def find_token(plain_token: str) -> ApiToken:
@@ -117,6 +121,7 @@ def enter(identity: Identity, hello: Hello) -> Admission:
             if newcomer and hello.applied_seq:
                 commands.presume_applied(run, hello.applied_seq)
         Run.objects.filter(pk=run.pk).update(last_seen_at=timezone.now())
+        newest_then = None if attempt is None else newest_branch_then(run, attempt)
         # In the same commit: 500 that come at once wait for 500 commits, not for a thousand.
         note_use(identity.token)
     return Admission(
@@ -127,6 +132,7 @@ def enter(identity: Identity, hello: Hello) -> Admission:
         summary=run.summary,
         lows=run.lows,
         highs=run.highs,
+        newest_then=newest_then,
     )
 
 
@@ -137,7 +143,7 @@ def check_attempt(run: Run, hello: Hello) -> Attempt | None:
         return None
     newest: Attempt | None = job.attempts.order_by("-number").first()
     if newest is not None and hello.role == "supervisor" and 0 < hello.attempt < newest.number:
-        # What an earlier attempt printed, which the server was too far away to hear then, is history and not its life.
+        # What an earlier attempt left behind, which the server was too far away to hear then: history, and no life.
         return job.attempts.filter(number=hello.attempt).first()
     if newest is None or hello.attempt != newest.number:
         live = "none yet" if newest is None else f"attempt {newest.number}"
@@ -155,6 +161,15 @@ def check_attempt(run: Run, hello: Hello) -> Attempt | None:
             final=True,
         )
     return newest
+
+
+def newest_branch_then(run: Run, attempt: Attempt) -> int | None:
+    """The newest branch of the run as the attempt after this one was made; None where it is the newest itself."""
+    after = Attempt.objects.filter(job=attempt.job_id, number=attempt.number + 1).first()
+    if after is None:
+        return None
+    began = after.created_at.isoformat()
+    return max((entry["index"] for entry in run.branches if entry.get("at", "") <= began), default=0)
 
 
 def note_skew(run: Run, hello: Hello, ahead: float) -> None:

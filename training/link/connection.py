@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from django.db import Error as DatabaseError
 
 from monitoring.live import frames as live_frames
@@ -78,6 +79,7 @@ class Connection:
         self.reminded = False  # of the settings that its checkpoint may be too old for
         self.node_seen_at = 0.0
         self.latest_time = 0.0  # of the points so far, by the sender's clock
+        self.newest_then: int | None = None  # see admission.Admission
 
     @property
     def source(self) -> str:
@@ -117,6 +119,7 @@ class Connection:
         try:
             entered = await self.hub.threads.run(admission.enter, self.identity, self.hello)
             self.last_taken = self.last_acked = entered.last_seq
+            self.newest_then = entered.newest_then
             self.sent_seq = self.hello.applied_seq
             if self.identity.run is not None:
                 figures = RunFigures(
@@ -192,6 +195,8 @@ class Connection:
         batch = frames.decode(raw)
         points = frames.check_batch(batch, self.keys)
         assert isinstance(batch, Batch)
+        if self.newest_then is not None:
+            batch, points = self.of_then(batch, points, self.newest_then)
         if batch.seq <= self.last_taken:
             metrics.REPEATS.inc()
             if batch.seq <= self.last_acked:
@@ -214,6 +219,17 @@ class Connection:
         while self.bytes > BYTES_IN_FLIGHT:
             self.room.clear()
             await self.room.wait()
+
+    def of_then(self, batch: Batch, points: frames.Points, newest: int) -> tuple[Batch, frames.Points]:
+        """What counts of a batch that an earlier attempt left behind: lines, and points of branches known then.
+
+        What it tells of itself says nothing of the run any more, and the number of a branch that nobody had heard of is
+        another's by now.
+        """
+        if batch.branch <= newest:
+            return msgspec.structs.replace(batch, events=[]), points
+        kept = Batch(batch.seq, batch.branch, lines=batch.lines)
+        return kept, frames.check_batch(kept, self.keys)
 
     async def submit(self, batch: Batch, points: int) -> "concurrent.futures.Future[int]":
         """Hand the batch to the writer; a large one is packed in a thread, so that others are served."""

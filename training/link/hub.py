@@ -108,6 +108,8 @@ class LinkHub:
         while (older := self.claims.get(place)) is not None:
             silence = time.monotonic() - older.heard_at
             same = older.hello.session == connection.hello.session
+            if older.hello.attempt > connection.hello.attempt > 0:
+                raise stale(connection.hello, older.hello.attempt)
             if not same and silence < HEARD_SECONDS:
                 pid = older.hello.process.get("pid", "?")
                 raise Refused(
@@ -216,14 +218,7 @@ class LinkHub:
         elif connection.identity.token not in found.tokens:
             connection.end(Refused("bad_token", "the token has expired or was revoked", final=True))
         elif run is not None and is_stale(connection.hello, found.attempts.get(run, 0)):
-            current = found.attempts[run]
-            connection.end(
-                Refused(
-                    "stale_attempt",
-                    f"attempt {connection.hello.attempt} was given up; attempt {current} is the current one",
-                    final=True,
-                )
-            )
+            connection.end(stale(connection.hello, found.attempts[run]))
         elif run in found.waiting:
             connection.wake.set()
 
@@ -251,6 +246,14 @@ class LinkHub:
         connected = {each.identity.run for there in self.connections.values() for each in there}
         for run in self.figures.runs.keys() - connected - self.figures.changed:
             del self.figures.runs[run]
+
+
+def stale(hello: Hello, newest: int) -> Refused:
+    return Refused(
+        "stale_attempt",
+        f"attempt {hello.attempt} was given up; attempt {newest} is the current one",
+        final=True,
+    )
 
 
 def is_stale(hello: Hello, newest: int) -> bool:
