@@ -10,6 +10,7 @@ from monitoring import nodes
 from tests.browser.axe import violations
 from tests.support.domain import a_member, a_project
 from tests.support.wait import until
+from training.jobs import tasks
 from training.jobs.submit import submit
 from training.models import Job
 
@@ -57,14 +58,26 @@ def test_a_job_is_submitted_waits_with_its_reason_and_is_stopped(window, operato
     expect(page.get_by_text("0.01", exact=True)).to_be_visible()
     page.get_by_role("combobox", name="Experiment", exact=True).select_option(label="A new experiment…")
     page.get_by_label("New experiment").fill("digits-cnn")
+    expect(page.get_by_role("combobox", name="Project")).to_have_value("vision")  # where it goes is told
     page.get_by_role("button", name="Submit").click()
     expect(page).to_have_url(re.compile(r"/runs/[a-z0-9]+$"))
-    assert Job.objects.get().argv == ["python", "-m", "training.trainers.cnn", "--lr", "0.01"]
+    job = Job.objects.get()
+    assert job.argv == ["python", "-m", "training.trainers.cnn", "--lr", "0.01"]
     page.get_by_role("link", name="Queue").click()
     row = page.get_by_role("row").filter(has_text="training.trainers.cnn")
     expect(row).to_contain_text("queued")
-    row.get_by_role("button", name=re.compile("^Stop")).click()
+    # The run's own page says why it waits, takes it out of the queue, and says then who did.
+    tasks.place_tick()
+    job.refresh_from_db()
+    assert job.waiting_reason
+    row.get_by_role("link").click()
+    expect(page.get_by_text(job.waiting_reason)).to_be_visible()
+    page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Stop the job").click()
+    expect(page.get_by_text("stopped", exact=True)).to_be_visible()
+    expect(page.get_by_text("stopped before it started · ada")).to_be_visible()
+    expect(page.get_by_text("The run has ended before it logged a value.")).to_be_visible()
+    page.get_by_role("link", name="Queue").click()
     expect(page.get_by_text("Nothing waits")).to_be_visible()
 
 

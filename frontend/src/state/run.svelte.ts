@@ -72,9 +72,10 @@ export class RunState {
       refresh: () => this.refresh(),
     });
     void this.load();
-    // While it lives its condition is asked for again now and then: silence too is one.
+    // While it lives its condition is asked for again now and then: silence too is one. Why it waits changes with what others do.
     this.judging = window.setInterval(() => {
-      if (!document.hidden && !this.run.data?.ended_at) void this.condition.load();
+      if (document.hidden || this.run.data?.ended_at) return;
+      void (this.run.data?.state === "queued" ? this.job : this.condition).load();
     }, JUDGE_EVERY);
   }
 

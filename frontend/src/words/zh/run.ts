@@ -1,5 +1,7 @@
 /** The page of a run, but for its control, commands and decisions. */
 export default {
+  "The run has ended before it logged a value.": "此运行在记录任何数据之前就已结束。",
+  "Take this run out of the queue": "将此运行移出队列",
   // Logs
   "Output of the run": "运行的输出",
   "Search the log": "搜索日志",
