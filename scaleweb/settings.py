@@ -47,7 +47,7 @@ MIDDLEWARE = [
     "scaleweb.security.ContentSecurityPolicy",
     "django.middleware.common.CommonMiddleware",  # before static files: it checks the Host
     "scaleweb.static_files.StaticFiles",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "scaleweb.sessions.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

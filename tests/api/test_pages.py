@@ -143,6 +143,14 @@ def test_cookies_are_flagged_and_tls_is_insisted_on_behind_https(ada):
         assert Client().get("/login", secure=True)["Strict-Transport-Security"] == "max-age=31536000"
 
 
+def test_only_leaving_takes_the_session_s_cookie_away(ada):
+    """A poll of the session that is over may be answered after the person has logged in again in another tab."""
+    client = Client()
+    client.cookies["sessionid"] = "one-that-is-over"
+    assert "sessionid" not in client.get("/api/v1/me").cookies
+    assert ada.post("/logout").cookies["sessionid"].value == ""
+
+
 def test_static_files_are_served_from_where_they_lie():
     client = Client()
     css = client.get("/static/scaleweb/login.css")

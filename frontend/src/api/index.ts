@@ -179,7 +179,10 @@ export const nodes = (signal?: Signal) => list<t.Node>("nodes", {}, signal);
 export const node = (name: string, signal?: Signal) => ask<t.Node>(path`nodes/${name}`, { signal });
 export const nodeHistory = (name: string, hours: number, signal?: Signal) => ask<t.NodeHistory>(path`nodes/${name}/history`, { query: { hours }, signal });
 /** Cordon: nothing new. Drain: nothing new, and what runs goes on elsewhere. Uncordon: takes jobs again. */
-export const closeNode = (name: string, verb: "cordon" | "drain" | "uncordon") => post<t.Node>(path`nodes/${name}/${verb}`);
+const cordon = (name: string) => post<t.Node>(path`nodes/${name}/cordon`);
+const drain = (name: string) => post<t.Node>(path`nodes/${name}/drain`);
+const uncordon = (name: string) => post<t.Node>(path`nodes/${name}/uncordon`);
+export const closeNode = (name: string, verb: "cordon" | "drain" | "uncordon") => ({ cordon, drain, uncordon })[verb](name);
 
 /** Lets one host in as a node, once; the token is in this answer alone. */
 export const invite = () => post<t.Invitation>("invitations", {});
