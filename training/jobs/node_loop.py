@@ -55,6 +55,8 @@ class NodeLoop:
     seen_at: float = float("-inf")
     handed_in_at: float = float("-inf")
     node: Node | None = None
+    # Another host is online under this name: the jobs and the state of the node are that one's.
+    taken: bool = False
     tidying: Tidying = field(default_factory=Tidying)
     given_up: GivenUp = field(default_factory=GivenUp)
     parts: Parts = field(init=False)
@@ -111,12 +113,23 @@ class NodeLoop:
 
     def register(self) -> Node:
         system, devices = inventory(slots=settings.CPU_SLOTS)
-        self.node = nodes.register(self.name, system, devices)
+        try:
+            self.node = nodes.register(self.name, system, devices)
+        except nodes.NameTaken:
+            self.taken = True
+            raise
+        self.taken = False
         passing_over.forget(self.node.pk)
         return self.node
 
     def start(self, pk: int) -> bool:
-        """Start an attempt of this node now, if nobody has."""
+        """Start an attempt of this node now, if nobody has.
+
+        A worker that is not the node yet may have taken the task from another host that is: that one finds what was
+        not started at its next look.
+        """
+        if self.node is None:
+            return False
         attempt = (
             Attempt.objects.select_related("job__run__experiment__project", "node")
             .prefetch_related("devices")
@@ -278,6 +291,8 @@ class NodeLoop:
         # Nothing new comes to a node that says it is away; its agent would say the opposite.
         if self.agent is not None:
             self.agent.close()
+        if self.taken:
+            return
         nodes.leave(self.name)
         if stop_jobs:
             self.interrupt(seconds)
