@@ -36,6 +36,7 @@ def test_a_grid_unfolds_and_is_stopped_as_one_and_jobs_are_moved_and_moved_back(
     # By key: down past the other, and back by the message's Undo.
     page.get_by_role("button", name=re.compile("^Move first:")).press("ArrowDown")
     expect(names.first).to_have_text("second")
+    expect(page.get_by_role("button", name=re.compile("^Move first:"))).to_be_focused()  # for the next key
     page.get_by_role("button", name="Undo").click()
     expect(names.first).to_have_text("first")
     # By pointer, out of the grid: it is the first of its group then, which stands where that does.

@@ -96,6 +96,7 @@ export default {
   "array of {n}": "数组，共 {n} 个",
   "{n} at once": "同时最多 {n} 个",
   "and {n} other reasons": "另有 {n} 个原因",
+  "{n} are asked to stop": "其中 {n} 个正在停止",
   "{n} jobs run": "{n} 个任务正在运行",
   "various": "不一",
   "Stop all": "全部停止",
