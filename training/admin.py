@@ -368,6 +368,7 @@ class JobAdmin(admin.ModelAdmin):
     ]  # fmt: skip
     readonly_fields = [name for name in fields if name not in {"priority", "preemptible", "max_retries"}]
     inlines = [Attempts]
+    ordering = ["-id"]
     actions = ["stop", "requeue"]
 
     def has_add_permission(self, request) -> bool:

@@ -1,9 +1,11 @@
-"""Groups of jobs, what jobs wait for and what was sent with them, in the Django admin: to look at only."""
+"""Groups of jobs, what jobs wait for and what was sent with them, in the Django admin: to look at, and groups to stop
+and to queue again."""
 
 from django.contrib import admin
 
 from monitoring.admin import ReadOnly
 
+from .jobs import groups
 from .models import JobDependency, JobGroup, WorkingCopy
 
 
@@ -13,6 +15,23 @@ class JobGroupAdmin(ReadOnly):
     list_filter = ["kind"]
     search_fields = ["=code", "name", "experiment__name"]
     list_select_related = ["experiment__project", "submitted_by"]
+    ordering = ["-id"]
+    actions = ["stop", "requeue"]
+
+    def has_steer_permission(self, request) -> bool:
+        return bool(request.user.has_perm("training.change_job"))
+
+    @admin.action(description="Stop: end what waits or runs", permissions=["steer"])
+    def stop(self, request, chosen) -> None:
+        for group in chosen:
+            count = groups.stop(group, request.user.get_username())
+            self.message_user(request, f"{group.code}: {count} stopped or asked to stop.")
+
+    @admin.action(description="Requeue what failed or was stopped", permissions=["steer"])
+    def requeue(self, request, chosen) -> None:
+        for group in chosen:
+            count = groups.requeue(group, request.user.get_username())
+            self.message_user(request, f"{group.code}: {count} queued again.")
 
 
 @admin.register(JobDependency)

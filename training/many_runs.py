@@ -1,4 +1,4 @@
-"""One thing done to a run among many: a tag, a stop, its end. Each run has its own answer."""
+"""One thing done to a run among many: a tag, a stop, another start, its end. Each run has its own answer."""
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
@@ -59,6 +59,21 @@ def stop(run: Run, user) -> bool:
                 run, "stop", asked_by=name, user=user, by_person=True, reason="stopped with others"
             )
     except (commands.CommandRefused, IllegalMove) as error:
+        raise Refused(str(error)) from None
+    return True
+
+
+def requeue(run: Run, user) -> bool:
+    """Queue it again; whether it was over. Raises Refused where no job executes it, or its process lives on."""
+    try:
+        job = run.job
+    except ObjectDoesNotExist:
+        raise Refused("it was started by hand; start its script again where its files are") from None
+    if job.state in {JobState.QUEUED, JobState.ACTIVE}:
+        return False
+    try:
+        submit.requeue(job, user.get_username())
+    except IllegalMove as error:
         raise Refused(str(error)) from None
     return True
 

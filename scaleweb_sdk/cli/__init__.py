@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_queue(made: argparse.ArgumentParser) -> None:
-    """queue, and queue move, priority, requeue and stop JOB."""
+    """queue, and queue move, priority, requeue and stop; JOB is a job or its run, or but for move a grid or array."""
     made.set_defaults(action="")
     actions = made.add_subparsers(dest="action", metavar="ACTION")
     one = actions.add_parser("move", help="put a waiting job next to another; it takes that one's priority")
@@ -122,8 +122,8 @@ def add_queue(made: argparse.ArgumentParser) -> None:
     one.add_argument("job")
     one.add_argument("priority")
     for name, help in (
-        ("requeue", "queue a job again that is over"),
-        ("stop", "end a job, or take it out of the queue"),
+        ("requeue", "queue a job again that is over, or all of a grid or array that failed or were stopped"),
+        ("stop", "end a job, or take it out of the queue; or all of a grid or array"),
     ):
         actions.add_parser(name, help=help).add_argument("job")
 

@@ -34,7 +34,8 @@ def chosen(options: argparse.Namespace, site: Site) -> dict[str, Any]:
         except CannotPack as error:
             raise Wrong(str(error)) from None
         send(site, project_of(site, options.project), packed)
-    print(f"sent {packed.files} files, {packed.size_bytes / 2**20:.1f} MiB packed: {packed.sha256[:12]}")
+    files = f"{packed.files} file{'' if packed.files == 1 else 's'}"
+    print(f"sent {files}, {packed.size_bytes / 2**20:.1f} MiB packed: {packed.sha256[:12]}")
     return {"working_copy": packed.sha256, "git": packed.git, "cwd": options.cwd}
 
 

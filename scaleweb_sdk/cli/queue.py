@@ -53,7 +53,9 @@ def stop(options: argparse.Namespace) -> None:
                 f"{options.run!r} is no run, job, grid or array that you may see; `scaleweb runs` and "
                 "`scaleweb groups` list those"
             ) from None
-        print(f"{stopped} jobs of group {options.run} are stopped or asked to stop")
+        print(
+            f"{stopped} job{'' if stopped == 1 else 's'} of group {options.run} are stopped or asked to stop"
+        )
         return
     if run["job"]:
         job = site.post(f"jobs/{run['job']}/stop")

@@ -21,16 +21,48 @@ def queue(options: argparse.Namespace) -> None:
             f"job {job['code']} is {'before' if options.before else 'behind'} {options.before or options.behind}"
         )
     elif action == "priority":
-        job = site.post(f"jobs/{quote(options.job)}/priority", {"priority": priority(options.priority)})
-        print(f"job {job['code']} has priority {job['priority']}")
+        wanted = priority(options.priority)
+        found = site.post(f"{meant(site, options.job)}/priority", {"priority": wanted})
+        print(
+            f"{jobs(found['changed'])} of group {options.job} that wait have priority {wanted}"
+            if "changed" in found
+            else f"job {found['code']} has priority {wanted}"
+        )
     elif action == "requeue":
-        job = site.post(f"jobs/{quote(options.job)}/requeue")
-        print(f"job {job['code']} is queued again")
+        found = site.post(f"{meant(site, options.job)}/requeue")
+        print(
+            f"{jobs(found['queued'])} of group {options.job} that failed or were stopped are queued again"
+            if "queued" in found
+            else f"job {found['code']} is queued again"
+        )
     elif action == "stop":
-        job = site.post(f"jobs/{quote(options.job)}/stop")
-        print(f"job {job['code']} is {'asked to stop' if job['state'] == 'active' else job['state']}")
+        found = site.post(f"{meant(site, options.job)}/stop")
+        print(
+            f"{jobs(found['stopped'])} of group {options.job} are stopped or asked to stop"
+            if "stopped" in found
+            else f"job {found['code']} is {'asked to stop' if found['state'] == 'active' else found['state']}"
+        )
     else:
         show(site.get("queue"))
+
+
+def meant(site: Site, code: str) -> str:
+    """The address of a job by its own code or its run's, or of a grid or array."""
+    if site.found(f"job-groups/{quote(code, safe='')}") is not None:
+        return f"job-groups/{quote(code, safe='')}"
+    run = site.run(code)
+    if run is None:
+        raise Wrong(
+            f"{code!r} is no job, run, grid or array that you may see; `scaleweb queue`, `scaleweb runs` and "
+            "`scaleweb groups` list those"
+        )
+    if run["job"] is None:
+        raise Wrong(f"run {run['code']} was started by hand and has no place in the queue")
+    return f"jobs/{run['job']}"
+
+
+def jobs(count: int) -> str:
+    return f"{count} job{'' if count == 1 else 's'}"
 
 
 def show(found: dict[str, Any]) -> None:

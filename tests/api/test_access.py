@@ -122,6 +122,7 @@ API = {
     "job-groups": {"GET": LISTED, "POST": IN_BODY},
     "job-groups/<slug:code>": {"GET": VIEWER},
     "job-groups/<slug:code>/priority": {"POST": OPERATOR},
+    "job-groups/<slug:code>/requeue": {"POST": OPERATOR},
     "job-groups/<slug:code>/stop": {"POST": OPERATOR},
     "queue": {"GET": LISTED},
     "invitations": {"GET": SITE_ADMIN, "POST": SITE_ADMIN},

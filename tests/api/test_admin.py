@@ -13,6 +13,7 @@ from alerts.models import Alert, Channel, Delivery, Rule
 from control.models import BeliefTally, ChangeEffect, ControllerSettings, Decision, TickLease
 from monitoring.models import Device, Node, SeriesKey, SeriesSession
 from tests.support.domain import a_user
+from training.jobs.groups import submit_array
 from training.models import (
     ApiToken,
     Attempt,
@@ -301,6 +302,9 @@ def test_jobs_are_stopped_and_queued_again_from_the_admin(root, job):
     job.refresh_from_db()
     assert (job.state, job.run.state) == ("stopped", "stopped")
     assert act(root, Job, "requeue", job) == [f"{job.code}: queued again."]
+    group = submit_array(experiment=job.run.experiment, argv=["true"], array="0-1")
+    assert act(root, JobGroup, "stop", group) == [f"{group.code}: 2 stopped or asked to stop."]
+    assert act(root, JobGroup, "requeue", group) == [f"{group.code}: 2 queued again."]
     job.refresh_from_db()
     assert (job.state, job.run.state) == ("queued", "queued")
 

@@ -8,6 +8,7 @@ from scaleweb_sdk.cli import main
 from tests.api.conftest import client_of
 from tests.support.domain import a_project, a_run, a_user
 from training.jobs import moving
+from training.jobs.groups import submit_array
 from training.jobs.queued import waiting as waiting_jobs
 from training.models import Attempt, DeviceLease, Job, JobGroup, Membership, Quota
 
@@ -120,7 +121,7 @@ def test_the_queue_from_the_command_line(monkeypatch, capsys, operator, queued, 
 
         answer = client.ask(method or ("GET" if body is None else "POST"), path, body)
         if answer.status_code >= 400:
-            raise Declined(answer.json()["detail"])
+            raise Declined(answer.json()["detail"], answer.status_code)
         return answer.json()
 
     client = operator
@@ -143,7 +144,16 @@ def test_the_queue_from_the_command_line(monkeypatch, capsys, operator, queued, 
     assert shown.index(a.code) < shown.index(b.code)
     assert "waits for 1 CPU slot" in shown
     assert said("queue", "stop", b.code) == f"job {b.code} is stopped\n"
-    assert said("queue", "requeue", b.code) == f"job {b.code} is queued again\n"
+    assert said("queue", "requeue", b.run.code) == f"job {b.code} is queued again\n"
+    group = submit_array(experiment=a.run.experiment, argv=["true"], array="0-2")
+    assert said("queue", "priority", group.code, "high").startswith(
+        f"3 jobs of group {group.code} that wait have"
+    )
+    assert said("queue", "stop", group.code) == f"3 jobs of group {group.code} are stopped or asked to stop\n"
+    assert f"3 jobs of group {group.code} that failed" in said("queue", "requeue", group.code)
+    assert "'nosuch' is no job, run, grid or array that you may see" in said(
+        "queue", "stop", "nosuch", code=1
+    )
     assert "needs a site administrator" in said("quota", project.slug, "4", code=1)
     client = client_of(a_user("root", is_superuser=True))
     assert said("quota", project.slug, "4", "--borrow", "2").split("\n")[1].split() == ["gpu", "4", "2", "0"]

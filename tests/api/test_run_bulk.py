@@ -64,6 +64,16 @@ def test_live_runs_are_asked_to_stop_and_waiting_jobs_end(operator, runs, projec
     assert Run.objects.get(pk=waiting.pk).state == "stopped"
 
 
+def test_what_is_over_is_queued_again_and_what_has_no_job_says_so(operator, runs, project):
+    ended, waiting = a_run(project, "stopped", name="ended"), a_run(project, name="waiting")
+    Job.objects.create(run=ended, argv=["true"], state="stopped")
+    Job.objects.create(run=waiting, argv=["true"])
+    told = bulk(operator, runs, "requeue", codes=[runs[1].code, ended.code, waiting.code])
+    assert (told["changed"], told["unchanged"], told["refused"]) == ([ended.code], 1, 1)
+    assert "started by hand" in told["refusals"][0]["reason"]
+    assert Run.objects.get(pk=ended.pk).state == "queued"
+
+
 def test_much_is_done_piece_by_piece_and_what_came_meanwhile_is_left_alone(
     operator, runs, project, monkeypatch
 ):

@@ -118,6 +118,16 @@ def test_a_group_is_stopped_as_one(experiment):
     assert groups.stop(group, "ada") == 0
 
 
+def test_what_failed_or_was_stopped_of_a_group_is_queued_again(experiment):
+    group = groups.submit_array(experiment=experiment, argv=ARGV, array="0-4")
+    groups.stop(group, "ada")
+    Job.objects.filter(group=group, group_index=0).update(state="done")
+    assert groups.requeue(group, "ada") == 4
+    assert states(group) == ["done", *["queued"] * 4]
+    assert set(Run.objects.filter(job__group=group).values_list("state", flat=True)) == {"queued", "stopped"}
+    assert groups.requeue(group, "ada") == 0
+
+
 def test_a_thousand_jobs_are_made_by_a_few_statements(experiment, django_assert_max_num_queries):
     with django_assert_max_num_queries(100):
         groups.submit_array(experiment=experiment, argv=ARGV, array="0-999")

@@ -123,6 +123,22 @@ class StopGroup(APIView):
         return Response({"stopped": groups.stop(group, request.user.get_username())})
 
 
+class RequeuedSerializer(serializers.Serializer):
+    queued = serializers.IntegerField()
+
+
+@extend_schema(request=Nothing, responses=RequeuedSerializer)
+class RequeueGroup(APIView):
+    """Queue every job of the group again that failed or was stopped; each goes on from its newest checkpoint."""
+
+    permission_classes = [ProjectRole]
+
+    def post(self, request, code: str):
+        group = access.fetch(GROUPS, request.user, Role.OPERATOR, code=code)
+        Nothing(data=request.data).is_valid(raise_exception=True)
+        return Response({"queued": groups.requeue(group, request.user.get_username())})
+
+
 class PrioritisedSerializer(serializers.Serializer):
     changed = serializers.IntegerField(help_text="Jobs that wait and have this priority now.")
     was = serializers.ListField(

@@ -1,4 +1,4 @@
-"""The same for many runs at once, those chosen one by one or all that match: tags, stops, deletions.
+"""The same for many runs at once, those chosen one by one or all that match: tags, stops, new starts, deletions.
 
 An answer comes after at most a few seconds, with where it stopped: who asks shows how far it is and asks on.
 """
@@ -36,7 +36,7 @@ class MatchingSerializer(StrictSerializer):
 
 class BulkSerializer(StrictSerializer):
     experiment = VisibleExperiment()
-    action = serializers.ChoiceField(choices=["tag", "untag", "stop", "delete"])
+    action = serializers.ChoiceField(choices=["tag", "untag", "stop", "requeue", "delete"])
     tags = TagList(required=False, help_text="For tag and untag.")
     codes = serializers.ListField(child=Text(max_length=16), max_length=MAX_CODES, required=False)
     matching = MatchingSerializer(
@@ -78,13 +78,13 @@ class BulkAnswerSerializer(serializers.Serializer):
 
 
 class BulkRuns(APIView):
-    """Tag, untag, stop or delete many runs of an experiment."""
+    """Tag, untag, stop, queue again or delete many runs of an experiment."""
 
     permission_classes = [ProjectRole]
 
     @extend_schema(request=BulkSerializer, responses=BulkAnswerSerializer)
     def post(self, request):
-        """Tag, untag, stop or delete many runs of an experiment, each for itself.
+        """Tag, untag, stop, queue again or delete many runs of an experiment, each for itself.
 
         Works for about two seconds and says where it stopped: ask again with `after` and `until` until `next` is null.
         """
@@ -147,4 +147,6 @@ class BulkRuns(APIView):
             return many_runs.tag(run, asked["tags"])
         if action == "untag":
             return many_runs.untag(run, asked["tags"])
+        if action == "requeue":
+            return many_runs.requeue(run, user)
         return many_runs.stop(run, user) if action == "stop" else many_runs.delete(run)

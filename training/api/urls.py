@@ -101,6 +101,7 @@ urlpatterns = [
     path("job-groups", job_groups.JobGroups.as_view(), name="job-groups"),
     path("job-groups/<slug:code>", job_groups.JobGroupDetail.as_view(), name="job-group"),
     path("job-groups/<slug:code>/priority", job_groups.PrioritiseGroup.as_view(), name="job-group-priority"),
+    path("job-groups/<slug:code>/requeue", job_groups.RequeueGroup.as_view(), name="job-group-requeue"),
     path("job-groups/<slug:code>/stop", job_groups.StopGroup.as_view(), name="job-group-stop"),
     path("notices", notices.Notices.as_view(), name="notices"),
     path("nodes/<str:name>/history", node_history.NodeHistory.as_view(), name="node-history"),

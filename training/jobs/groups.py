@@ -208,3 +208,15 @@ def stop(group: JobGroup, asked_by: str) -> int:
             continue  # it ended just then
         stopped += 1
     return stopped
+
+
+def requeue(group: JobGroup, asked_by: str) -> int:
+    """Queue every job of the group again that failed or was stopped; what is done stays so. Returns how many."""
+    queued = 0
+    for job in Job.objects.filter(group=group, state__in=(JobState.FAILED, JobState.STOPPED)).order_by("id"):
+        try:
+            submit.requeue(job, asked_by)
+        except IllegalMove:
+            continue  # somebody was faster, or its last process lives on
+        queued += 1
+    return queued

@@ -130,7 +130,7 @@ export interface Buckets {
 
 export interface Bulk {
   experiment: number;
-  action: "tag" | "untag" | "stop" | "delete";
+  action: "tag" | "untag" | "stop" | "requeue" | "delete";
   /** For tag and untag. */
   tags?: string[];
   codes?: string[];
@@ -1568,6 +1568,10 @@ export interface Request {
 export interface Requeue {
   /** Go on from this one of the run's instead. */
   checkpoint?: number;
+}
+
+export interface Requeued {
+  queued: number;
 }
 
 export interface Rescues {

@@ -35,7 +35,7 @@ export async function throughAll(
   return outcome;
 }
 
-export type Deed = "tag" | "untag" | "stop" | "delete";
+export type Deed = "tag" | "untag" | "stop" | "requeue" | "delete";
 
 /** "3 runs were stopped. Not “slow”: it is finished. And 2 more." */
 export function say({ done, refused, first }: Outcome, deed: Deed): string {
@@ -43,6 +43,7 @@ export function say({ done, refused, first }: Outcome, deed: Deed): string {
     tag: plural(done, "{n} run was tagged.", "{n} runs were tagged."),
     untag: plural(done, "{n} run lost the tag.", "{n} runs lost the tag."),
     stop: plural(done, "{n} run was asked to stop.", "{n} runs were asked to stop."),
+    requeue: plural(done, "{n} run is queued again.", "{n} runs are queued again."),
     delete: plural(done, "{n} run was deleted.", "{n} runs were deleted."),
   }[deed];
   if (!refused || !first) return whole;

@@ -1,5 +1,9 @@
 /** The run table of an experiment, its filters, groups and saved views. */
 export default {
+  "{n} runs are queued again.": "{n} 个运行已重新排队。",
+  "Start {many} again?": "重新启动{many}？",
+  "Each that is over is queued again and goes on from its newest checkpoint, or begins anew where it has none. What waits or runs is left alone.":
+    "每个已结束的运行都会重新排队，从其最新的检查点继续；没有检查点的从头开始。正在等待或运行的不受影响。",
   // Columns
   Run: "运行",
   Name: "名称",
