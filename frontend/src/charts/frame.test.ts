@@ -40,6 +40,7 @@ it("rests twice as long as drawing for live points took, but not what a person a
   const live = taking(5, "live", ran);
   whenRested(live);
   frame();
+  vi.advanceTimersByTime(0);
   whenRested(live);
   onNextFrame(taking(1, "zoom", ran));
   frame();
@@ -48,6 +49,26 @@ it("rests twice as long as drawing for live points took, but not what a person a
   vi.advanceTimersByTime(10);
   frame();
   expect(ran).toEqual(["live", "zoom", "live"]);
+});
+
+it("counts the painting after a frame, for the rest and for how much the next frame takes on", async () => {
+  const { whenRested } = await fresh();
+  const ran: string[] = [];
+  const works = ["a", "b"].map((name) => taking(1, name, ran));
+  works.forEach((work) => whenRested(work));
+  frame();
+  expect(ran).toEqual(["a", "b"]);
+  at += 28; // they took 2 themselves, and 30 with their painting
+  vi.advanceTimersByTime(0);
+  works.forEach((work) => whenRested(work));
+  at += 50;
+  vi.advanceTimersByTime(50);
+  frame();
+  expect(ran).toEqual(["a", "b"]);
+  at += 10;
+  vi.advanceTimersByTime(10);
+  frame();
+  expect(ran).toEqual(["a", "b", "a"]); // one was 15, and two are more than a frame has
 });
 
 it("forgets what was called off", async () => {
