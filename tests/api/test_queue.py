@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from monitoring.models import Node
 from scaleweb.metrics import sharing
 from scaleweb_sdk.cli import main
 from tests.api.conftest import client_of
@@ -158,6 +159,13 @@ def test_the_queue_from_the_command_line(monkeypatch, capsys, operator, queued, 
     client = client_of(a_user("root", is_superuser=True))
     assert said("quota", project.slug, "4", "--borrow", "2").split("\n")[1].split() == ["gpu", "4", "2", "0"]
     assert said("quota", project.slug, "--none").strip().count("\n") == 0
+
+
+def test_the_devices_of_a_lost_node_are_not_counted_among_those_that_there_are(operator, node):
+    there = operator.ask("GET", "queue").json()["devices"]["total"]
+    assert there == node.devices.count() > 0
+    Node.objects.filter(pk=node.pk).update(state="lost")
+    assert operator.ask("GET", "queue").json()["devices"] == {"total": 0, "busy": 0}
 
 
 def test_metrics_tell_waits_preemptions_and_use_against_reservation(queued, node):

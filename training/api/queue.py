@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from monitoring.api.strict import StrictSerializer, Text
-from monitoring.models import Device
+from monitoring.models import Device, Node
 from training import access
 from training.jobs import moving, planning, queued
 from training.jobs.devices import load_of
@@ -114,9 +114,9 @@ class Queue(APIView):
 
 
 def device_count() -> dict[str, int]:
-    """Devices that nodes report, and those an attempt holds."""
-    devices = Device.objects.filter(removed=False)
-    return {"total": devices.count(), "busy": DeviceLease.objects.filter(device__removed=False).count()}
+    """Devices of the nodes that are there, and those an attempt holds. A lost node's are nobody's to use."""
+    devices = Device.objects.filter(removed=False).exclude(node__state=Node.State.LOST)
+    return {"total": devices.count(), "busy": DeviceLease.objects.filter(device__in=devices).count()}
 
 
 def shares(user: Any) -> list[dict[str, Any]]:

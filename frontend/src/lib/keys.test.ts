@@ -1,5 +1,8 @@
 import { expect, it } from "vitest";
-import { KeySet, matchKeys, sections } from "./keys";
+import { KeySet, matchKeys, pointKeys, sections } from "./keys";
+
+it("draws no panel of what a run cost, which has no points", () =>
+  expect(pointKeys([{ summary: { loss: 1, _cpu_ratio: 1, _device_seconds: 3, _energy_joules: 4, _cost: 5 } }, { summary: null }])).toEqual(["loss", "_cpu_ratio"]));
 
 it("groups by prefix, bare keys first and ours last", () => {
   const out = sections(["_step_seconds", "val/loss", "loss", "train/loss", "layer10/w", "layer9/w", "/odd", "accuracy"]);

@@ -50,6 +50,13 @@ export function matchKeys(keys: string[], text: string): Found {
   }
 }
 
+/** What a run cost so far, which stands in its summary for the table to sort by, and has no points. */
+const LEDGER = new Set(["_device_seconds", "_energy_joules", "_cost"]);
+
+/** The keys of these runs that have points to draw. */
+export const pointKeys = (runs: readonly { summary: Record<string, unknown> | null }[]): string[] =>
+  [...new Set(runs.flatMap((run) => Object.keys(run.summary ?? {})))].filter((key) => !LEDGER.has(key));
+
 /** The metrics of runs, by the alphabet; the same list as before while no new one came, however often it is asked. */
 export class KeySet {
   private keys: readonly string[] = [];
@@ -62,8 +69,7 @@ export class KeySet {
     const grown = codes !== this.codes || [...counts].some(([code, count]) => this.counts.get(code) !== count);
     if (!grown) return this.keys;
     [this.codes, this.counts] = [codes, counts];
-    const all = new Set(runs.flatMap((run) => Object.keys(run.summary ?? {})));
     const { compare } = new Intl.Collator("en", { numeric: true });
-    return (this.keys = [...all].sort(compare));
+    return (this.keys = pointKeys(runs).sort(compare));
   }
 }
