@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from control.policies.input import Input
 from control.policies.memory import Memory
 from control.proposals import Change, Expected, Proposal
+from scaleweb_sdk import clock
 from scaleweb_sdk.torch.memory import MemoryUse
 from tests.loop.steered import SteeredLoop
 from tests.trainers.small import loss_of, parts
@@ -62,8 +63,27 @@ def test_workers_are_raised_where_the_loader_is_slow_and_samples_come_faster():
     assert first.effect > 0.2
 
 
-def test_a_loader_that_keeps_up_is_let_be():
-    steered = with_input_policy(seconds_a_batch=0.0, seconds_a_step=0.05, steps=50)
+class Clock:
+    """The training's own: what else the machine does takes none of its time."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(clock, "seconds", lambda: self.now)
+
+    def passes(self, seconds):
+        self.now += seconds
+
+
+def test_a_loader_that_keeps_up_is_let_be(monkeypatch):
+    time_of = Clock(monkeypatch)
+    model, optimizer, loader = parts()
+    steered = SteeredLoop(model, optimizer, loader, [Input()], {"input": {"horizon_steps": 30, "points": 25}})
+
+    def loss(batch):
+        time_of.passes(0.05)
+        return loss_of(model, batch)
+
+    steered.run(loss, 50)
     assert steered.decisions("input") == []
 
 
@@ -163,7 +183,8 @@ def test_a_larger_batch_that_ran_out_of_memory_goes_back_to_the_samples_of_befor
     assert tried == [32] * 2 * 4
 
 
-def test_bfloat16_that_is_not_faster_here_is_taken_back():
+def test_bfloat16_that_is_not_faster_here_is_taken_back(monkeypatch):
+    time_of = Clock(monkeypatch)
     model, optimizer, loader = parts(batch_size=64)
     steered = SteeredLoop(
         model, optimizer, loader, [Memory()],
@@ -174,8 +195,8 @@ def test_bfloat16_that_is_not_faster_here_is_taken_back():
     def loss(batch):
         with steered.loop.forward():
             logits = model(batch[0])
-            if logits.dtype == torch.bfloat16:
-                time.sleep(0.01)  # a processor without instructions for it
+            # A processor without instructions for it.
+            time_of.passes(0.012 if logits.dtype == torch.bfloat16 else 0.002)
             seen.append(logits.dtype)
             return F.cross_entropy(logits, batch[1])
 
