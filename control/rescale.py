@@ -28,10 +28,10 @@ from . import actions, measuring, power_limits, rescale_verdict
 from .decide import COMMON
 from .describe import announce
 from .guards import Limits, Rule
-from .models import ControllerSettings, Decision, DecisionState, Mode
+from .models import ControllerSettings, Decision, DecisionState, Mode, Verdict
 from .policies.resources import Resources
 from .proposals import ACTED_STATES, SHADOW
-from .resources.allocate import allocate
+from .resources.allocate import SLOW_FROM, allocate
 from .resources.cluster import Answer, Held, sizes
 from .resources.cluster import Job as Claim
 from .resources.cluster import Node as Place
@@ -45,6 +45,8 @@ POLICY = "resources"
 VERB, TUNABLE = "rescale", "devices"
 # The same advice is not given again within this time.
 AGAIN_AFTER = timedelta(minutes=30)
+# Nor is a job moved again after a move that did not help: what slowed its node may be its own doing, and go with it.
+MOVED_IN_VAIN = timedelta(days=1)
 RESTART_SECONDS = 60.0
 MAX_JOBS = 500
 LIVE = (DecisionState.PROPOSED, DecisionState.SENT, DecisionState.APPLIED)
@@ -176,19 +178,16 @@ def claim_of(
         devices = list(attempt.devices.all())
         counted = Counter(device.node_id for device in devices)
         held = Held(kind_of(devices[0]), tuple(sorted(counted.items()))) if devices else None
-    here = {(place.node, place.kind) for place in places}
-    running = (
-        held is not None
-        and job.run.state == RunState.RUNNING
-        and all((node, held.kind) in here for node, _ in held.nodes)
-    )
-    # Whoever is not watched, cannot change, was not measured yet, or is on a node that is cordoned, keeps
-    # what it has.
+    slow = {(place.node, place.kind): place.slow for place in places}
+    mine = [] if held is None else [(node, held.kind) for node, _ in held.nodes]
+    running = held is not None and job.run.state == RunState.RUNNING and all(place in slow for place in mine)
+    # Whoever is not watched, was not measured yet, or is on a node that is cordoned, keeps what it has; so does one of
+    # a fixed number of devices, but where its node is slowed: it may be moved.
     fixed = held is not None and not (
         running
         and job.run.experiment_id in watched
         and parameters(watched[job.run.experiment_id])["enabled"]
-        and job.max_devices > job.min_devices
+        and (job.max_devices > job.min_devices or max(slow[place] for place in mine) >= SLOW_FROM)
         and one.profile.known
     )
     fitting = {place.kind: 0 for place in places if kinds[place.kind] == job.device_kind}
@@ -226,12 +225,20 @@ def may_be_told(one: Known, answer: Answer, claim: Claim, now: datetime) -> bool
     earlier = Decision.objects.filter(run=one.job.run, policy=POLICY)
     if earlier.filter(state__in=LIVE).exists():
         return False
+    vain = earlier.filter(verdict__in=[Verdict.SAME, Verdict.WORSE], judged_at__gt=now - MOVED_IN_VAIN)
+    if leaves_its_nodes(one, answer) and any(rescale_verdict.was_a_move(decision) for decision in vain):
+        return False
     newest = earlier.order_by("-id").first()
     return (
         newest is None
         or now - newest.created_at >= AGAIN_AFTER
         or (newest.new_value or {}).get("devices") != answer.devices
     )
+
+
+def leaves_its_nodes(one: Known, answer: Answer) -> bool:
+    assert one.attempt is not None
+    return not {node for node, _ in answer.nodes} & {device.node_id for device in one.attempt.devices.all()}
 
 
 def write(
@@ -246,8 +253,7 @@ def write(
     old = {"devices": len(devices), "kind": kind_of(devices[0]), "node": one.attempt.node.name}
     new = {"devices": answer.devices, "kind": answer.kind, "node": names[node]}
     # Where it goes is placement's to say; that it leaves its nodes is not.
-    stays = {held for held, _ in answer.nodes} & {device.node_id for device in devices}
-    value = {"devices": answer.devices, "elsewhere": not stays}
+    value = {"devices": answer.devices, "elsewhere": leaves_its_nodes(one, answer)}
     chosen = parameters(settings)
     mode, blocked = settings.mode, ""
     state = DecisionState.PROPOSED

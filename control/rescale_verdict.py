@@ -66,6 +66,10 @@ def judge(decision: Decision, settings: ControllerSettings | None, judge_after: 
     if len(newer) > 1:
         # Something else came between: a failure, or another change of devices. It is judged by the first of them.
         after = newer[0]
+    lost = began_anew(run, after)
+    if lost is not None:
+        back, why = taking_back(decision, Verdict.WORSE, after)
+        return settle(decision, Judgement(Verdict.WORSE, lost, metric=METRIC), back, why, settings, now)
     found = measured_after(run, after, judge_after, now)
     if found is None:
         if after.ended_at is not None or run.state not in LIVE | {"queued"}:
@@ -85,10 +89,31 @@ def judge(decision: Decision, settings: ControllerSettings | None, judge_after: 
         pace.verdict, pace.sentence, measured=pace.after, forecast=pace.before, difference=pace.ratio - 1,
         metric=METRIC,
     )  # fmt: skip
-    back, why = taking_back(decision, pace, after)
-    if back and (settings is None or settings.mode != Mode.ACT or run.state in ENDED):
+    back, why = taking_back(decision, pace.verdict, after)
+    return settle(decision, told, back, why, settings, now)
+
+
+def settle(
+    decision: Decision, told: Judgement, back: list[Change], why: str, settings: ControllerSettings | None,
+    now: datetime,
+) -> bool:  # fmt: skip
+    """Write the verdict down, and take the change back where the mode lets the controller do that."""
+    if back and (settings is None or settings.mode != Mode.ACT or decision.run.state in ENDED):
         back, why = [], f"{why} That is a person's to do."
-    return actions.settle(decision, told, back, why, now, last_seq(run))
+    return actions.settle(decision, told, back, why, now, last_seq(decision.run))
+
+
+def began_anew(run: Run, after: Attempt) -> str | None:
+    """What is to be said where the job has lost what it had trained: its new node has none of its checkpoints."""
+    if after.started_at is None or after.resumed_from_id is not None:
+        return None
+    saved = run.checkpoints.filter(created_at__lt=after.created_at).order_by("-id").first()
+    if saved is None:
+        return None
+    return (
+        f"It began anew on {after.node.name}: the checkpoint of step {saved.step} that it saved is not there. Nodes "
+        "that jobs are moved between need one folder of checkpoints."
+    )
 
 
 def measured_after(run: Run, attempt: Attempt, seconds: float, now: datetime) -> Stretch | None:
@@ -105,14 +130,23 @@ def attempt_of(job, number: int) -> Attempt:
     return job.attempts.get(number=number)
 
 
-def taking_back(decision: Decision, pace: Pace, after: Attempt) -> tuple[list[Change], str]:
-    if pace.verdict != Verdict.WORSE:
+def was_a_move(decision: Decision) -> bool:
+    """Whether it sent the job to another node."""
+    return bool((decision.changes[0].get("value") or {}).get("elsewhere"))
+
+
+def taking_back(decision: Decision, verdict: str, after: Attempt) -> tuple[list[Change], str]:
+    if verdict != Verdict.WORSE:
         return [], ""
     had, has = (decision.old_value or {}).get("devices"), after.devices.count()
-    moved = bool((decision.changes[0].get("value") or {}).get("elsewhere"))
+    moved = was_a_move(decision)
     if not isinstance(had, int) or (had == has and not moved):
         return [], ""
     value = {"devices": had, "elsewhere": moved}
+    if had == has:
+        return [
+            Change("rescale", value=value)
+        ], f"It was worse on {after.node.name}: moved to another node again."
     where = " on another node" if moved else ""
     return [Change("rescale", value=value)], f"It was worse on {has} devices: back to {had}{where}."
 

@@ -17,7 +17,7 @@ from training.commands import issue, record_outcome
 from training.jobs import attempts
 from training.jobs import submit as jobs
 from training.jobs.placement import Assignment
-from training.models import Attempt, Command, Experiment, Run
+from training.models import Attempt, Checkpoint, Command, Experiment, Run
 from training.states import RunState
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -101,10 +101,10 @@ def offers_rescale(job):
     Run.objects.filter(pk=job.run_id).update(offers=[{"verb": "rescale", "parameters": parameters}])
 
 
-def answered(job, devices, now):
+def answered(job, devices, now, elsewhere=False):
     """The process left at a checkpoint: the job is placed again, and its command applied."""
     command = Command.objects.filter(run=job.run, verb="rescale").latest("seq")
-    told = {"devices": devices, "elsewhere": False, "from": 2, "step": 2000}
+    told = {"devices": devices, "elsewhere": elsewhere, "from": 2, "step": 2000}
     outcome = {"seq": command.seq, "ok": True, "old_value": None, "new_value": told}
     record_outcome(job.run, 0, 2000, outcome)
     attempt = job.attempts.get(ended_at=None)
@@ -233,6 +233,62 @@ def test_a_job_on_an_overloaded_node_is_told_to_move(experiment, now):
     decision = Decision.objects.get()
     assert decision.new_value == {"devices": 4, "kind": "Xeon", "node": "n2"}
     assert "off a node slowed 2.2 times" in decision.reason
+
+
+def moved(experiment, now):
+    """A job of a fixed number of devices that the controller has moved off an overloaded node, and its decision."""
+    busy = a_node("n1", 4, load_1m=9.0)
+    a_node("n2", 4, load_1m=0.1)
+    settings = watched(experiment, "act")
+    settings.policies = {"resources": {"may_rescale": True}}
+    settings.save()
+    job = running(experiment, busy, now, devices=2, most=2)
+    offers_rescale(job)
+    assert rescale.tick(now) == 1
+    decision = Decision.objects.get()
+    assert decision.command.value == {"devices": 2, "elsewhere": True}
+    newer = answered(job, 2, now, elsewhere=True)
+    assert newer.node.name == "n2"
+    loop.tick(now)
+    return job, newer, decision
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "verdict", "state", "node"),
+    [(0.2, "better", "judged", "n2"), (0.5, "same", "judged", "n2"), (0.9, "worse", "undone", "n1")],
+)
+def test_a_job_of_a_fixed_size_is_moved_and_one_whose_move_did_not_help_is_not_moved_again(
+    experiment, now, step_seconds, verdict, state, node
+):
+    job, _, decision = moved(experiment, now)
+    later = now + timedelta(seconds=150)
+    trained(job, now, 150, step_seconds, "a" * 32)
+    # The load has gone with the job.
+    a_node("n1", 4, load_1m=0.1)
+    a_node("n2", 4, load_1m=9.0)
+    assert rescale.tick(later) == 0
+    decision.refresh_from_db()
+    assert (decision.state, decision.verdict) == (state, verdict), decision.measured
+    if verdict == "worse":
+        assert decision.measured["undo"] == "It was worse on n2: moved to another node again."
+        answered(job, 2, later, elsewhere=True)
+    assert job.attempts.get(ended_at=None).node.name == node
+    # What helped once may help again.
+    assert rescale.tick(later + timedelta(hours=2)) == (verdict == "better")
+
+
+def test_a_job_that_began_anew_where_its_checkpoints_are_not_is_sent_back_to_them_at_once(experiment, now):
+    job, newer, decision = moved(experiment, now)
+    Checkpoint.objects.create(run=job.run, step=2000, path="/c/2000", sha256="a" * 64)
+    Checkpoint.objects.update(created_at=newer.created_at - timedelta(seconds=1))
+    rescale.tick(now + timedelta(seconds=5))
+    decision.refresh_from_db()
+    assert (decision.state, decision.verdict) == ("undone", "worse")
+    assert decision.measured["sentence"] == (
+        "It began anew on n2: the checkpoint of step 2000 that it saved is not there. Nodes that jobs are moved "
+        "between need one folder of checkpoints."
+    )
+    assert decision.undo_command.value == {"devices": 2, "elsewhere": True}
 
 
 @pytest.mark.parametrize("state", [{"cordoned": True}, {"state": "silent"}])
