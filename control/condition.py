@@ -73,8 +73,9 @@ def state_of(
     share = wait_share(windows)
     if share is not None and share > WAIT_SHARE:
         return "slow_loader", {"share": share}
-    metric = goal if goal in windows else loss
-    if metric is None or len(windows[metric]) < FLAT_POINTS:
+    # A goal that is measured on held-back data now and then says nothing for long: the loss stands in for it.
+    metric = next((key for key in (goal, loss) if key in windows and len(windows[key]) >= FLAT_POINTS), None)
+    if metric is None:
         return "early", {}
     gain = recent_gain(windows[metric], run.experiment.goal_direction if metric == goal else "min")
     if gain is not None and gain[0] < FLAT_FALL:

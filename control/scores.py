@@ -3,7 +3,8 @@
 A gain is the logarithm of measured against forecast, positive where the metric was better; its mean is over decisions
 whose metric is compared by ratio. Steps saved: how much sooner than at its horizon a better change had the metric where
 not acting was forecast to bring it; only what was measured counts, so it is a lower bound. Steps lost: those that ran
-under a change that was judged worse or taken back.
+under a change that was judged worse or taken back. Steps gone back: those that roll backs threw away; they were made
+again, and what the run had learned in them was given up.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,8 @@ from typing import Any
 
 from django.db.models import Count
 
-from training.models import Experiment
+from training.models import Command, CommandState, Experiment
+from training.models.command import Verb
 
 from .beliefs import gain_of
 from .describe import describe
@@ -108,7 +110,7 @@ class Score:
 # No more of a decision than the scores need: forecasts and evidence are large.
 FIELDS = (
     "policy", "state", "mode", "verdict", "judged_at", "measured", "held80", "held90", "forecast", "urgent", "trial",
-    "applied_step", "decided_step", "judge_after_steps", "run",
+    "applied_step", "decided_step", "judge_after_steps", "run", "verb",
 )  # fmt: skip
 
 
@@ -131,6 +133,7 @@ def summary(experiment: Experiment) -> dict[str, Any]:
         default=None,
     )
     rescues = [row for row in acted if row.urgent]
+    restarts = [row for row in acted if not row.urgent and row.verb == "rollback"]
     trials = [row for row in acted if row.trial]
     saved = [row for row in acted if row.state == S.JUDGED and row.measured.get("saved_steps")]
     totals, forecasts = Tallied(), Forecasts()
@@ -145,6 +148,7 @@ def summary(experiment: Experiment) -> dict[str, Any]:
         "changes": len(acted),
         "verdicts": asdict(totals),
         "rescues": {"made": len(rescues), "better": count(rescues, verdict=Verdict.BETTER)},
+        "restarts": {"made": len(restarts), "better": count(restarts, verdict=Verdict.BETTER)},
         "trials": {
             "made": len(trials),
             "kept": sum(row.state == S.JUDGED and row.verdict == Verdict.BETTER for row in trials),
@@ -159,6 +163,7 @@ def summary(experiment: Experiment) -> dict[str, Any]:
         "lost_steps": sum(
             steps_under(row) for row in acted if row.verdict == Verdict.WORSE or row.state == S.UNDONE
         ),
+        "steps_back": steps_back(experiment),
         "forecasts": forecasts.as_json(),
         "best": None if best is None else in_full(best.pk),
     }
@@ -177,6 +182,21 @@ def steps_under(row: Decision) -> int:
     return max(0, min(int(window[1]) - row.applied_step, row.judge_after_steps))
 
 
+def steps_back(experiment: Experiment) -> int:
+    """How many steps the controller's roll backs threw away, those by which it took a change back among them."""
+    applied = Command.objects.filter(
+        run__experiment=experiment,
+        verb=Verb.ROLLBACK,
+        state=CommandState.APPLIED,
+        asked_by__startswith="controller:",
+    )
+    return sum(
+        max(0, step - int(value["step"]))
+        for step, value in applied.values_list("applied_step", "value")
+        if step is not None and isinstance(value, dict)
+    )
+
+
 def in_full(pk: int) -> dict[str, Any]:
     return describe(
         Decision.objects.select_related("run", "command", "undo_command", "decided_by").get(pk=pk)
@@ -187,7 +207,7 @@ def sentence(told: Mapping[str, Any], best: Decision | None) -> str:
     """The summary in words. Says no more than the figures do."""
     if not told["changes"]:
         return "The controller has changed nothing here so far."
-    rescues, trials = told["rescues"], told["trials"]
+    rescues, restarts, trials = told["rescues"], told["restarts"], told["trials"]
     parts = []
     if rescues["made"]:
         parts.append(f"{counted(rescues['made'], 'rescue')}, {rescues['better']} of them judged better")
@@ -195,7 +215,11 @@ def sentence(told: Mapping[str, Any], best: Decision | None) -> str:
         parts.append(
             f"{counted(trials['made'], 'trial')}: {trials['kept']} kept, {trials['taken_back']} taken back"
         )
-    others = told["changes"] - rescues["made"] - trials["made"]
+    if restarts["made"]:
+        parts.append(
+            f"{counted(restarts['made'], 'fresh start')} from a checkpoint, {restarts['better']} of them judged better"
+        )
+    others = told["changes"] - rescues["made"] - restarts["made"] - trials["made"]
     if others > 0:
         parts.append(counted(others, "further change"))
     words = f"In {counted(told['runs'], 'run')}: {'; '.join(parts)}."
@@ -207,6 +231,8 @@ def sentence(told: Mapping[str, Any], best: Decision | None) -> str:
     if told["saved_steps"]:
         words += f" At least {counted(told['saved_steps'], 'step')} saved; {told['lost_steps']:,} ran under changes "
         words += "that were worse or taken back."
+    if told["steps_back"]:
+        words += f" Roll backs threw away {counted(told['steps_back'], 'step')}."
     return words
 
 

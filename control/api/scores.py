@@ -70,6 +70,13 @@ class RescuesSerializer(serializers.Serializer):
     better = Count()
 
 
+class RestartsSerializer(serializers.Serializer):
+    """Roll backs that are no rescue: a start that begins anew."""
+
+    made = Count()
+    better = Count()
+
+
 class TrialsSerializer(serializers.Serializer):
     made = Count()
     kept = Count()
@@ -87,6 +94,7 @@ class SummarySerializer(serializers.Serializer):
     changes = Count(help_text="Decisions that reached a run.")
     verdicts = VerdictsSerializer()
     rescues = RescuesSerializer()
+    restarts = RestartsSerializer()
     trials = TrialsSerializer()
     taken_back = Count()
     saved_steps = Count(
@@ -95,6 +103,7 @@ class SummarySerializer(serializers.Serializer):
     )
     saved_seconds = Figure(allow_null=True)
     lost_steps = Count(help_text="Under changes that were worse or taken back.")
+    steps_back = Count(help_text="Thrown away by the controller's roll backs.")
     forecasts = ForecastsSerializer()
     best = DecisionSerializer(allow_null=True)
     sentence = serializers.CharField()

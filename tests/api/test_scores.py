@@ -10,6 +10,7 @@ import pytest
 from control import beliefs
 from control.models import BeliefTally, ControllerSettings, Decision
 from tests.support.domain import a_project, a_run
+from training.models import Command
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 LOG = {"metric": "loss", "log": True, "direction": "min"}
@@ -40,6 +41,14 @@ def history(run):
         judged_at=datetime(2026, 1, 3, tzinfo=UTC),
     )
     decided(run, "divergence", verdict="better", urgent=True, verb="rollback", tunable="")
+    decided(run, verdict="better", difference=-0.2, verb="rollback")
+    for seq, (state, asked_by) in enumerate(
+        [("applied", "controller:divergence"), ("rejected", "controller:divergence"), ("applied", "ada")], 1
+    ):
+        Command.objects.create(
+            run=run, seq=seq, verb="rollback", state=state, asked_by=asked_by, applied_step=150,
+            value={"checkpoint": 1, "step": 100},
+        )  # fmt: skip
     decided(run, state="applied", trial=True)
     decided(run, state="recorded", mode="shadow", held80=True, held90=True)
     decided(run, state="blocked", held80=False, held90=True)
@@ -51,11 +60,11 @@ def history(run):
 
 def test_the_summary_counts_what_the_controller_did_for_an_experiment(viewer, history):
     told = viewer.ask("GET", f"experiments/{history.experiment_id}/controller/summary").json()
-    assert told["rescues"] == {"made": 1, "better": 1}
+    assert (told["rescues"], told["restarts"]) == ({"made": 1, "better": 1}, {"made": 1, "better": 1})
     assert told["trials"] == {"made": 4, "kept": 2, "taken_back": 1, "open": 1}
-    assert (told["runs"], told["changes"], told["taken_back"], told["shadow"]) == (1, 5, 1, 1)
+    assert (told["runs"], told["changes"], told["taken_back"], told["shadow"]) == (1, 6, 1, 1)
     assert told["decisions"] == {
-        "judged": 3,
+        "judged": 4,
         "undone": 1,
         "applied": 1,
         "recorded": 1,
@@ -63,13 +72,15 @@ def test_the_summary_counts_what_the_controller_did_for_an_experiment(viewer, hi
         "rejected": 1,
     }
     assert (told["saved_steps"], told["saved_seconds"], told["lost_steps"]) == (50, 50.0, 100)
+    assert told["steps_back"] == 50, "of the controller's own roll backs that were applied"
     assert told["forecasts"] == {"compared": 2, "held80": 1, "held90": 2, "share80": 0.5, "share90": 1.0}
-    assert told["verdicts"]["mean_gain"] == pytest.approx((0.6931 + 0.1054 - 0.6931) / 3, abs=1e-3)
+    assert told["verdicts"]["mean_gain"] == pytest.approx((0.6931 + 0.1054 - 0.6931 + 0.2231) / 4, abs=1e-3)
     assert told["best"]["measured"]["difference"] == -0.5
     assert told["sentence"] == (
-        "In 1 run: 1 rescue, 1 of them judged better; 4 trials: 2 kept, 1 taken back. The best of them brought "
-        "loss to 50 % below what not acting was forecast to bring. At least 50 steps saved; 100 ran under changes "
-        "that were worse or taken back."
+        "In 1 run: 1 rescue, 1 of them judged better; 4 trials: 2 kept, 1 taken back; 1 fresh start from a "
+        "checkpoint, 1 of them judged better. The best of them brought loss to 50 % below what not acting was "
+        "forecast to bring. At least 50 steps saved; 100 ran under changes that were worse or taken back. Roll backs "
+        "threw away 50 steps."
     )
 
 
@@ -84,14 +95,14 @@ def test_policies_have_a_score_by_day_over_the_callers_projects_alone(viewer, ro
     assert set(told) == {"divergence", "learning_rate"}
     rate = told["learning_rate"]
     assert (rate["decisions"], rate["acted"], rate["blocked"], rate["shadow"], rate["taken_back"]) == (
-        7,
-        4,
+        8,
+        5,
         1,
         1,
         1,
     )
     assert [(day["day"], day["better"], day["worse"], day["unclear"]) for day in rate["days"]] == [
-        ("2026-01-02", 2, 0, 1), ("2026-01-03", 0, 1, 0),
+        ("2026-01-02", 3, 0, 1), ("2026-01-03", 0, 1, 0),
     ]  # fmt: skip
     assert {score["policy"] for score in root.ask("GET", "policies").json()} == {*told, "secret"}
     assert viewer.ask("GET", "policies?experiment=999999").json() == []
@@ -102,7 +113,7 @@ def test_policies_have_a_score_by_day_over_the_callers_projects_alone(viewer, ro
 def test_the_table_holds_every_decision_and_no_formula(viewer, history):
     answer = viewer.ask("GET", f"experiments/{history.experiment_id}/decisions.csv")
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
-    assert len(rows) == 8
+    assert len(rows) == 9
     assert (rows[0]["policy"], rows[0]["verdict"], rows[0]["difference"]) == (
         "learning_rate",
         "better",
@@ -125,7 +136,7 @@ def test_each_policys_score_over_time_is_had_as_a_table(viewer, history):
         == table(f"?experiment={history.experiment_id}")
         == [
             ("divergence", "2026-01-02", "1", "0", "0", "0", "", "0"),
-            ("learning_rate", "2026-01-02", "2", "0", "0", "1", "1.491", "2"),
+            ("learning_rate", "2026-01-02", "3", "0", "0", "1", "1.406", "3"),
             ("learning_rate", "2026-01-03", "0", "0", "1", "0", "0.500", "1"),
         ]
     )

@@ -19,7 +19,7 @@ NOISE = np.random.default_rng(1).normal(size=STEPS)
 FALLING = 2.0 * np.exp(-np.arange(STEPS) / 300) + 0.02 * NOISE
 
 
-def judged(values=FALLING, state="running", ended_ago=0.0, seen_ago=0.0, **more):
+def judged(values=FALLING, state="running", ended_ago=0.0, seen_ago=0.0, goal="", **more):
     run = a_run(
         state=state,
         last_step=STEPS - 1,
@@ -28,12 +28,12 @@ def judged(values=FALLING, state="running", ended_ago=0.0, seen_ago=0.0, **more)
     )
     end = time.time() - ended_ago
     times = [end - 0.5 * (STEPS - 1 - n) for n in range(STEPS)]
-    columns = {"loss": values} | more
-    series.append(
-        run.source, "s", [Batch(seq=1, columns=[Column(key, list(range(STEPS)), times, list(map(float, found)))
-                                                for key, found in columns.items()])]
-    )  # fmt: skip
-    run.experiment.goal_metric = ""
+    columns = []
+    for key, found in ({"loss": values} | more).items():
+        every = STEPS // len(found)
+        columns.append(Column(key, list(range(0, STEPS, every)), times[::every], list(map(float, found))))
+    series.append(run.source, "s", [Batch(seq=1, columns=columns)])
+    run.experiment.goal_metric = goal
     return condition(run)
 
 
@@ -42,6 +42,13 @@ def test_a_falling_loss_is_healthy_and_ends_by_its_pace():
     assert found.state == "healthy"
     assert found.total_steps == 1000
     assert found.eta_seconds == pytest.approx(601 * 0.5, rel=0.01)
+
+
+def test_the_loss_tells_where_the_goal_is_measured_now_and_then():
+    found = judged(goal="val/loss", **{"val/loss": np.linspace(0.9, 0.5, 8)})
+    assert (found.state, found.figures["metric"]) == ("healthy", "loss")
+    found = judged(goal="val/loss", **{"val/loss": np.linspace(0.9, 0.5, STEPS)})
+    assert (found.state, found.figures["metric"]) == ("healthy", "val/loss")
 
 
 @pytest.mark.parametrize(("expected", "given"), [

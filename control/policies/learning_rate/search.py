@@ -71,10 +71,12 @@ class Search:
             if late and not (self._has_raised() and seen.fall < seen.expected):
                 return None  # a sweep that was begun is carried on where looks are far apart
             if seen.has_risen and self._may_be_too_high(changed):
-                return self._start_again(window, seen, "is further off than where it began")
+                return self._start_again(window, seen, f"{self.metric} is further off than where it began")
             stuck = seen.flat and (not self.has_motion or (moving is not None and moving.ratio > LARGE))
             if stuck and seen.points >= 15 * STAGE and self._raise_was_idle():
-                return self._start_again(window, seen, "has not moved, and higher rates did not help")
+                return self._start_again(
+                    window, seen, f"{self.metric} has not moved, and higher rates did not help"
+                )
             if seen.wild and not self._has_raised() and self._may_be_too_high(changed):
                 calmed = self._times_calmed()
                 down = self._down(window, seen, changed) if calmed < 3 else None
@@ -172,14 +174,14 @@ class Search:
             return None
         speed = max(seen.recent, 0.0)
         why = (
-            f"{self.metric} has come {came(seen.fall)} in {seen.points} points, where a good rate brings "
+            f"{self._came(seen)} in {seen.points} points, where a good rate brings "
             f"{percent(seen.expected)} or more"
         )
         return self._proposal(window, seen, value, why, -min(0.9, max(0.01, speed)), steps)
 
     def _down(self, window: Window, seen: Pace, changed: int) -> Proposal | None:
         if seen.is_slow and seen.fall < 0.1:
-            why = f"has come {came(seen.fall)} in {seen.points} points, and the first steps overshot"
+            why = f"{self._came(seen)} in {seen.points} points, and the first steps overshot"
             return self._start_again(window, seen, why)
         since = window.after(changed + STAGE * window.stride)
         newest = read(since, window, 12 * STAGE, window.stride) if len(since) >= 4 * STAGE else None
@@ -193,11 +195,14 @@ class Search:
         what = "rises again" if risen else "has stopped falling"
         if seen.points <= 12 * STAGE:
             # A state that overshot is worth little, and its moments less: the first one is the better start.
-            return self._start_again(window, seen, f"{what}, and the first steps overshot")
+            return self._start_again(window, seen, f"{self.metric} {what}, and the first steps overshot")
         lower = bounded(0.15 * float(self.rate.value), self.rate)
         return self._proposal(
             window, seen, lower, f"{self.metric} {what} after an overshoot", -0.1, 3 * STAGE * window.stride
         )
+
+    def _came(self, seen: Pace) -> str:
+        return came(self.metric, seen.fall, self.observation.direction_of(self.metric) == "min")
 
     def _start_again(self, window: Window, seen: Pace, why: str) -> Proposal | None:
         """From the first state at a tenth of the rate that the run began with, while little is lost by that."""
@@ -211,7 +216,7 @@ class Search:
         # No more than a decade at once, the guards' largest step by default, also where raises came before.
         value = bounded(max(0.1 * began, 0.1 * value), self.rate)
         steps = 2 * STAGE * window.stride
-        return self._proposal(window, seen, value, f"{self.metric} {why}", -0.1, steps, restart=True)
+        return self._proposal(window, seen, value, why, -0.1, steps, restart=True)
 
     def _proposal(
         self,

@@ -15,8 +15,10 @@ def bounded(value: float, rate: TunableView) -> float:
     return float(f"{value:.4g}")
 
 
-def came(fall: float) -> str:
-    return f"{100 * fall:.2g} %"
+def came(metric: str, gain: float, falls: bool) -> str:
+    """How far a metric came the way that it should: "loss fell by 5.6 %", or rose where that is so."""
+    word = "fell" if (gain >= 0) == falls else "rose"
+    return f"{metric} {word} by {100 * abs(gain):.2g} %"
 
 
 def percent(fall: float) -> str:

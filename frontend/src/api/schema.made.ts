@@ -1583,6 +1583,11 @@ export interface ResetWanted {
   policy?: string;
 }
 
+export interface Restarts {
+  made: number;
+  better: number;
+}
+
 export type Role = "viewer" | "operator" | "admin";
 
 export interface Rule {
@@ -1871,6 +1876,7 @@ export interface Summary {
   changes: number;
   verdicts: Verdicts;
   rescues: Rescues;
+  restarts: Restarts;
   trials: Trials;
   taken_back: number;
   /** A lower bound, of changes that were better; null where nothing was measured. */
@@ -1878,6 +1884,8 @@ export interface Summary {
   saved_seconds: number | null;
   /** Under changes that were worse or taken back. */
   lost_steps: number;
+  /** Thrown away by the controller's roll backs. */
+  steps_back: number;
   forecasts: Forecasts;
   best: Decision | null;
   sentence: string;

@@ -49,6 +49,10 @@ it("uses powers of ten where a level scale would press the rest flat", () => {
   const wild = pictureOf(rescue, [part(0, 0, 304, 0.002), part(0, 305, 400, 4e6), part(1, 251, 600, 0.001)], branches, FRAME)!;
   expect(wild.ys.map(({ label }) => label)).toEqual(["0.001", "1", "1,000", "1M"]);
   expect(wild.log).toBe(true);
+  // A forecast that was made in logarithms is drawn in them sooner: ten times the range is enough.
+  const tenfold = [part(0, 0, 304, 0.2), part(0, 305, 400, 2.4), part(1, 251, 600, 0.2)];
+  expect(pictureOf(rescue, tenfold, branches, FRAME)!.log).toBe(false);
+  expect(pictureOf({ ...rescue, forecast: { ...rescue.forecast, log: true } }, tenfold, branches, FRAME)!.log).toBe(true);
   expect(pictureOf(rescue, parts, branches, FRAME)!.log).toBe(false);
 });
 

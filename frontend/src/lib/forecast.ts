@@ -47,6 +47,7 @@ type Of = Pick<Decision, "forecast" | "expected" | "evidence" | "decided_step" |
 const LEAD = 0.35; // of the steps that matter before the decision, shown ahead of them
 const AIR = 26; // pixels above the highest point, for the marks
 const MANY_TIMES = 30; // from there on a level scale would press the lower part flat
+const IN_LOGARITHMS = 8; // where the forecast itself was made in logarithms
 
 /** The steps that have to be read for it. */
 export function stepsOf(decision: Of): { from: number; to: number; horizon: number; start: number; end: number } {
@@ -86,7 +87,7 @@ export function pictureOf(decision: Of, parts: readonly Part[], branches: readon
   // One point in fifty at either end may stand out of the picture: a spike must not press the rest flat.
   const spread = [seen[Math.floor(seen.length / 50)], seen[Math.ceil(seen.length * 0.98) - 1]];
   const ends = [...low, ...high, ...mean, ...spread, ...Object.values(levels).flat().map(([, y]) => y)].filter(Number.isFinite);
-  const log = Math.min(...ends) > 0 && Math.max(...ends) / Math.min(...ends) > MANY_TIMES;
+  const log = Math.min(...ends) > 0 && Math.max(...ends) / Math.min(...ends) > (decision.forecast.log ? IN_LOGARITHMS : MANY_TIMES);
   const to_y = log ? Math.log : (value: number): number => value;
   const [bottom, top] = [to_y(Math.min(...ends)), to_y(Math.max(...ends))];
 

@@ -30,6 +30,14 @@ export function evidenceName(name: string): string {
     case "noise": return t("noise");
     case "points": return t("points looked at");
     case "plan": return t("part of a");
+    case "fall": return t("fall of its logarithm");
+    case "expected_fall": return t("fall at a good rate");
+    case "recent": return t("fall of late");
+    case "error": return t("standard error");
+    case "overshot": return t("first steps overshot");
+    case "move": return t("ten steps led, in weights' lengths");
+    case "cosine": return t("direction kept");
+    case "cosines": return t("turns looked at");
     default: return term(name.replaceAll("_", " "));
   }
 }

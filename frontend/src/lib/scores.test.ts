@@ -10,7 +10,7 @@ it("stacks a day's verdicts against the fullest day", () => {
   expect(dayBars({ days: [] })).toEqual([]);
 });
 
-it.each([[null, "–"], [Math.log(2), "2 times"], [0.2, "+22.1 %"], [-0.1, "−9.5 %"], [0, "0 %"]])("says a gain of %s as %s", (gain, words) => expect(gainWords(gain)).toBe(words));
+it.each([[null, "–"], [Math.log(2), "2 times better"], [0.2, "1.22 times better"], [-0.1, "1.11 times worse"], [0, "as forecast"]])("says a gain of %s as %s", (gain, words) => expect(gainWords(gain)).toBe(words));
 
 it("calls intervals honest that hold as often as they say, give or take chance", () => {
   const held = (compared: number, held80: number) => heldWords({ compared, held80, held90: held80, share80: compared ? held80 / compared : null, share90: null });

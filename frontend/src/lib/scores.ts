@@ -30,13 +30,12 @@ export function dayBars({ days }: Pick<PolicyScore, "days">): DayBar[] {
 
 export const total = (of: Verdicts): number => of.better + of.same + of.worse + of.unclear;
 
-/** A mean gain, a logarithm, as the share by which the metric was better: "+12 %", "7.9 times". */
+/** A mean gain, a logarithm, as how many times better the metric was than its forecast: a loss at half of it is 2 times better. */
 export function gainWords(gain: number | null): string {
   if (gain === null) return "–";
-  const share = Math.expm1(gain);
-  // Of a rescue from an explosion: "+688 %" would say little.
-  if (share >= 1) return t("{share} times", { share: number(share + 1, 3) });
-  return share > 0 ? `+${percent(share)}` : percent(share).replace("-", "−");
+  const times = number(Math.exp(Math.abs(gain)), 3);
+  if (times === "1") return t("as forecast");
+  return gain > 0 ? t("{times} times better", { times }) : t("{times} times worse", { times });
 }
 
 /** How often the 80 % interval held, and whether that is as often as it should. */
