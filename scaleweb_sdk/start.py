@@ -1,5 +1,6 @@
 """`init`: from arguments and environment to a run whose link is being made in the background."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -61,9 +62,12 @@ def init(
     url, token = credentials(url, token)
     folder = Path(dir or os.environ.get("SCALEWEB_SPOOL_DIR") or "scaleweb-spool")
     online = mode != "offline" and bool(url and token)
-    if not online and mode == "online":
+    if not online and mode != "offline" and rank == 0:
+        # Said without being asked for "online" too: who forgot the login would look for the run on the site.
         logger.warning(
-            "scaleweb: no address or token, so the run is kept in %s; see `scaleweb login`", folder
+            "scaleweb: no address or token is known, so the run is kept in %s."
+            " `scaleweb login` stores them, and `scaleweb sync` sends it then",
+            folder,
         )
     session = uuid.uuid4().hex
     wanted = {
@@ -182,8 +186,9 @@ def create(run: Run, link: Link, url: str, token: str, wanted: dict[str, Any]) -
         link.spool.describe(source=f"run:{run.code}", token=run_token, url=url)
         link.source, link.token = f"run:{run.code}", run_token
         link.flush()
-        if not run.finished:
-            # On the error stream: what the script prints may be read by another program.
+        # On the error stream: what the script prints may be read by another program. Also of a script that has
+        # ended by now, as the first one that a person tries often has; it may have closed the stream.
+        with contextlib.suppress(OSError, ValueError):
             print(f"scaleweb: {run.address}", file=sys.stderr)
         return
 

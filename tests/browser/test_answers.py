@@ -80,6 +80,7 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     expect(viewer.get_by_text("Your role there is viewer: an operator may answer.")).to_be_visible()
     expect(viewer.get_by_role("button", name="Approve")).to_have_count(0)
     waiting.get_by_role("button", name="Approve").click()
+    expect(page.get_by_text("Approved: lr 0.1 → 0.02")).to_be_visible()
     expect(waiting).to_be_hidden()
     expect(page.get_by_role("button", name="Nothing waits for an answer")).to_be_visible()
     until(

@@ -1,6 +1,9 @@
 """The fleet as its people see it: what each device does, who has it, what went wrong there, who may change it."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from datetime import timedelta
 
@@ -12,8 +15,9 @@ from monitoring.models import Device, Node
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_run, a_user
+from tests.support.wait import until
 from training.jobs.submit import submit
-from training.models import ApiToken, Attempt, DeviceLease, Job, TokenKind, Usage
+from training.models import ApiToken, Attempt, DeviceLease, Job, Run, TokenKind, Usage
 
 pytestmark = [
     pytest.mark.browser,
@@ -134,13 +138,36 @@ def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator,
     expect(line).not_to_have_text(first)
 
 
-def test_a_site_without_runs_teaches_how_the_first_one_comes_and_makes_an_experiment(window, operator):
+def test_a_site_without_runs_teaches_how_the_first_one_comes_and_makes_an_experiment(
+    window, operator, live_site, tmp_path
+):
     window.allowed.append("status of 400")
     page = window().log_in(operator).open("/")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     expect(page.get_by_text("Your first run is three lines away")).to_be_visible()
-    page.get_by_role("main").get_by_role("button", name="Copy").click()
-    assert page.evaluate("navigator.clipboard.readText()").startswith("import scaleweb_sdk\n")
+    # What the page says is done word for word, by somebody whose machine knows nothing yet.
+    login, lines = page.get_by_role("main").locator("pre").all_inner_texts()
+    page.get_by_role("main").get_by_role("button", name="Copy").last.click()
+    assert page.evaluate("navigator.clipboard.readText()") == lines
+    page.get_by_role("main").get_by_role("link", name="Settings").click()
+    page.get_by_label("Name").fill("laptop")
+    page.get_by_role("button", name="Create token").click()
+    made = page.get_by_role("status").locator("pre")
+    expect(made).to_have_count(2)
+    token, again = made.all_inner_texts()
+    assert login == again == f"scaleweb login {live_site.url}"
+    home = {name: value for name, value in os.environ.items() if not name.startswith("SCALEWEB_")}
+    home |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PYTHONPATH": os.getcwd()}
+    shell = [sys.executable, "-m", "scaleweb_sdk", *login.split()[1:], "--token-stdin"]
+    subprocess.run(shell, env=home, cwd=tmp_path, input=token, text=True, check=True, timeout=60)
+    script = [sys.executable, "-c", lines]
+    said = subprocess.run(script, env=home, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    run = Run.objects.get()
+    assert said.stderr == f"scaleweb: {live_site.url}/runs/{run.code}\n"
+    until(lambda: run.refresh_from_db() or run.state == "finished", 20)
+    assert (run.last_step, run.experiment.name) == (999, "my first experiment")
+    page.goto("/")
+    expect(page.get_by_role("link", name="my first experiment")).to_be_visible()
     page.get_by_role("button", name="New experiment").click()
     dialog = page.get_by_role("dialog", name="New experiment")
     dialog.get_by_label("Name").fill("x" * 200)
@@ -153,5 +180,6 @@ def test_a_site_without_runs_teaches_how_the_first_one_comes_and_makes_an_experi
     dialog.get_by_role("button", name="Create").click()
     expect(page).to_have_url(re.compile(r"/experiments/\d+"))
     expect(page.get_by_role("heading", name="x" * 200)).to_be_visible()
+    expect(page.get_by_role("main").locator("pre").last).to_contain_text(f'experiment="{"x" * 80}", config=')
     page.goto("/nodes")
     expect(page.get_by_text("No node yet")).to_be_visible()

@@ -190,7 +190,8 @@ def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
 def test_what_is_wrong_with_a_job_is_told_at_its_field(window, operator, training):
     window.allowed.append("status of 400")
     page = window().log_in(operator).open("/submit")
-    page.get_by_text("Folder and environment").click()
+    expect(page.get_by_role("button", name="Submit")).to_be_disabled()  # nothing is asked for yet
+    page.get_by_label("Command").fill("python train.py")
     page.get_by_label("Working folder on the node").fill("relative/folder")
     expect(
         page.get_by_text(re.compile("scaleweb submit --experiment digits --project vision"))

@@ -160,6 +160,16 @@ def test_without_an_address_sync_says_what_to_do(tmp_path):
     assert "scaleweb login" in sync(tmp_path, "", "").said[0]
 
 
+@pytest.mark.parametrize(("mode", "told"), [("", True), ("online", True), ("offline", False)])
+def test_a_script_that_nobody_logged_in_says_where_its_run_is_kept(tmp_path, monkeypatch, caplog, mode, told):
+    for name in ("SCALEWEB_URL", "SCALEWEB_TOKEN", "SCALEWEB_RUN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    scaleweb_sdk.init(mode=mode, dir=tmp_path / "kept", capture=False).finish()
+    said = f"kept in {tmp_path / 'kept'}. `scaleweb login` stores them, and `scaleweb sync` sends it then"
+    assert (said in caplog.text) == told
+
+
 def test_a_spool_of_which_nobody_knows_whose_it_is_is_kept(tmp_path):
     offline_run(tmp_path)
     (folder,) = tmp_path.iterdir()

@@ -17,7 +17,7 @@ export interface Form {
   environment: string;
 }
 export const newForm = (): Form => ({
-  line: "python -m training.trainers.cnn --steps 3000", name: "", kind: "cpu", least: 1, most: 1, priority: 0, retries: 1, folder: "", environment: "",
+  line: "", name: "", kind: "cpu", least: 1, most: 1, priority: 0, retries: 1, folder: "", environment: "",
 });
 
 const lines = (map: Record<string, string>): string => Object.entries(map).map(([name, value]) => `${name}=${value}`).join("\n");

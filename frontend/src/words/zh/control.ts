@@ -331,6 +331,8 @@ export default {
   Reject: "拒绝",
   "Reject…": "拒绝…",
   "The proposal was rejected.": "已拒绝该提议。",
+  "Approved: {what}": "已批准：{what}",
+  "Approved.": "已批准。",
   Back: "返回",
   "Why not (optional)": "拒绝原因（可选）",
   "Your role there is viewer: an operator may answer.": "您在那里的角色是查看者：操作员才能答复。",

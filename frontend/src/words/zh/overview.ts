@@ -1,10 +1,6 @@
 export default {
   "New experiment": "新建实验",
   "Your first run is three lines away": "三行代码即可出现您的第一个运行",
-  "Put them into a training script; it appears here with its first step. The line with {tunable} lets you change the learning rate from this site while it trains.":
-    "把它们加入训练脚本，跑完第一步后就会出现在这里。带 {tunable} 的那一行让您在训练过程中从本站调整学习率。",
-  "Or have ScaleWeb run it: {submit}. A token for scripts elsewhere is made under {settings}.": "也可以让 ScaleWeb 来运行：{submit}。其他机器上的脚本所需的令牌在{settings}中创建。",
-  "submit a job": "提交任务",
   "It ended with an error": "因错误而结束",
   "Its process or its node went away": "其进程或节点已消失",
   "Nothing has been heard of it for a while": "已有一段时间没有消息",

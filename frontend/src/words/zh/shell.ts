@@ -172,6 +172,16 @@ export default {
   Revoke: "吊销",
   "What uses it is refused from now on. Runs that already have their own token go on.": "此后使用它的请求都会被拒绝。已有自己令牌的运行不受影响。",
 
+  "Where your script runs, this asks for it and keeps it:": "在脚本所在的机器上运行下面的命令，它会询问并保存令牌：",
+
+  // How a first run comes about
+  "Once, on the machine of your script: it asks for a token, which you make under {settings}.": "在脚本所在的机器上执行一次；它会询问令牌，令牌在{settings}中创建。",
+  "No such command there? {install} with the folder of this site's sources brings it, and the SDK.": "没有这个命令？用 {install} 安装本站源码所在的文件夹，即可得到该命令和 SDK。",
+  "In your script; the run appears here with its first step. The line with {tunable} lets you change the learning rate from this site while it trains.":
+    "写进您的脚本；跑完第一步后，运行就会出现在这里。带 {tunable} 的那一行让您在训练过程中从本站调整学习率。",
+  "Or have ScaleWeb run it: {submit}.": "也可以让 ScaleWeb 来运行：{submit}。",
+  "submit a job": "提交任务",
+
   // Figures that came broken
   "The server's columns are cut short: {n} bytes.": "服务器返回的数据列不完整：只有 {n} 字节。",
   "The server's answer is not of the form that this page reads. Load the page again.": "服务器返回的格式与此页不符。请重新加载页面。",

@@ -29,7 +29,6 @@ export default {
   Charts: "图表",
   "Parts of this experiment": "实验的各部分",
   "No run yet": "还没有运行",
-  "Start one from a script, or submit a job.": "从脚本启动一个运行，或提交任务。",
 
   // The table
   "Select all": "全选",

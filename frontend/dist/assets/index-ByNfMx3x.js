@@ -1,1 +1,0 @@
-import{Hr as e,Xn as t,t as n}from"./start-6XbDxiXX.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
