@@ -2,6 +2,7 @@
 # make test   sets everything up and checks all of it
 # make lint   style and types alone          make front   builds the front end
 # make hosts  three hosts in network namespaces (root)   make soak MINUTES=30   random faults, then the records are read
+# make gpu    NVML, CUDA, nccl and a whole site on an NVIDIA GPU; skipped with its reason elsewhere
 # make faults TIMES=20   every fault again and again, until a round fails or all are through   [SEED=7] [HOSTS=2: rounds on three hosts too]
 # make bench  measures this machine          make bench-peers   the same work for ours and for MLflow, trackio, Aim, TensorBoard
 
@@ -12,7 +13,7 @@ MINUTES ?= 10
 TIMES ?= 1
 HOSTS ?= 0
 
-.PHONY: run test hosts faults soak lint front types lighthouse bench bench-peers environment environment-dev need-python
+.PHONY: run test hosts gpu faults soak lint front types lighthouse bench bench-peers environment environment-dev need-python
 
 need-python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. On Debian: apt install python3 python3-venv" >&2; exit 1; }
@@ -32,6 +33,9 @@ test: environment-dev
 
 hosts: environment-dev
 	@exec .venv/bin/python -m pytest -q -rs -m hosts tests/hosts
+
+gpu: environment-dev
+	@exec .venv/bin/python -m pytest -q -rs -m gpu tests/gpu
 
 faults: environment-dev
 	@exec .venv/bin/python -m tests.faults --times $(TIMES) --hosts $(HOSTS) $(if $(SEED),--seed $(SEED))

@@ -1,8 +1,9 @@
 """How much slower a 10 ms training step is with the SDK attached, hardware sampling and a live viewer.
 
-    python -m benchmarks.step_overhead [--steps 200] [--repeats 9] [--json]
+    python -m benchmarks.step_overhead [--device cuda] [--milliseconds 10] [--steps 200] [--repeats 9] [--json]
 
-A process trains a small network with torch on one thread; its batch is sized for a step of about 10 ms. Blocks of steps
+A process trains a small network with torch on one thread; its batch is sized for a step of about 10 ms. On a GPU it is
+a transformer of 25 million parameters in 100 tensors, in bfloat16, whose steps a batch can make longer. Blocks of steps
 without and with ScaleWeb take turns in that one process, so that both meet the same machine: "with" means a run
 that logs 5 values a step (the torch helper: its own 10), watched by a viewer so that it flushes as often as it ever
 does, beside the node's hardware agent. Without, the agent is suspended and no run exists. The figure is the median of
@@ -35,19 +36,33 @@ import torch
 import scaleweb_sdk, scaleweb_sdk.torch
 from torch.nn import functional as F
 
+device, goal_seconds = sys.argv[1], float(sys.argv[2])
 torch.set_num_threads(1)
 torch.manual_seed(0)
-model = torch.nn.Sequential(torch.nn.Linear(784, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
-optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-ready = {}
 
-def batch_of(size):
-    return torch.randn(size, 784), torch.randint(10, (size,))
+if device == "cpu":
+    model = torch.nn.Sequential(torch.nn.Linear(784, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+    def batch_of(size):
+        return torch.randn(size, 784), torch.randint(10, (size,))
+
+    def loss_of(batch):
+        return F.cross_entropy(model(batch[0]), batch[1])
+else:
+    layer = torch.nn.TransformerEncoderLayer(512, 8, 2048, dropout=0.0, batch_first=True)
+    model = torch.nn.TransformerEncoder(layer, 8, enable_nested_tensor=False).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def batch_of(size):
+        return torch.randn(size, 256, 512, device=device), torch.randn(size, 256, 512, device=device)
+
+    def loss_of(batch):
+        with torch.autocast(device, dtype=torch.bfloat16):
+            return F.mse_loss(model(batch[0]), batch[1])
 
 def step(batch):
-    images, labels = batch
-    logits = model(images)
-    loss = F.cross_entropy(logits, labels)
+    loss = loss_of(batch)
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()
@@ -61,9 +76,9 @@ def seconds_of(batch, steps=30):
         step(batch)
     return (time.perf_counter() - start) / steps
 
-size = 64
-while (taken := seconds_of(batch_of(size))) < 0.009:
-    size = max(size + 1, min(4 * size, int(size * 0.01 / taken)))
+size = 64 if device == "cpu" else 1
+while (taken := seconds_of(batch_of(size))) < 0.9 * goal_seconds:
+    size = max(size + 1, min(4 * size, int(size * goal_seconds / taken)))
 batch = batch_of(size)
 
 def counted():
@@ -97,10 +112,9 @@ def helper(steps):
     run = begun()
     loop = scaleweb_sdk.torch.attach(run, model, optimizer)
     numbers = loop.steps()
-    images, labels = batch
     def work(_):
         next(numbers)
-        loop.backward(F.cross_entropy(model(images), labels))
+        loop.backward(loss_of(batch))
     found = measured(steps, work)
     run.finish()
     return found
@@ -130,11 +144,12 @@ for line in sys.stdin:
 class Trainer:
     """The training process, a block of steps at a time."""
 
-    def __init__(self, site: MeasuredSite) -> None:
+    def __init__(self, site: MeasuredSite, device: str, step_seconds: float) -> None:
         self.site = site
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SCALEWEB_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TRAINER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", TRAINER, device, str(step_seconds)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=kept | {"SCALEWEB_URL": site.url, "SCALEWEB_TOKEN": site.user_token},
         )  # fmt: skip
         self.step_seconds = self.answer()["ready"]
@@ -236,10 +251,12 @@ def tell(report: Report, name: str, pairs: Pairs, told: dict[str, Any]) -> None:
 def main() -> None:
     arguments = parser(__doc__, repeats=9)
     arguments.add_argument("--steps", type=int, default=200, help="in a block")
+    arguments.add_argument("--device", default="cpu", help="cpu, or a GPU as torch names it: cuda, cuda:1")
+    arguments.add_argument("--milliseconds", type=float, default=10, help="of a step, at the least")
     options = arguments.parse_args()
     report = Report("step_overhead", options.json)
     with measured_site() as site, agent(site) as sampling:
-        trainer = Trainer(site)
+        trainer = Trainer(site, options.device, options.milliseconds / 1000)
         for kind, name in (("sdk", "run.step with 5 values"), ("helper", "torch helper")):
             pairs = []
             for turn in range(options.repeats):

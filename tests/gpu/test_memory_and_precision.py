@@ -1,5 +1,7 @@
 """Memory figures, a real out of memory and growth after it, and bfloat16, on a real NVIDIA GPU. Skipped without one."""
 
+import gc
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -23,6 +25,7 @@ DEPTH = 8
 
 @pytest.fixture(autouse=True)
 def empty_card():
+    gc.collect()  # what an earlier test left in cycles would be freed in the middle of this one, and be room
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     yield

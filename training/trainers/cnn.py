@@ -190,9 +190,11 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         loop.offer_algorithms(lambda model: validate(model, val_N1HW, val_N), val_N1HW[: args.batch_size])
         for step, (images_B1HW, labels_B) in loop.batches(args.steps):
             images_B1HW, labels_B = images_B1HW.to(device), labels_B.to(device)
-            logits_BC = model(images_B1HW)
-            correct_B = logits_BC.detach().argmax(1) == labels_B
-            loop.backward(F.cross_entropy(logits_BC, labels_B), {"accuracy": correct_B.float().mean().item()})
+            with accelerator.passes(loop, device):
+                logits_BC = model(images_B1HW)
+                correct_B = logits_BC.detach().argmax(1) == labels_B
+                accuracy = correct_B.float().mean().item()
+                loop.backward(F.cross_entropy(logits_BC, labels_B), {"accuracy": accuracy})
             if loop.step == step and (step % args.validate_every == 0 or step == args.steps):
                 figures = validate(model, val_N1HW, val_N)
                 run.log(figures, step=step)

@@ -254,7 +254,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             print(f"--- sample after step {loop.step} ---\n{sample}\n---", flush=True)
 
         for step, (inputs_BT, targets_BT) in loop.batches(args.steps):
-            loop.backward(loss_of(model, inputs_BT.to(device), targets_BT.to(device)))
+            with accelerator.passes(loop, device):
+                loop.backward(loss_of(model, inputs_BT.to(device), targets_BT.to(device)))
             if loop.step == step and (step % args.validate_every == 0 or step == args.steps):
                 figures = validate(model, tokens[-held_out:])
                 run.log(figures, step=step)
