@@ -17,7 +17,7 @@ class BadInventory(ValueError):
 
 
 class NameTaken(BadInventory):
-    """Another host that was heard a moment ago has this name; the message says which and what to do."""
+    """Another worker that was heard a moment ago has this name; the message says which and what to do."""
 
 
 @transaction.atomic
@@ -25,13 +25,13 @@ def register(name: str, system: dict, devices: list[dict]) -> Node:
     """Create or refresh a node and its devices; devices it no longer lists are marked removed.
 
     system: facts of the host; its key "latest", when present, is the latest host reading.
-    devices: maps with kind, index and any of DEVICE_FIELDS. Raises BadInventory, and NameTaken where two hosts would
-    be one node: both would work on its jobs.
+    devices: maps with kind, index and any of DEVICE_FIELDS. Raises BadInventory, and NameTaken where two workers would
+    be one node: each would find nothing of the jobs that the other has started, and end them.
     """
     wanted = checked(devices)
     system = dict(system)
     host = str(system.get("hostname", ""))[:255]
-    refuse_another_host(name, host)
+    refuse_another(name, host, system)
     values = {"hostname": host, "last_seen_at": Now()}
     latest = system.pop("latest", None)
     if latest is not None:
@@ -47,14 +47,42 @@ def register(name: str, system: dict, devices: list[dict]) -> Node:
     return node
 
 
-def refuse_another_host(name: str, host: str) -> None:
+def refuse_another(name: str, host: str, system: dict) -> None:
     there = Node.objects.select_for_update().filter(name=name, state=Node.State.ONLINE).exclude(hostname="")
     heard = there.filter(last_seen_at__gt=Now() - timedelta(seconds=settings.SILENT_SECONDS)).first()
-    if heard is not None and host and heard.hostname != host:
+    if heard is None:
+        return
+    a_name = "give this worker a name of its own (SCALEWEB_NODE)"
+    stop = f"stop the one there and wait {settings.SILENT_SECONDS:g} s"
+    if host and heard.hostname != host:
         raise NameTaken(
-            f"a node {name} is online on host {heard.hostname}, and this is host {host}: give this worker a name "
-            f"of its own (SCALEWEB_NODE), or stop the one there and wait {settings.SILENT_SECONDS:g} s"
+            f"a node {name} is online on host {heard.hostname}, and this is host {host}: {a_name}, or {stop}"
         )
+    if differ(folder_of(heard.system), folder_of(system)):
+        raise NameTaken(
+            f"a node {name} is online on this host with the data folder {heard.system.get('data_folder')}, and this "
+            f"worker has {system.get('data_folder')}: {a_name}, start it in that folder (SCALEWEB_HOME), or {stop}"
+        )
+
+
+def folder_of(system: dict) -> str:
+    """The identity of the data folder in which a node works; "" where it does not say."""
+    return str(system.get("data_folder_id") or "")
+
+
+def differ(one: str, other: str) -> bool:
+    return bool(one and other and one != other)
+
+
+def still_is(node: Node) -> bool:
+    """Whether the node is still the host and the folder that it was when `register` returned it.
+
+    A host that was silent for a while may find that another has taken its name.
+    """
+    now = Node.objects.filter(pk=node.pk).only("hostname", "system").first()
+    if now is None or differ(now.hostname, node.hostname):
+        return False
+    return not differ(folder_of(now.system), folder_of(node.system))
 
 
 def checked(devices: list[dict]) -> dict[tuple[str, int], dict]:

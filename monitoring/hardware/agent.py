@@ -3,7 +3,8 @@
     python -m monitoring.hardware.agent
 
 Started by the node worker with SCALEWEB_URL, SCALEWEB_TOKEN (a node token), SCALEWEB_NODE and
-SCALEWEB_SPOOL_DIR; SCALEWEB_CPU_SLOTS overrides the number of CPU slots. No Django, no broker, no database.
+SCALEWEB_SPOOL_DIR; SCALEWEB_CPU_SLOTS overrides the number of CPU slots, SCALEWEB_HOME is that worker's data
+folder. No Django, no broker, no database.
 Server away: the spool keeps the readings, and they are sent when it is back.
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 from scaleweb_sdk.link import Link
 from scaleweb_sdk.protocol import Column, Event, EventKind
 
-from . import host, nvml
+from . import data_folder, host, nvml
 from .inventory import cpu_slots
 from .readings import present
 
@@ -35,14 +36,21 @@ class Agent:
     """Takes readings and hands them to the link; `clock` gives seconds since the epoch."""
 
     def __init__(
-        self, link: Any, machine: host.Host, gpus: nvml.Gpus, slots: int = 0, clock: Any = time.time
+        self,
+        link: Any,
+        machine: host.Host,
+        gpus: nvml.Gpus,
+        slots: int = 0,
+        clock: Any = time.time,
+        home: Path | None = None,
     ):
         self.link = link
         self.machine = machine
         self.gpus = gpus
         self.slots = cpu_slots(slots)
         self.clock = clock
-        self.system = host.describe() | {"gpu_driver": gpus.driver, "gpu_count": len(gpus.handles)}
+        self.system = host.describe() | data_folder.describe(home)
+        self.system |= {"gpu_driver": gpus.driver, "gpu_count": len(gpus.handles)}
         self.described_at = float("-inf")
 
     def look(self) -> None:
@@ -91,7 +99,8 @@ def main() -> int:
         spool_dir=folder,
     )
     slots = int(os.environ.get("SCALEWEB_CPU_SLOTS") or 0)
-    agent = Agent(link, host.Host(folder), nvml.Gpus(nvml.load()), slots)
+    home = Path(os.environ["SCALEWEB_HOME"]) if os.environ.get("SCALEWEB_HOME") else None
+    agent = Agent(link, host.Host(folder), nvml.Gpus(nvml.load()), slots, home=home)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

@@ -1,9 +1,10 @@
 """What a node is made of, as it is registered: the host, its GPUs, or CPU slots where there are none."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from . import host, nvml
+from . import data_folder, host, nvml
 from .readings import DeviceInfo
 
 
@@ -15,9 +16,18 @@ def cpu_slots(count: int = 0) -> list[DeviceInfo]:
     ]
 
 
-def inventory(gpus: nvml.Gpus | None = None, slots: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(system, devices) for `monitoring.nodes.register`: the GPUs there are, and CPU slots on every node."""
+def inventory(
+    gpus: nvml.Gpus | None = None, slots: int = 0, home: Path | None = None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(system, devices) for `monitoring.nodes.register`: the GPUs there are, and CPU slots on every node.
+
+    home: the data folder in which the node works.
+    """
     gpus = gpus or nvml.Gpus(nvml.load())
-    system = host.describe() | {"gpu_driver": gpus.driver, "gpu_count": len(gpus.handles)}
+    system = (
+        host.describe()
+        | data_folder.describe(home)
+        | {"gpu_driver": gpus.driver, "gpu_count": len(gpus.handles)}
+    )
     devices = [gpus.describe(index) for index in range(len(gpus.handles))] + cpu_slots(slots)
     return system, [asdict(device) for device in devices]

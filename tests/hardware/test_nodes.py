@@ -62,6 +62,19 @@ def test_two_hosts_are_not_one_node_until_the_first_has_gone_silent(settings):
     assert nodes.register("a", {"hostname": "b.lan"}, [CPU]).pk == first.pk
 
 
+def test_two_data_folders_of_one_host_are_not_one_node():
+    here = {"hostname": "a.lan", "data_folder": "/srv/one", "data_folder_id": "1"}
+    other = here | {"data_folder": "/srv/two", "data_folder_id": "2"}
+    first = nodes.register("a", here, [GPU])
+    wanted = r"on this host with the data folder /srv/one, and this worker has /srv/two: .*\(SCALEWEB_HOME\)"
+    with pytest.raises(nodes.NameTaken, match=wanted):
+        nodes.register("a", other, [CPU])
+    assert nodes.still_is(first)
+    nodes.leave("a")
+    assert nodes.register("a", other, [CPU]).system["data_folder"] == "/srv/two"
+    assert not nodes.still_is(first)
+
+
 def test_a_host_that_was_stopped_in_order_gives_its_name_free_at_once():
     nodes.register("a", {"hostname": "a.lan"}, [GPU])
     nodes.leave("a")

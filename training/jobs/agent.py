@@ -45,6 +45,7 @@ class AgentKeeper:
             "SCALEWEB_TOKEN": token,
             "SCALEWEB_NODE": node.name,
             "SCALEWEB_SPOOL_DIR": str(spool),
+            "SCALEWEB_HOME": str(settings.HOME),
             "SCALEWEB_CPU_SLOTS": str(settings.CPU_SLOTS),
         }
         with open(spool / "agent.log", "ab") as log:

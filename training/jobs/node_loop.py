@@ -27,6 +27,7 @@ from .agent import AgentKeeper
 from .farewell import last_word
 from .given_up import GivenUp
 from .local import Local, Status
+from .one_worker import OneWorker
 from .parts import Parts
 from .power import PowerKeeper
 from .spec import folder_of
@@ -55,18 +56,22 @@ class NodeLoop:
     seen_at: float = float("-inf")
     handed_in_at: float = float("-inf")
     node: Node | None = None
-    # Another host is online under this name: the jobs and the state of the node are that one's.
+    # Another worker is online under this name: the jobs and the state of the node are that one's.
     taken: bool = False
     tidying: Tidying = field(default_factory=Tidying)
     given_up: GivenUp = field(default_factory=GivenUp)
     parts: Parts = field(init=False)
     power: PowerKeeper = field(init=False)
+    one: OneWorker = field(init=False)
     # One starter or looker at a time: the task's thread and the loop's must not see each other's halves.
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.parts = Parts(self.name, self.closing)
-        self.power = PowerKeeper(Path(settings.HOME) / "agent" / self.name / "power.json")
+        self.home = Path(settings.HOME)
+        own = self.home / "agent" / self.name
+        self.power = PowerKeeper(own / "power.json")
+        self.one = OneWorker(self.name, own)
 
     def run(self) -> None:
         """Look, until closed. A database or disk that is away for a while costs a look, not the loop."""
@@ -86,7 +91,7 @@ class NodeLoop:
         connections.close_all()
 
     def look(self) -> None:
-        node = self.node or self.register()
+        node = self.held()
         if time.monotonic() - self.seen_at > SEEN_EVERY_SECONDS:
             self.seen_at = time.monotonic()
             nodes.seen(self.name)
@@ -111,14 +116,41 @@ class NodeLoop:
             # The driver's faults are not the trainings'.
             logger.exception("node %s: its GPUs' power limits could not be looked after", self.name)
 
-    def register(self) -> Node:
-        system, devices = inventory(slots=settings.CPU_SLOTS)
+    def held(self) -> Node:
+        """The node that this worker is. Raises NameTaken while another worker is it.
+
+        Asked at each look: a host that was away for a while does not know what came meanwhile, and would end the jobs
+        that another has started.
+        """
+        if self.node is not None and not nodes.still_is(self.node):
+            self.node = None
         try:
-            self.node = nodes.register(self.name, system, devices)
+            node = self.node or self.register()
         except nodes.NameTaken:
             self.taken = True
+            self.stand_aside()
             raise
         self.taken = False
+        return node
+
+    def stand_aside(self) -> None:
+        """End what this worker had started and lost since; say nothing of the node any more."""
+        if self.agent is not None:
+            self.agent.close()
+        if not self.one.held:
+            return  # what lives in this folder is looked after by the worker that holds it
+        for local in Local.all_living():
+            attempt = local.attempt()
+            if attempt is None or (attempt.ended_at is not None and not at_its_last_lines(attempt, local)):
+                logger.warning(
+                    "%s was given up, and its node is another's: its process is ended", local.folder
+                )
+                local.give_up(settings.STOP_GRACE_SECONDS)
+
+    def register(self) -> Node:
+        self.one.hold()
+        system, devices = inventory(slots=settings.CPU_SLOTS, home=self.home)
+        self.node = nodes.register(self.name, system, devices)
         passing_over.forget(self.node.pk)
         return self.node
 
@@ -128,7 +160,7 @@ class NodeLoop:
         A worker that is not the node yet may have taken the task from another host that is: that one finds what was
         not started at its next look.
         """
-        if self.node is None:
+        if self.node is None or not nodes.still_is(self.node):
             return False
         attempt = (
             Attempt.objects.select_related("job__run__experiment__project", "node")
@@ -266,10 +298,12 @@ class NodeLoop:
             if attempt is None:
                 logger.warning("%s belongs to no attempt any more: its process is ended", local.folder)
                 local.kill()
-            elif (attempt.pk, local.node_rank) in mine or node_of(attempt, local.node_rank) != self.name:
+            elif (
+                (attempt.pk, local.node_rank) in mine
+                or node_of(attempt, local.node_rank) != self.name
+                or at_its_last_lines(attempt, local)
+            ):
                 continue
-            elif attempt.outcome == Outcome.FINISHED and not local.node_rank and not local.at_work:
-                continue  # by its own word; its supervisor is at its last lines
             elif local.node_rank or not attempts.take_back(attempt):
                 if attempt.outcome != Outcome.FINISHED or not local.node_rank:
                     logger.warning("%s was given up (%s): its process is ended", attempt, attempt.outcome)
@@ -291,11 +325,11 @@ class NodeLoop:
         # Nothing new comes to a node that says it is away; its agent would say the opposite.
         if self.agent is not None:
             self.agent.close()
-        if self.taken:
-            return
-        nodes.leave(self.name)
-        if stop_jobs:
-            self.interrupt(seconds)
+        if not self.taken and (self.node is None or nodes.still_is(self.node)):
+            nodes.leave(self.name)
+            if stop_jobs:
+                self.interrupt(seconds)
+        self.one.let_go()
 
     def interrupt(self, seconds: float) -> None:
         """End what runs on this node, and queue it again: it goes on from its checkpoints at the next start."""
@@ -339,6 +373,11 @@ def node_of(attempt: Attempt, node_rank: int) -> str:
         return attempt.node.name
     names = attempt.members.filter(node_rank=node_rank).values_list("node__name", flat=True)
     return next(iter(names), "")
+
+
+def at_its_last_lines(attempt: Attempt, local: Local) -> bool:
+    """Whether nothing of an attempt that has finished, by its own word, is left but its supervisor."""
+    return attempt.outcome == Outcome.FINISHED and not local.node_rank and not local.at_work
 
 
 def awaits_the_others(attempt: Attempt, local: Local) -> bool:
