@@ -7,27 +7,30 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
-from control.estimators.health import Limits, find_trouble
+from control.course import TAIL, course_of
+from control.estimators.course import Course, Stage
 from control.estimators.trend import robust_trend
 from control.history import forks_of
 from control.proposals import Window
 from monitoring.storage import series
-from training.models import Run
+from training.models import Command, CommandState, Run
 from training.progress import length_of
 from training.states import LIVE, RunState
 
-TAIL = 1000
 LOSSES = ("loss", "train/loss", "train_loss", "training_loss")
 WAIT, STEP = "_data_wait_seconds", "_step_seconds"
 WAIT_SHARE = 0.2  # of the steps' time, from which on the loader is called slow
 RECENT = 100
+LAG = 10  # steps, by which the worst point may come before the change that ended it is seen
 FLAT_POINTS, FLAT_FALL = 200, 0.01
 STALLED_STEPS, STALLED_SECONDS = 20, 30.0
 
 
 @dataclass(frozen=True)
 class Condition:
-    """state: healthy, diverged, plateau, stalled, silent, slow_loader, early (too little seen), or ended."""
+    """state: healthy, diverged, recovering, recovered, plateau, stalled, silent, slow_loader, early (too little
+    seen), or ended.
+    """
 
     state: str
     figures: dict[str, Any]
@@ -60,19 +63,24 @@ def state_of(
     if run.last_seen_at is not None and now - run.last_seen_at.timestamp() > settings.SILENT_SECONDS:
         return "silent", {"seconds": now - run.last_seen_at.timestamp()}
     loss = next((key for key in LOSSES if key in windows), None)
+    course = None
     if loss is not None:
-        trouble = find_trouble(windows[loss], Limits())
-        if trouble is not None:
-            return "diverged", {"metric": loss, "kind": str(trouble.kind), "step": trouble.onset_step}
+        course = course_of(run, loss, windows[loss])
+        if course is not None and course.stage is Stage.BROKEN:
+            return "diverged", told_of(course, loss or "")
     if not windows:
         return "early", {}
     newest = max(float(window.times[-1]) for window in windows.values())
     quiet = max(STALLED_SECONDS, STALLED_STEPS * (pace or 0.0))
     if run.state == RunState.RUNNING and now - newest > quiet:
         return "stalled", {"seconds": now - newest}
+    if course is not None and course.stage is Stage.RECOVERING:
+        return "recovering", told_of(course, loss or "") | cure(run, course)
     share = wait_share(windows)
     if share is not None and share > WAIT_SHARE:
         return "slow_loader", {"share": share}
+    if course is not None:
+        return "recovered", told_of(course, loss or "") | cure(run, course)
     # A goal that is measured on held-back data now and then says nothing for long: the loss stands in for it.
     metric = next((key for key in (goal, loss) if key in windows and len(windows[key]) >= FLAT_POINTS), None)
     if metric is None:
@@ -81,6 +89,28 @@ def state_of(
     if gain is not None and gain[0] < FLAT_FALL:
         return "plateau", {"metric": metric, "gain": gain[0], "steps": gain[1]}
     return "healthy", {"metric": metric, "gain": gain[0], "steps": gain[1]} if gain else {}
+
+
+def told_of(course: Course, metric: str) -> dict[str, Any]:
+    trouble = course.trouble
+    return {
+        "metric": metric, "kind": str(trouble.kind), "step": trouble.onset_step, "since": course.since_step,
+        "level": trouble.level, "healthy": trouble.healthy_level, "peak": course.peak,
+    }  # fmt: skip
+
+
+def cure(run: Run, course: Course) -> dict[str, Any]:
+    """The newest setting that was changed in the trouble, before it mended."""
+    mended = course.since_step + (LAG if course.stage is Stage.RECOVERING else 0)
+    command = (
+        Command.objects.filter(
+            run=run, verb="set", state=CommandState.APPLIED,
+            applied_step__gt=course.trouble.onset_step, applied_step__lte=mended,
+        ).order_by("-applied_step", "-seq").first()
+    )  # fmt: skip
+    if command is None:
+        return {}
+    return {"change": {"tunable": command.tunable, "value": command.new_value, "step": command.applied_step}}
 
 
 def recent_gain(window: Window, direction: str) -> tuple[float, int] | None:

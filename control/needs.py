@@ -9,11 +9,10 @@ from monitoring.storage import series
 from training.models import Run
 from training.needs import finder
 
-from .estimators.health import Kind, Limits, Trouble, find_trouble
+from .course import TAIL, broken_since
 from .history import forks_of
 from .proposals import LOSS_NAMES, Window
 
-POINTS = 500
 SECONDS = 5  # every open first page asks
 
 
@@ -23,9 +22,9 @@ def diverged(runs: Sequence[Run]) -> Mapping[int, str]:
     fresh = [run for run in runs if key_of(run) not in known]
     if fresh:
         tails = series.tail(
-            [run.source for run in fresh], LOSS_NAMES, POINTS, {run.source: forks_of(run) for run in fresh}
+            [run.source for run in fresh], LOSS_NAMES, TAIL, {run.source: forks_of(run) for run in fresh}
         )
-        found = {key_of(run): words(tails.get(run.source, {})) for run in fresh}
+        found = {key_of(run): words(run, tails.get(run.source, {})) for run in fresh}
         cache.set_many(found, SECONDS)
         known |= found
     return {run.pk: known[key_of(run)] for run in runs if known[key_of(run)]}
@@ -35,10 +34,8 @@ def key_of(run: Run) -> str:
     return f"diverged:{run.code}"
 
 
-def words(tails: Mapping[str, Any]) -> str:
-    """What is wrong with the loss, "" where nothing is. A jump alone may be a person's doing, and heal."""
+def words(run: Run, tails: Mapping[str, Any]) -> str:
+    """What is wrong with the loss, "" where nothing is, and where it is on its way back."""
     metric = next((key for key in LOSS_NAMES if key in tails and len(tails[key][0])), None)
-    trouble: Trouble | None = find_trouble(Window.of(*tails[metric]), Limits()) if metric else None
-    if trouble is None or trouble.kind is Kind.JUMP:
-        return ""
-    return f"diverged: {metric} is broken since step {trouble.onset_step}"
+    step = broken_since(run, metric, Window.of(*tails[metric])) if metric else None
+    return "" if step is None else f"diverged: {metric} is broken since step {step}"

@@ -12,13 +12,25 @@ from training import access
 from training.api.permissions import ProjectRole
 from training.models import Role, Run
 
-STATES = ["healthy", "early", "diverged", "plateau", "stalled", "silent", "slow_loader", "ended"]
+STATES = [
+    "healthy",
+    "early",
+    "diverged",
+    "recovering",
+    "recovered",
+    "plateau",
+    "stalled",
+    "silent",
+    "slow_loader",
+    "ended",
+]
 
 
 class RunConditionSerializer(serializers.Serializer):
     state = serializers.ChoiceField(choices=STATES)
     figures = serializers.DictField(
-        help_text="What the word rests on: metric, kind and step; gain over steps; share; seconds."
+        help_text="What the word rests on: metric, kind, step of the onset, since, level, healthy, peak and the "
+        "change before it mended; gain over steps; share; seconds."
     )
     step = serializers.IntegerField(allow_null=True)
     total_steps = serializers.IntegerField(

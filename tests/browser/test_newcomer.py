@@ -47,17 +47,41 @@ def test_a_newcomer_finds_the_run_that_diverged_sees_why_and_lowers_its_learning
         needs.get_by_role("link", name="bold-otter").click()
         chart = page.get_by_role("region", name="loss", exact=True).locator(".canvas")
         expect(chart).to_have_attribute("data-marks", re.compile(rf"command:{bad.pk}\b"))
+        # A straight axis shows the last moments alone; what came before is one click away, and one back.
+        loss = page.get_by_role("region", name="loss", exact=True)
+        expect(loss).to_contain_text(re.compile(r"Spans \d+ powers of ten\."))
+        loss.get_by_role("button", name="Log axis").click()
+        loss.get_by_role("button", name="Linear axis").click()
+        loss.get_by_role("button", name="Log axis").click()
+        expect(loss.get_by_role("button", name="Linear axis")).to_be_visible()
         expect(page.get_by_text("diverged", exact=True)).to_be_visible()
         expect(page.get_by_text(re.compile(r"^loss is broken since step \d+\.$"))).to_be_visible()
         page.get_by_role("link", name="Change lr").click()
         first = page.get_by_role("list", name="Changes, newest first").get_by_role("listitem").first
         expect(first).to_contain_text(re.compile(r"0\.03 → 0\.195"))
         expect(first).to_contain_text("faster, I hope")
-        lr = page.get_by_role("textbox", name="lr")
-        lr.fill("0.03")
+        lower = page.get_by_role("group", name="Lower values of lr").get_by_role("button")
+        expect(lower).to_have_text(
+            [f"0.03 worked until step {bad.applied_step:,}", "0.0975 a half", "0.0195 a tenth"]
+        )
+        lower.nth(1).click()  # is only proposed
+        expect(page.get_by_text("0.195 → 0.0975, ÷ 2")).to_be_visible()
+        lower.first.click()
         expect(page.get_by_text("0.195 → 0.03, ÷ 6.5")).to_be_visible()
-        lr.press("Enter")
+        assert Command.objects.filter(run=run).count() == 1
+        page.get_by_role("textbox", name="lr").press("Enter")
         expect(first).to_contain_text(re.compile(r"applied at step [\d,]+: 0\.195 → 0\.03"))
+        # The health follows the evidence and not the window that the trouble began in.
+        well = page.get_by_text(
+            re.compile(
+                r"^loss (falls|is well) again since step [\d,]+, after lr became 0\.03 at step [\d,]+[:;]"
+            )
+        )
+        expect(well).to_be_visible()
+        expect(lower).to_have_count(0)
+        cured = until(lambda: applied(run, 0.03))
+        run.refresh_from_db()
+        assert run.last_step < cured.applied_step + 1000
         effects.follow(timezone.now())  # as the controller's tick does, every five seconds
         stages = first.get_by_role("list", name="How far it has come")
         expect(stages).to_contain_text(re.compile("asked.*delivered.*applied at step.*effect at step"))

@@ -1655,8 +1655,8 @@ export interface RunColumns {
 }
 
 export interface RunCondition {
-  state: "healthy" | "early" | "diverged" | "plateau" | "stalled" | "silent" | "slow_loader" | "ended";
-  /** What the word rests on: metric, kind and step; gain over steps; share; seconds. */
+  state: "healthy" | "early" | "diverged" | "recovering" | "recovered" | "plateau" | "stalled" | "silent" | "slow_loader" | "ended";
+  /** What the word rests on: metric, kind, step of the onset, since, level, healthy, peak and the change before it mended; gain over steps; share; seconds. */
   figures: Record<string, unknown>;
   step: number | null;
   /** null: the run does not say where it ends. */

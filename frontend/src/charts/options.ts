@@ -32,6 +32,8 @@ export interface Ticks {
   labels: string[];
 }
 
+/** Round distances of ticks up to the largest number: uPlot's own end at 1e32, and an axis beyond them has no tick at all. */
+const ROUND = Array.from({ length: 338 }, (_, i) => [1, 2, 2.5, 5].map((m) => Number(`${m}e${i - 30}`))).flat();
 const BYTES = Array.from({ length: 18 }, (_, i) => [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].map((m) => m * 1024 ** i)).flat();
 
 export function options(parts: Parts): uPlot.Options {
@@ -52,7 +54,7 @@ export function options(parts: Parts): uPlot.Options {
     size: growing(unit.startsWith("bytes") ? 12 : 6),
     gap: 6,
     space: 34,
-    ...(unit.startsWith("bytes") && parts.scale === "linear" ? { incrs: BYTES } : {}),
+    incrs: unit.startsWith("bytes") && parts.scale === "linear" ? BYTES : ROUND,
     ...(parts.scale === "linear" ? {} : { grid: { ...axis.grid, filter: (_: uPlot, ticks: number[]) => grid(ticks, parts.ranges()[which - 1]) } }),
     // A bent axis has ticks beyond its ends too: what lies there is not told.
     values: (_: uPlot, ticks: (number | null)[]) => told(which, ticks, tickLabels(ticks.map((tick) => (inside(tick, parts.ranges()[which - 1]) ? tick : null)), unit)),

@@ -3,13 +3,15 @@ import * as api from "../api";
 import type { Checkpoint, Command, Condition, Decision, Effect, Job, Json, LogLine, Mark, MediaKey, Run, RunEvent, Schedule, Tunable } from "../api/types";
 import { SeriesBoard } from "../charts/board";
 import type { XAxis } from "../lib/columns";
+import { isTroubled } from "../lib/condition";
 import { Intents } from "../lib/intent";
 import type { ChangedFrame, LinesFrame, PointsFrame } from "../live/frames";
 import { subscribe } from "../live/live.svelte";
 import { serverNow } from "../lib/skew";
 import { Resource } from "./resource.svelte";
 
-const JUDGE_EVERY = 10_000; // milliseconds
+const JUDGE_EVERY = 2_500; // milliseconds, where the loss is in trouble
+const JUDGE_REST = 4; // times as long, where nothing is waited for
 
 export class RunState {
   readonly source: string;
@@ -73,8 +75,10 @@ export class RunState {
     });
     void this.load();
     // While it lives its condition is asked for again now and then: silence too is one. Why it waits changes with what others do.
+    let looks = 0;
     this.judging = window.setInterval(() => {
       if (document.hidden || this.run.data?.ended_at) return;
+      if (looks++ % JUDGE_REST && !isTroubled(this.condition.data)) return;
       void (this.run.data?.state === "queued" ? this.job : this.condition).load();
     }, JUDGE_EVERY);
   }
