@@ -4,7 +4,8 @@ Sees: the goal's metric of all runs up to a run's step. Does: stop it when its b
 the median of the running averages of the others that came as far.
 Source: Golovin et al. 2017, KDD, "Google Vizier: a service for black-box optimization", 3.2.2. There the others are
 completed trials; here running ones that have come as far count too, as in a group that begins together.
-Limits: it assumes nothing about a curve's form, and so never stops more than half of a group.
+Limits: it assumes nothing about a curve's form. Who was stopped counts no more at later steps, so that of what is left
+half may be stopped again.
 """
 
 from collections.abc import Mapping

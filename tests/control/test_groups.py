@@ -1,20 +1,25 @@
 """Group policies as tables: whom they stop, extend or let take over, and whom they leave alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control.decide import consider, directly
+from control.groups import Adoption, Seen, ask, curve_of
 from control.groups import Budget as Means
-from control.groups import Seen, ask, curve_of
 from control.guards import Limits
 from control.policies.asha import Asha, rungs
 from control.policies.budget import Budget
 from control.policies.median_stopping import MedianStopping
 from control.policies.population import Population
+from control.proposals import TunableView
 from tests.control.groups import a_group, a_member, a_saved, falling, verbs
+from tests.control.make import a_past
 
+REFUSED = a_past(policy="population", verb="adopt", tunable="", state="rejected", decided_step=550)
 BUDGET, ASHA, MEDIAN, PBT = Budget(), Asha(), MedianStopping(), Population()
 
 
@@ -140,6 +145,79 @@ def test_who_comes_first_to_a_rung_has_nobody_to_be_worse_than():
     assert ASHA.propose_group(a_group(*members, policy=ASHA)) == []
 
 
+def these(*runs):
+    """Members r0, r1, … of (steps, floor) or (steps, floor, state); NaN for a curve without a number."""
+    members = []
+    for i, (steps, floor, *state) in enumerate(runs):
+        values = np.full(steps, floor) if np.isnan(floor) else falling(steps, floor, seed=i)
+        members.append(a_member(f"r{i}", values, state=state[0] if state else "running"))
+    return members
+
+
+@pytest.mark.parametrize(
+    ("runs", "parameters", "stopped", "rung"),
+    [
+        ([(110, 0.1), (110, 0.5)], {}, "", None),  # fewer than `reduction` decide nothing
+        ([(110, 0.1), (110, 0.5), (110, 0.9)], {}, "r1 r2", 100),
+        ([(110, 0.1), (110, 0.5)], {"reduction": 2.0}, "r1", 100),
+        (
+            [(110, 0.1), (110, 0.5), (110, 0.9)],
+            {"reduction": 0.5},
+            "r2",
+            100,
+        ),  # never less than 1.5: two of three
+        # It was the first at its rung, and trained on: once enough others have come, it goes.
+        ([(290, 0.9), (110, 0.1), (110, 0.2)], {}, "r0 r2", 100),
+        ([(310, 0.3), (310, 0.2), (310, 0.1), (110, 1.0), (110, 1.0)], {}, "r0 r1 r3 r4", 300),
+        # Who has ended is a measure too, however it ended, and is not stopped itself.
+        ([(110, 0.1, "finished"), (110, 0.2, "failed"), (110, 0.5)], {}, "r2", 100),
+        ([(110, np.nan), (110, 0.2), (110, 0.5)], {}, "r0 r2", 100),
+        ([(99, 0.1), (99, 0.5), (99, 0.9)], {}, "", None),
+        ([(60, 0.1), (60, 0.5), (60, 0.9)], {"first_steps": 50}, "r1 r2", 50),
+    ],
+)
+def test_who_goes_on_at_a_rung(runs, parameters, stopped, rung):
+    found = ASHA.propose_group(a_group(*these(*runs), policy=ASHA, **parameters))
+    assert verbs(found) == dict.fromkeys(stopped.split(), "stop")
+    assert all(p.evidence["rung"] <= rung for p in found)
+    assert not found or max(p.evidence["rung"] for p in found) == rung
+
+
+def test_at_a_rung_more_is_better_where_the_goal_says_so():
+    members = [a_member(f"r{i}", np.linspace(0.1, 0.2 + 0.2 * i, 110)) for i in range(3)]
+    found = ASHA.propose_group(a_group(*members, policy=ASHA, direction="max"))
+    assert set(verbs(found)) == {"r0", "r1"}
+    assert "2 of the 3 runs that came so far were better, and the best 1 go on" in found[0].reason
+
+
+@pytest.mark.parametrize(
+    ("runs", "parameters", "stopped"),
+    [
+        ([(300, 1.5), *[(300, 0.1)] * 5], {}, "r0"),
+        ([(300, 1.5), *[(300, 0.1)] * 4], {}, ""),  # four others are too few
+        ([(300, 1.5), *[(300, 0.1)] * 4], {"least_runs": 4}, "r0"),
+        ([(300, 1.5), *[(299, 0.1)] * 5], {}, ""),  # nobody has come as far
+        ([(300, 1.5), *[(900, 0.1, "finished")] * 5], {}, "r0"),
+        ([(190, 1.5), *[(300, 0.1)] * 5], {}, ""),  # in its grace
+        ([(190, 1.5), *[(300, 0.1)] * 5], {"grace_steps": 100}, "r0"),
+        ([(300, np.nan), *[(300, 0.1)] * 5], {}, "r0"),
+        ([(300, 1.5), (300, np.nan), *[(300, 0.1)] * 4], {}, ""),  # of those only four have an average
+        ([(300, 0.3), *[(300, 0.1)] * 5], {}, ""),  # its best is below what they averaged on their way down
+    ],
+)
+def test_whom_the_median_rule_stops(runs, parameters, stopped):
+    found = verbs(MEDIAN.propose_group(a_group(*these(*runs), policy=MEDIAN, **parameters)))
+    # Of a run without a single number, too, that is among the others.
+    assert {run for run in found if run == "r0"} == set(stopped.split())
+
+
+def test_the_median_rule_asks_for_more_where_the_goal_says_so():
+    members = [a_member(f"r{i}", np.linspace(0.1, 0.2 + 0.1 * i, 300)) for i in range(7)]
+    found = MEDIAN.propose_group(a_group(*members, policy=MEDIAN, direction="max"))
+    assert set(verbs(found)) == {"r0", "r1"}
+    assert "half of the 6 other runs averaged 0." in found[0].reason
+
+
 def test_the_median_rule_stops_what_is_worse_than_half_were_on_average():
     members = [a_member(f"r{i}", falling(300, 0.05 + 0.2 * i, speed=0.2)) for i in range(7)]
     found = MEDIAN.propose_group(a_group(*members, policy=MEDIAN))
@@ -205,6 +283,56 @@ def test_a_setting_that_is_far_away_is_moved_as_far_as_the_guards_let_it():
     far = a_member("far", falling(600, 2.0), rate=1e-5, checkpoints=[a_saved("far", 500)])
     (proposal,) = PBT.propose_group(a_group(*members[:4], far, policy=PBT, resample=1e-9))
     assert (proposal.run, proposal.changes[1].value) == ("far", 1e-4)
+
+
+def adopting(members=None, **parameters):
+    """{run: (giver, [(setting, value)])} of who takes over from whom."""
+    group = a_group(*(members or a_population()), policy=PBT, **{"resample": 1e-9, **parameters})
+    found = PBT.propose_group(group)
+    return {p.run: (p.changes[0].value["run"], [(c.tunable, c.value) for c in p.changes[1:]]) for p in found}
+
+
+def with_settings(member, past=(), **values):
+    """The member with further tunables, by name the role."""
+    more = {
+        name: TunableView(name, "int" if isinstance(value, int) else "float", value, value, role=name)
+        for name, value in values.items()
+    }
+    observation = replace(member.observation, tunables={**member.observation.tunables, **more}, past=past)
+    return replace(member, observation=observation)
+
+
+@pytest.mark.parametrize(
+    ("members", "parameters", "wanted"),
+    [
+        (a_population(), {}, {"r4": "r0"}),
+        (a_population(), {"quantile": 0.4}, {"r3": "r0 r1", "r4": "r0 r1"}),
+        (a_population(), {"quantile": 0.9}, {"r3": "r0 r1", "r4": "r0 r1"}),  # never more than half
+        # It took over a hundred steps ago; or its process has refused to.
+        ([*a_population()[:4], replace(a_population()[4], adoptions=(Adoption(500, "r0", 500),))], {}, {}),
+        ([*a_population()[:4], replace(a_population()[4], adoptions=(Adoption(100, "r0", 100),))], {}, {"r4": "r0"}),
+        ([*a_population()[:4], with_settings(a_population()[4], past=(REFUSED,))], {}, {}),
+        # The weights of one that has just begun are no gain, and none where all are alike.
+        ([a_member("young", falling(60, 0.01), checkpoints=[a_saved("young", 50)]), *a_population()[1:]], {}, {}),
+        ([a_member(f"r{i}", np.ones(600), checkpoints=[a_saved(f"r{i}", 500)]) for i in range(5)], {}, {}),
+    ],
+)  # fmt: skip
+def test_who_takes_over_from_whom(members, parameters, wanted):
+    found = {run: giver for run, (giver, _) in adopting(members, **parameters).items()}
+    assert found.keys() == wanted.keys()
+    assert all(giver in wanted[run] for run, giver in found.items())
+
+
+def test_settings_of_the_named_roles_are_taken_over_and_whole_numbers_stay_whole():
+    *others, worst = a_population()
+    best, *others = others
+    best = with_settings(best, weight_decay=0.02, batch_size=64)
+    worst = with_settings(worst, weight_decay=0.01, batch_size=8)
+    names = lambda **parameters: [name for name, _ in adopting([best, *others, worst], **parameters)["r4"][1]]  # noqa: E731
+    assert names() == ["lr", "weight_decay"]
+    assert names(roles="weight_decay") == ["weight_decay"]
+    (size,) = adopting([best, *others, worst], roles="batch_size")["r4"][1]
+    assert size in {("batch_size", 80), ("batch_size", 51)}
 
 
 def test_nobody_takes_over_what_was_not_saved():

@@ -24,7 +24,7 @@ from .climb import BEGIN_LATER
 from .reading import RATE_IN_FORCE, Reading, pace_metric, read, still_setting_out
 from .search import Search
 from .tries import Tries, last_change
-from .values import bounded, percent
+from .values import bounded, moved, percent
 
 # Falls of log(loss) over the patience that are as good as none: where it falls beyond doubt, where noise hides that.
 # Lowered wherever noise hid a fall, 5 of 16 trainings at a good rate became slower by over 5 %, this way 1 (development
@@ -82,9 +82,9 @@ class LearningRate:
         up = "" if settled else self._up(seen, since, scale, rate, tries, parameters)
         if up:
             return [self._proposal(observation, metric, rate, seen, up, scale, tries, direction=1)]
-        down = self._down(seen, since, rate, tries, parameters, scale)
+        down, shown = self._down(seen, since, rate, tries, parameters, scale)
         if down:
-            return [self._proposal(observation, metric, rate, seen, down, scale, tries, direction=-1)]
+            return [self._proposal(observation, metric, rate, seen, down, scale, tries, direction=-1, shown=shown)]
         return []
 
     def _up(
@@ -135,24 +135,24 @@ class LearningRate:
         tries: Tries,
         parameters: Mapping[str, Any],
         scale: int,
-    ) -> str:
-        """Why a lower rate is due; "" when it is not."""
+    ) -> tuple[str, Reading]:
+        """Why a lower rate is due, "" when it is not, and the reading that says so."""
         if rate.low is not None and float(rate.value) <= rate.low:
-            return ""
+            return "", seen
         # Each lower rate that brought nothing doubles the patience before the next.
         patience = int(parameters["plateau_steps"]) * scale * 2**tries.idle_downs
         rise = seen.trend.slope_low * seen.trend.steps
         if seen.trend.is_rising and rise > max(0.02, 0.5 * seen.trend.noise) and seen.trend.points >= 60:
-            return f"rises, {percent(rise)} or more in {seen.trend.steps} steps"
+            return f"rises, {percent(rise)} or more in {seen.trend.steps} steps", seen
         flat = read(since, since, patience, scale)
         if flat is None or flat.trend.steps < 0.9 * patience:
-            return ""
+            return "", seen
         # Noise hides a fall that goes on: it is over only where the middle of what it may be is next to none.
         if flat.progress < (HARDLY_FALLS if flat.trend.is_falling else HIDDEN_FALL):
-            low, high = 100 * flat.trend.slope_low, 100 * flat.trend.slope_high
             steps = flat.trend.steps
-            return f"has stopped falling: {low * steps:+.2g} % to {high * steps:+.2g} % in {steps} steps"
-        return ""
+            low, high = moved(flat.trend.slope_low * steps), moved(flat.trend.slope_high * steps)
+            return f"has stopped falling: {low} to {high} in {steps} steps", flat
+        return "", seen
 
     def _proposal(
         self,
@@ -164,7 +164,9 @@ class LearningRate:
         scale: int,
         tries: Tries,
         direction: int,
+        shown: Reading | None = None,
     ) -> Proposal:
+        """seen: what sizes and times rest on. shown: what the reason rests on, where that is another reading."""
         parameters = observation.parameters
         factor = float(parameters["factor"])
         # The more noise for the progress, the longer it takes for an effect to show: up to four times.
@@ -192,18 +194,19 @@ class LearningRate:
         own, *others = [size(value) for value in values]
         if direction > 0:
             others = [other for other in others if not tries.bars(float(other.changes[0].value))]
+        told = shown or seen
         return Proposal(
             policy=self.name,
             changes=own.changes,
             reason=own.reason,
             evidence={
-                "window": [seen.trend.first_step, seen.trend.last_step],
-                "progress": round(seen.progress, 5),
-                "progress_low": round(-seen.trend.slope_high * seen.trend.steps, 5),
-                "progress_high": round(-seen.trend.slope_low * seen.trend.steps, 5),
-                "noise": round(seen.trend.noise, 5),
-                "points": seen.trend.points,
-                "unit": seen.unit,
+                "window": [told.trend.first_step, told.trend.last_step],
+                "progress": round(told.progress, 5),
+                "progress_low": round(-told.trend.slope_high * told.trend.steps, 5),
+                "progress_high": round(-told.trend.slope_low * told.trend.steps, 5),
+                "noise": round(told.trend.noise, 5),
+                "points": told.trend.points,
+                "unit": told.unit,
             },
             expected=own.expected,
             metric=metric,

@@ -21,5 +21,10 @@ def came(metric: str, gain: float, falls: bool) -> str:
     return f"{metric} {word} by {100 * abs(gain):.2g} %"
 
 
+def moved(by: float) -> str:
+    """How far a metric moved: "24 % lower", "19 % higher"."""
+    return f"{percent(by)} {'lower' if by < 0 else 'higher'}"
+
+
 def percent(fall: float) -> str:
     return f"{100 * abs(fall):.2g} %"
