@@ -96,5 +96,5 @@ def reason(winner: Claim, loser: Claim) -> str:
     if winner.weight != loser.weight:
         return f"{NAMES[ORDER[winner.weight]]} comes before {NAMES[ORDER[loser.weight]]}"
     if winner.gain > loser.gain:
-        return f"its gain is believed to be {100 * winner.gain:+.2g} % against {100 * loser.gain:+.2g} %"
+        return f"its gain is believed to be {100 * winner.gain:+.3g} % against {100 * loser.gain:+.3g} %"
     return "it was asked first"

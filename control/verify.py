@@ -261,7 +261,12 @@ def size_of(difference: float, log: bool) -> str:
     if not log:
         return f"{abs(difference):.3g} {where}"
     # A hundred per cent and more say less than how many times it is.
-    return f"{1 + difference:.3g} times" if difference >= 1 else f"{100 * abs(difference):.2g} % {where}"
+    return f"{1 + difference:.3g} times" if difference >= 1 else f"{percent(abs(difference))} {where}"
+
+
+def percent(share: float) -> str:
+    """Two digits; of next to all, never all: 99.8 %."""
+    return f"{math.floor(1000 * share) / 10:g} %" if 0.99 < share < 1 else f"{100 * share:.2g} %"
 
 
 def in_unit(y: float) -> float:

@@ -321,4 +321,4 @@ def hours_left(member: Member) -> float:
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share >= 0.001 else "under 0.1 %"
+    return f"{100 * share:.{2 if share < 0.995 else 3}g} %" if share >= 0.001 else "under 0.1 %"

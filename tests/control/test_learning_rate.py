@@ -8,7 +8,9 @@ from control.guards import Limits
 from control.learning.book import Book, Lesson
 from control.learning.contexts import context_of
 from control.policies.learning_rate import LearningRate
+from control.policies.learning_rate.values import came, moved
 from control.proposals import Goal
+from control.verify import size_of
 from tests.control.make import a_checkpoint, a_past, a_rate, a_window, noisy, seen
 
 POLICY = LearningRate()
@@ -62,7 +64,7 @@ def test_the_rate_is_kept(loss, fields):
     ("loss", "fields", "factor", "words"),
     [
         (SLOW, {"first_step": 5000}, 3, "falls smoothly but slowly"),
-        (SLOW, {}, 3, "loss fell by 5.4 % in 200 points, where a good rate brings 24 % or more"),
+        (SLOW, {}, 3, "loss fell by 5.3 % in 200 points, where a good rate brings 21 % or more"),
         (noisy(2.3 * np.ones(200), 0.005), {}, 3, "points, where a good rate brings"),
         (STALLED, {}, 1 / 3, "stopped falling"),
         (noisy(np.linspace(0.5, 1.5, 300), 0.1), {"first_step": 5000}, 1 / 3, "rises"),
@@ -215,3 +217,36 @@ def test_an_agent_is_judged_by_its_goal_and_not_by_its_loss():
     assert ask(SLOW[:60], goal=goal, windows={"reward": learning}) == []
     (proposal,) = ask(WELL[:60], goal=goal, windows={"reward": idle})
     assert (proposal.metric, proposal.changes[0].value) == ("reward", pytest.approx(0.3))
+
+
+@pytest.mark.parametrize(
+    ("by", "log", "words"),
+    [
+        (-0.2744, True, "24 % lower"),
+        (0.5, True, "65 % higher"),
+        (1.1, True, "3 times as high"),
+        (9.0, True, "8,103 times as high"),
+        (-9.0, True, "99.9 % lower"),
+        (0.0, True, "0 % higher"),
+        (-0.3, False, "0.3 of its scatter lower"),
+    ],
+)
+def test_how_far_a_metric_moved_is_told_as_people_count(by, log, words):
+    assert moved(by, log) == words
+
+
+@pytest.mark.parametrize(
+    ("gain", "falls", "words"),
+    [
+        (0.05634, True, "loss fell by 5.5 %"), (-0.03896, True, "loss rose by 4 %"),
+        (0.1, False, "loss rose by 11 %"), (-0.1, False, "loss fell by 9.5 %"), (0.0, True, "loss fell by 0 %"),
+    ],
+)  # fmt: skip
+def test_how_far_a_start_came_is_told_by_its_direction(gain, falls, words):
+    assert came("loss", gain, falls) == words
+
+
+def test_of_next_to_all_never_all_is_told():
+    assert [size_of(by, True) for by in (-0.9987, -0.99999, -0.54, 0.25, 4.0)] == [
+        "99.8 % below", "99.9 % below", "54 % below", "25 % above", "5 times",
+    ]  # fmt: skip

@@ -84,7 +84,9 @@ class LearningRate:
             return [self._proposal(observation, metric, rate, seen, up, scale, tries, direction=1)]
         down, shown = self._down(seen, since, rate, tries, parameters, scale)
         if down:
-            return [self._proposal(observation, metric, rate, seen, down, scale, tries, direction=-1, shown=shown)]
+            return [
+                self._proposal(observation, metric, rate, seen, down, scale, tries, direction=-1, shown=shown)
+            ]
         return []
 
     def _up(
@@ -150,7 +152,8 @@ class LearningRate:
         # Noise hides a fall that goes on: it is over only where the middle of what it may be is next to none.
         if flat.progress < (HARDLY_FALLS if flat.trend.is_falling else HIDDEN_FALL):
             steps = flat.trend.steps
-            low, high = moved(flat.trend.slope_low * steps), moved(flat.trend.slope_high * steps)
+            log = flat.unit == "log"
+            low, high = moved(flat.trend.slope_low * steps, log), moved(flat.trend.slope_high * steps, log)
             return f"has stopped falling: {low} to {high} in {steps} steps", flat
         return "", seen
 

@@ -19,7 +19,7 @@ from control.proposals import (
 from .climb import DECADE, FAR, LARGE, UPROOTED, climb, words
 from .reading import pace_metric, read, schedule_rises
 from .tries import ANSWERED, last_change
-from .values import bounded, came, number, percent
+from .values import bounded, came, number, percent, share
 
 
 class Search:
@@ -175,7 +175,7 @@ class Search:
         speed = max(seen.recent, 0.0)
         why = (
             f"{self._came(seen)} in {seen.points} points, where a good rate brings "
-            f"{percent(seen.expected)} or more"
+            f"{percent(share(-seen.expected if self._falls else seen.expected))} or more"
         )
         return self._proposal(window, seen, value, why, -min(0.9, max(0.01, speed)), steps)
 
@@ -202,7 +202,11 @@ class Search:
         )
 
     def _came(self, seen: Pace) -> str:
-        return came(self.metric, seen.fall, self.observation.direction_of(self.metric) == "min")
+        return came(self.metric, seen.fall, self._falls)
+
+    @property
+    def _falls(self) -> bool:
+        return self.observation.direction_of(self.metric) == "min"
 
     def _start_again(self, window: Window, seen: Pace, why: str) -> Proposal | None:
         """From the first state at a tenth of the rate that the run began with, while little is lost by that."""

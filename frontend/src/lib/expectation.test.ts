@@ -3,6 +3,7 @@ import { effectPhrase, spanWords } from "./expectation";
 
 it.each([
   [{ effect: -0.444, low: -0.888, high: 0 }, "44 % lower (0 % to 89 % lower)"],
+  [{ effect: -0.9987, low: -0.99999, high: -0.5 }, "99.8 % lower (50 % to 99.9 % lower)"],
   [{ effect: -0.28, low: -0.55, high: 0.02 }, "28 % lower (55 % lower to 2 % higher)"],
   [{ effect: 0.5, low: 0, high: 3 }, "50 % higher (no change to 4 times as much)"],
   [{ effect: 0.3, low: 0.1, high: 0.5 }, "30 % higher (10 % to 50 % higher)"],

@@ -35,4 +35,5 @@ export function spanWords(low: number, high: number, unit = "ratio"): string {
   return t("{low} to {high}", { low: differenceWords(first, unit), high: differenceWords(second, unit) });
 }
 
-const short = (value: number): number => Number(value.toPrecision(2));
+// Of next to all never all: a loss that comes back from an explosion is 99.8 % lower.
+const short = (value: number): number => (value > 0.99 && value < 1 ? Math.floor(value * 1000) / 1000 : Number(value.toPrecision(2)));
