@@ -169,8 +169,16 @@ def load(data: Any, merge: bool = False) -> int:
 
 def rows_of(data: Any) -> list[Any]:
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        told = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-        raise BadBeliefs(f'expected {{"format": "{FORMAT}", "beliefs": […]}}, got {told!r:.80}')
+        told = (
+            f"the keys {', '.join(map(str, data)) or 'none'}"
+            if isinstance(data, Mapping)
+            else type(data).__name__
+        )
+        if isinstance(data, Mapping) and "format" in data:
+            told = f"the format {data['format']!r}"
+        raise BadBeliefs(
+            f'expected {{"format": "{FORMAT}", "beliefs": […]}} as an export writes it, got {told:.120}'
+        )
     rows = data.get("beliefs")
     if not isinstance(rows, list) or len(rows) > MOST_IMPORTED:
         raise BadBeliefs(f"beliefs must be a list of at most {MOST_IMPORTED} rows")

@@ -78,13 +78,16 @@ def replay(run: Run, names: Sequence[str] | None = None, registry: Registry | No
     at_group = looks(moments, past.live_moments.__contains__) if together is not None else set()
     for moment in moments:
         result.moments += 1
-        # Where the controller decided live, it did not know what this replay thought of between two ticks.
-        observed = past.observation(moment, [] if moment in past.live_moments else made)
+        # Where the controller decided live, it did not know what this replay thought of between two ticks; and who
+        # decided nothing live is asked at the moments between, where it sees what it has thought of before.
+        live = moment in past.live_moments
+        asked = [policy for policy in policies if policy.name in past.at_work] if live else policies
+        observed = past.observation(moment, [] if live else made)
         if observed is None:
             continue
         seen = together.at(moment) if together is not None and moment in at_group else ALONE
         considered, problems = consider(
-            observed.but(standing=seen.standing), policies, parameters, limits, ask=seen.asking(directly)
+            observed.but(standing=seen.standing), asked, parameters, limits, ask=seen.asking(directly)
         )
         result.problems.update({problem.policy: problem.message for problem in problems})
         for item in considered:
@@ -144,6 +147,7 @@ class Past:
         self.tables = list(RunEvent.objects.filter(run=run, kind="algorithm").order_by("id"))
         self.decisions = list(run.decisions.select_related("command").order_by("id"))
         self.live_moments = {decision.created_at for decision in self.decisions}
+        self.at_work = {decision.policy for decision in self.decisions}
         ids = {pk for d in self.decisions for pk in d.more_commands}
         self.more = {c.pk: c for c in Command.objects.filter(pk__in=ids)}
 

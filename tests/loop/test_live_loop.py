@@ -9,7 +9,8 @@ from django.db import connections
 from control import actions
 from control.loop import collector_at_rest, tick
 from control.models import Decision, TickLease
-from control.registry import Registry
+from control.proposals import Change, Expected, Proposal
+from control.registry import Registry, available
 from control.replay import replay
 from tests.loop.live import LiveRun
 from tests.support.domain import a_user
@@ -287,6 +288,17 @@ def test_viewers_are_told_of_every_step_of_a_decision(clock, published, django_c
     assert told[-1]["run"] == live.run.code
 
 
+class Once:
+    """A policy that is new to the run: it would stop it, once."""
+
+    name, summary, defaults = "once", "", {"enabled": True}
+
+    def propose(self, observation):
+        if any(past.policy == self.name for past in observation.past):
+            return []
+        return [Proposal(self.name, (Change("stop"),), "Once.", {}, Expected(0.0, 0.0, 0.0), "loss", 10)]
+
+
 @pytest.mark.parametrize(("lr", "seed"), [(0.0003, 12), (5.0, 11)])
 def test_a_replay_of_the_run_decides_as_the_controller_did(clock, lr, seed):
     live = LiveRun(clock, lr, seed)
@@ -306,6 +318,9 @@ def test_a_replay_of_the_run_decides_as_the_controller_did(clock, lr, seed):
     assert Command.objects.count() == sum(len(d.changes) for d in made) + sum(
         d.undo_command_id is not None for d in made
     )
+    beside = Registry((*available().policies, Once()))
+    of_new = [d["decided_step"] for d in replay(live.run, registry=beside).decisions if d["policy"] == "once"]
+    assert len(of_new) == 1, "it remembers what it has thought of, also where the others decided live"
 
 
 def test_a_replay_tells_what_would_have_been_done_to_an_unwatched_run(clock):
