@@ -6,7 +6,7 @@ up to the cores; where workers are at their end and the waits come in bursts, pr
 time, kept only if samples come faster.
 
 Source: an input pipeline is tuned by what it is measured to hold up, one knob at a time: Murray et al. 2021, tf.data,
-arXiv 2101.12127, 3.3; how many workers: a queue keeps up once its servers' rate is the consumer's.
+arXiv 2101.12127; how many workers: a queue keeps up once its servers' rate is the consumer's.
 """
 
 import math
