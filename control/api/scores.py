@@ -171,9 +171,11 @@ DAY_COLUMNS = ("day", "better", "same", "worse", "unclear", "mean_gain", "gains"
 COLUMNS = (
     "id", "run", "policy", "state", "mode", "verb", "tunable", "old_value", "new_value", "urgent", "trial",
     "decided_step", "applied_step", "judge_at_step", "created_at", "judged_at", "verdict", "metric", "measured",
-    "forecast", "low", "high", "difference", "saved_steps", "held80", "held90", "expected_effect", "action", "context",
-    "blocked_by", "reason", "sentence",
+    "forecast", "low", "high", "difference", "saved_steps", "held80", "held90", "expected_effect", "expected_low",
+    "expected_high", "action", "context", "blocked_by", "reason", "sentence", "evidence", "alternatives",
 )  # fmt: skip
+# Parts of the evidence that have columns of their own.
+BESIDE = ("belief", "alternatives")
 ROWS_A_PIECE = 200
 
 
@@ -223,6 +225,10 @@ def row_of(decision: Decision) -> list[Any]:
         "measured": measured.get("measured"),
         "sentence": measured.get("sentence"),
         "expected_effect": decision.expected.get("effect"),
+        "expected_low": decision.expected.get("low"),
+        "expected_high": decision.expected.get("high"),
+        "evidence": {name: value for name, value in decision.evidence.items() if name not in BESIDE},
+        "alternatives": decision.evidence.get("alternatives"),
         "action": belief.get("action"),
         "context": belief.get("context"),
     }

@@ -6,9 +6,9 @@ long as the longest of the last hundred. The batch may be rare and not garbage, 
 is never learnt: where they come back, they are scaled down to what is usual instead. If they keep coming, that is how
 the training is now, and they are taken as they are.
 Sources: batches around a spike are passed over: Chowdhery et al. 2022, arXiv 2204.02311, section 5.1; what spikes of
-gradients do to Adam's averages: Huang et al. 2025 (SPAM), arXiv 2501.06842; a bound from the run's own past: Wang et al.
-2025 (AdaGC, of each tensor), arXiv 2502.11034, and Kumar et al. 2025 (ZClip, of the whole gradient), arXiv 2504.02507.
-All three clip; that the first ones are left out, and by the longest of the last hundred, is ours.
+gradients do to Adam's averages: Huang et al. 2025 (SPAM), arXiv 2501.06842; a bound from the run's own past: Wang et
+al. 2025 (AdaGC, of each tensor), arXiv 2502.11034, and Kumar et al. 2025 (ZClip, of the whole gradient), arXiv
+2504.02507. All three clip; that the first ones are left out, and by the longest of the last hundred, is ours.
 """
 
 import math

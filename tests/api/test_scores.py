@@ -30,7 +30,9 @@ def decided(run, policy="learning_rate", state="judged", verdict="", difference=
 
 @pytest.fixture
 def history(run):
-    decided(run, verdict="better", difference=-0.5, trial=True, saved=40)
+    seen = {"noise": 0.1, "belief": {"action": "learning_rate x3"}, "alternatives": [{"taken": True}]}
+    promised = {"effect": -0.2, "low": -0.4, "high": 0.0}
+    decided(run, verdict="better", difference=-0.5, trial=True, saved=40, evidence=seen, expected=promised)
     decided(run, verdict="better", difference=-0.1, trial=True, saved=10)
     decided(
         run,
@@ -120,6 +122,12 @@ def test_the_table_holds_every_decision_and_no_formula(viewer, history):
         "-0.5",
     )
     assert {row["reason"] for row in rows} == {"'=why"}
+    # What a card shows stands in it, too: what was seen, what else was on offer, what was promised.
+    assert [rows[0][name] for name in ("evidence", "alternatives", "action")] == [
+        '{"noise": 0.1}', '[{"taken": true}]', "learning_rate x3",
+    ]  # fmt: skip
+    assert [rows[0][f"expected_{end}"] for end in ("effect", "low", "high")] == ["-0.2", "-0.4", "0.0"]
+    assert rows[1]["alternatives"] == ""
 
 
 def test_each_policys_score_over_time_is_had_as_a_table(viewer, history):

@@ -214,7 +214,7 @@ export default {
   Worse: "变差",
   Unclear: "不明确",
   "Taken back": "已撤销",
-  "Against the forecast, mean": "与预测相比（平均）",
+  "Mean gain": "平均收益",
   "{times} times better": "好 {times} 倍",
   "{times} times worse": "差 {times} 倍",
   "as forecast": "与预测相同",
