@@ -57,6 +57,8 @@ class Device(models.Model):
     memory_total_bytes = models.BigIntegerField(null=True, blank=True)
     healthy = models.BooleanField(default=True)
     health_reason = models.CharField(max_length=500, blank=True)
+    # A job was to start on it, and it was not there: from then on the node's own word of its health does not count.
+    not_found_at = models.DateTimeField(null=True, blank=True)
     latest = models.JSONField(default=dict, blank=True)
     # [{"pid", "memory_used_bytes", "run": code or None}] as NVML listed them last.
     processes = models.JSONField(default=list, blank=True)

@@ -1,19 +1,17 @@
 """The register of nodes: who is there, what they are made of, and who has gone silent."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
+from .claims import BadInventory, Place, checked, named
 from .live.publish import publish_change
 from .models import Device, Node
 
-DEVICE_FIELDS = ("name", "uuid", "memory_total_bytes", "healthy", "health_reason", "processes", "latest")
-
-
-class BadInventory(ValueError):
-    """A node described its devices in a way that cannot be true; the message says which."""
+__all__ = ["BadInventory"]  # raised by `register`
 
 
 class NameTaken(BadInventory):
@@ -21,17 +19,20 @@ class NameTaken(BadInventory):
 
 
 @transaction.atomic
-def register(name: str, system: dict, devices: list[dict]) -> Node:
+def register(name: str, system: dict, devices: list[dict], anew: bool = False) -> Node:
     """Create or refresh a node and its devices; devices it no longer lists are marked removed.
+
+    anew: by its worker, which has just started. A device that was not found at a job's start is tried again only then.
 
     system: facts of the host; its key "latest", when present, is the latest host reading.
     devices: maps with kind, index and any of DEVICE_FIELDS. Raises BadInventory, and NameTaken where two workers would
     be one node: each would find nothing of the jobs that the other has started, and end them.
     """
-    wanted = checked(devices)
+    wanted = checked(system, devices)
     system = dict(system)
     host = str(system.get("hostname", ""))[:255]
     refuse_another(name, host, system)
+    refuse_a_device_of_another(name, wanted)
     values = {"hostname": host, "last_seen_at": Now()}
     latest = system.pop("latest", None)
     if latest is not None:
@@ -41,7 +42,7 @@ def register(name: str, system: dict, devices: list[dict]) -> Node:
     back_online(node)
     have = {(device.kind, device.index): device for device in node.devices.all()}
     for place, fields in wanted.items():
-        refresh_device(node, have.pop(place, None), place, fields)
+        refresh_device(node, have.pop(place, None), place, fields, anew)
     gone = [device.pk for device in have.values() if not device.removed]
     Device.objects.filter(pk__in=gone).update(removed=True)
     return node
@@ -85,31 +86,50 @@ def still_is(node: Node) -> bool:
     return not differ(folder_of(now.system), folder_of(node.system))
 
 
-def checked(devices: list[dict]) -> dict[tuple[str, int], dict]:
-    wanted: dict[tuple[str, int], dict] = {}
-    for device in devices:
-        kind, index = device.get("kind"), device.get("index")
-        if kind not in Device.Kind.values or not isinstance(index, int) or not 0 <= index < 1024:
-            raise BadInventory(f"device kind={kind!r} index={index!r}: expected cpu or gpu, and 0..1023")
-        if (kind, index) in wanted:
-            raise BadInventory(f"device {kind}{index} is listed twice")
-        fields = {name: device[name] for name in DEVICE_FIELDS if name in device}
-        for name, longest in (("name", 200), ("uuid", 100), ("health_reason", 500)):
-            if name in fields:
-                fields[name] = str(fields[name])[:longest]
-        wanted[kind, index] = fields
-    return wanted
+def refuse_a_device_of_another(name: str, wanted: dict[Place, dict]) -> None:
+    """A card is given out by one node. One that was in a node which is not online any more has moved."""
+    places = {fields["uuid"]: place for place, fields in wanted.items() if fields.get("uuid")}
+    if not places:
+        return
+    known = Device.objects.filter(uuid__in=places, removed=False).select_related("node")
+    own = {device.uuid: device.pk for device in known.filter(node__name=name)}
+    others = known.exclude(node__name=name)
+    for device in others.filter(node__state=Node.State.ONLINE).order_by("pk"):
+        if own.get(device.uuid, device.pk) >= device.pk:
+            raise BadInventory(
+                f"{named(places[device.uuid])} with the UUID {device.uuid} is {device.kind}{device.index} of node "
+                f"{device.node.name}, which is online: one of the two is wrong about it, or both are one host. "
+                "Let one worker tell of it"
+            )
+    others.exclude(node__state=Node.State.ONLINE).update(removed=True)
 
 
-def refresh_device(node: Node, device: Device | None, place: tuple[str, int], fields: dict) -> None:
+def refresh_device(
+    node: Node, device: Device | None, place: Place, fields: dict[str, Any], anew: bool
+) -> None:
     if device is None:
         Device.objects.create(node=node, kind=place[0], index=place[1], **fields)
         return
+    fields = dict(fields)
+    if device.not_found_at is not None:
+        if anew or device.removed:
+            fields = {"healthy": True, "health_reason": "", "not_found_at": None} | fields
+        else:
+            # Who looked for it and did not find it is believed before who tells of it.
+            fields.pop("healthy", None)
+            fields.pop("health_reason", None)
     changed = {name: value for name, value in fields.items() if getattr(device, name) != value}
     if device.removed:
         changed["removed"] = False
     if changed:
         Device.objects.filter(pk=device.pk).update(**changed)
+
+
+def not_found(device: Device, reason: str) -> None:
+    """A job was to start on a device that is not there, whatever its node says: nothing more is placed on it until its
+    worker is started again."""
+    Device.objects.filter(pk=device.pk).update(healthy=False, health_reason=reason[:500], not_found_at=Now())
+    announce(device.node.name, device.node.state)
 
 
 def seen(name: str) -> None:

@@ -22,8 +22,8 @@ from typing import Any
 from scaleweb_sdk.link import Link
 from scaleweb_sdk.protocol import Column, Event, EventKind
 
-from . import data_folder, host, nvml
-from .inventory import cpu_slots
+from . import host, nvml
+from .inventory import cpu_slots, described
 from .readings import present
 
 logger = logging.getLogger(__name__)
@@ -49,8 +49,7 @@ class Agent:
         self.gpus = gpus
         self.slots = cpu_slots(slots)
         self.clock = clock
-        self.system = host.describe() | data_folder.describe(home)
-        self.system |= {"gpu_driver": gpus.driver, "gpu_count": len(gpus.handles)}
+        self.system = described(gpus, slots, home)
         self.described_at = float("-inf")
 
     def look(self) -> None:

@@ -41,6 +41,24 @@ def load() -> ModuleType | None:
     return pynvml
 
 
+def there(nvml: Any) -> dict[int, str]:
+    """{index: UUID} of the cards that the driver can open at this moment; nothing without a driver."""
+    found: dict[int, str] = {}
+    if nvml is None:
+        return found
+    try:
+        count = nvml.nvmlDeviceGetCount()
+    except nvml.NVMLError as error:
+        logger.warning("the NVIDIA driver does not answer: %s", error)
+        return found
+    for index in range(count):
+        try:
+            found[index] = text(nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetHandleByIndex(index)))
+        except nvml.NVMLError as error:
+            logger.warning("GPU %s cannot be opened: %s", index, error)
+    return found
+
+
 class Gpus:
     """All GPUs of the host. `nvml` is the pynvml module, or a fake of it, or None for a host without."""
 

@@ -420,6 +420,10 @@ async def test_an_agent_keeps_its_node_on_the_register(live_site):
         await peer.batch(events=[Event("devices", time.time(), None, wrong)])
     node = await db(Node.objects.get)
     assert node.system == {"cpu_count": 2}
+    assert node.passed_over_until > timezone.now()
+    assert node.passed_over_reason.startswith(
+        "what it says of itself cannot be true: device kind='tpu' index=0"
+    )
     assert node.last_seen_at is not None
     assert await db(lambda: [device.name for device in node.devices.all()]) == ["slot 0"]
     assert len(await db(stored, "node:n1", "load_1m")) == 1

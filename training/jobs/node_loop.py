@@ -7,9 +7,11 @@ processes and their supervisors are found again by their files.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
@@ -17,12 +19,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from monitoring import nodes
+from monitoring.hardware import nvml
 from monitoring.hardware.inventory import inventory
 from monitoring.models import Node
 from training.models import Attempt
 from training.states import RunState
 
-from . import attempts, launch, passing_over, yielding
+from . import attempts, launch, looking, passing_over, yielding
 from .agent import AgentKeeper
 from .farewell import last_word
 from .given_up import GivenUp
@@ -62,12 +65,13 @@ class NodeLoop:
     given_up: GivenUp = field(default_factory=GivenUp)
     parts: Parts = field(init=False)
     power: PowerKeeper = field(init=False)
+    driver: Callable[[], Any] = nvml.load
     one: OneWorker = field(init=False)
     # One starter or looker at a time: the task's thread and the loop's must not see each other's halves.
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.parts = Parts(self.name, self.closing)
+        self.parts = Parts(self.name, self.closing, lambda: self.driver())
         self.home = Path(settings.HOME)
         own = self.home / "agent" / self.name
         self.power = PowerKeeper(own / "power.json")
@@ -150,7 +154,7 @@ class NodeLoop:
     def register(self) -> Node:
         self.one.hold()
         system, devices = inventory(slots=settings.CPU_SLOTS, home=self.home)
-        self.node = nodes.register(self.name, system, devices)
+        self.node = nodes.register(self.name, system, devices, anew=True)
         passing_over.forget(self.node.pk)
         return self.node
 
@@ -189,6 +193,7 @@ class NodeLoop:
             if attempt.members.all():
                 attempt.master_address = launch.own_address()
                 attempt.master_port = launch.free_port(attempt.master_address)
+            looking.look_for(launch.devices_here(attempt, None), self.driver)
             Local(folder_of(attempt)).launch(attempt, unless=self.closing.is_set)
             if attempt.master_port is not None:
                 # Last: the other nodes begin once they know it, and what it goes on from is known by then.
@@ -197,6 +202,9 @@ class NodeLoop:
                 )
         except DatabaseError as error:
             logger.warning("%s was not started, the database is away: %s", attempt, error)
+        except looking.NotThere as error:
+            # No fault of the job's: it goes to another device, which this one is not any more.
+            attempts.end(attempt.pk, Outcome.FAILED, str(error), first_error_line=str(error), again=True)
         except Exception as error:  # noqa: BLE001  unseen in this thread, it would be queued again without end
             attempts.end(attempt.pk, Outcome.FAILED, f"cannot start: {error}", first_error_line=str(error))
         finally:

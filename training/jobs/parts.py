@@ -2,13 +2,15 @@
 
 import logging
 import threading
+from collections.abc import Callable
+from typing import Any
 
 from django.db import DatabaseError, connections
 
 from monitoring.models import Node
 from training.models import Attempt, Member
 
-from . import attempts, yielding
+from . import attempts, launch, looking, yielding
 from .local import Local, Status
 from .spec import folder_of
 from .stopping import Stops
@@ -20,9 +22,10 @@ Outcome = Attempt.Outcome
 class Parts:
     """`look` is called at each look of the node's loop, under its lock. One part that fails ends the attempt."""
 
-    def __init__(self, name: str, closing: threading.Event) -> None:
+    def __init__(self, name: str, closing: threading.Event, driver: Callable[[], Any]) -> None:
         self.name = name
         self.closing = closing
+        self.driver = driver
         self.launching: set[int] = set()
         self.stops = Stops()
 
@@ -83,9 +86,12 @@ class Parts:
     def launch(self, member: Member) -> None:
         attempt = member.attempt
         try:
+            looking.look_for(launch.devices_here(attempt, member), self.driver)
             Local(folder_of(attempt, member)).launch(attempt, self.closing.is_set, member)
         except DatabaseError as error:
             logger.warning("%s was not started, the database is away: %s", member, error)
+        except looking.NotThere as error:
+            attempts.end(attempt.pk, Outcome.FAILED, str(error), first_error_line=str(error), again=True)
         except Exception as error:  # noqa: BLE001  unseen in this thread, the others would wait for it
             attempts.end(attempt.pk, Outcome.FAILED, f"cannot start: {error}", first_error_line=str(error))
         finally:

@@ -2,6 +2,7 @@
 
 a node     whose worker is heard of and did not start the last two attempts that it was sent: it hangs. For ten minutes,
            or until it starts something or is started itself; one more lost attempt after that is enough again.
+a node     that says of itself what cannot be true: for as long as it does, and a minute.
 for a job  a node on which it was lost twice within half an hour after it had started there, while there are others.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from monitoring.live.publish import publish_change
@@ -20,6 +22,7 @@ NOT_STARTED = 2
 FOR_ALL = timedelta(minutes=10)
 LOST_THERE = 2
 FOR_ONE = timedelta(minutes=30)
+FOR_A_LIE = timedelta(minutes=1)
 REASON = f"its worker is heard of, and did not start the last {NOT_STARTED} jobs that it was sent"
 
 
@@ -34,6 +37,19 @@ def not_started(node: int) -> None:
     here = Node.objects.filter(pk=node, state=Node.State.ONLINE)
     if here.update(passed_over_until=Now() + FOR_ALL, passed_over_reason=REASON):
         announce(node)
+
+
+def not_believed(name: str, why: str) -> None:
+    """Called with each description of a node that is refused. why: what of it cannot be true."""
+    end = Now() + FOR_A_LIE
+    here = Node.objects.filter(Q(passed_over_until=None) | Q(passed_over_until__lt=end), name=name)
+    was = here.values_list("pk", "passed_over_until").first()
+    if was is None:
+        return
+    reason = f"what it says of itself cannot be true: {why}"[:500]
+    here.update(passed_over_until=end, passed_over_reason=reason)
+    if was[1] is None:
+        announce(was[0])
 
 
 def last_ended(node: int) -> list[tuple[bool, str]]:

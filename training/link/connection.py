@@ -375,8 +375,9 @@ def not_stored(seq: int, error: Exception) -> Refused:
 
 
 def describe_node(name: str, found: list[Event]) -> None:
-    from monitoring.nodes import BadInventory, register
+    from monitoring.nodes import BadInventory, NameTaken, register
     from monitoring.plain import NotPlain, plain
+    from training.jobs import passing_over
 
     for event in found:
         if event.kind != EventKind.DEVICES:
@@ -390,6 +391,8 @@ def describe_node(name: str, found: list[Event]) -> None:
         except (BadInventory, NotPlain) as error:
             metrics.BAD_EVENTS.labels(event.kind).inc()
             logger.warning("the description of node %s was not used: %s", name, error)
+            if not isinstance(error, NameTaken):
+                passing_over.not_believed(name, str(error))
 
 
 def node_seen(name: str) -> None:
