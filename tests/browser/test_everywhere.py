@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.support.domain import a_run
 from tests.support.wait import until
+from training.jobs import tasks
+from training.jobs.submit import submit
 from training.models import Command, Membership
 
 pytestmark = [
@@ -75,11 +77,24 @@ def test_the_keyboard_alone_leads_from_the_login_to_a_lowered_learning_rate(wind
 
 
 def test_a_person_is_spoken_to_in_their_language_and_told_times_in_their_zone(window, training, operator):
+    window.allowed.append("status of 400")
     page = window(locale="zh-CN", timezone_id="Asia/Shanghai").log_in(operator).open("/settings")
     expect(page.get_by_role("heading", name="设置", level=1)).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "zh-Hans"
     expect(page.get_by_label("时区")).to_contain_text("Asia/Shanghai")
+    # What the server wrote in English, with figures in it: a reason of the queue, a refusal.
+    submit(experiment=training.experiment, argv=["python", "train.py"], user=operator)
+    tasks.place_tick()
+    page.goto("/queue")
+    expect(page.get_by_text("等待 1 个 CPU 槽位：没有可调度的节点具备正常的 CPU 槽位")).to_be_visible()
     page.goto("/")
+    page.get_by_role("button", name="新建实验").click()
+    dialog = page.get_by_role("dialog", name="新建实验")
+    dialog.get_by_label("名称").fill("无目标")
+    dialog.get_by_label("目标值").fill("0.5")
+    dialog.get_by_role("button", name="创建").click()
+    expect(dialog.get_by_role("alert")).to_have_text("设定目标值时须同时填写目标指标。")
+    page.keyboard.press("Escape")
     started = page.get_by_role("cell", name=re.compile("前$|刚刚")).locator("time").first
     expect(started).to_have_attribute("title", re.compile("GMT\\+8"))
     choose_in_chinese = page.get_by_role("button", name="前往或执行")

@@ -1,6 +1,7 @@
 /** One way to ask the server: JSON, the session's cookie, CSRF, and errors that carry their fields. */
 
 import { t } from "../lib/i18n";
+import { said } from "../lib/said";
 import { hearTime } from "../lib/skew";
 
 const ROOT = "/api/v1/";
@@ -12,12 +13,12 @@ export class ApiError extends Error {
     message: string,
     readonly fields: Record<string, string[]> = {},
   ) {
-    super(message);
+    super(said(message));
   }
 
   /** The first sentence about a field, or "". */
   field(name: string): string {
-    return this.fields[name]?.[0] ?? "";
+    return said(this.fields[name]?.[0]);
   }
 }
 

@@ -1,5 +1,7 @@
 /** A rule's form, made from the JSON Schema that the server gives for its condition. */
 import type { Json, JsonMap } from "../api/types";
+import { term } from "./i18n";
+import { said } from "./said";
 
 export interface Field {
   name: string;
@@ -72,6 +74,16 @@ export function labelOf(name: string): { words: string; unit: string } {
   return { words: (match ? match[1] || "for" : name).replaceAll("_", " "), unit: match?.[2] ?? "" };
 }
 
+const NAMED = new Set(["key", "per", "policy"]); // what a person wrote is no word of ours
+
+/** A rule's parameters in a line: "limit 85 · for 60 seconds". */
+export const parameterWords = (parameters: JsonMap): string =>
+  Object.entries(parameters).map(([name, value]) => {
+    const { words, unit } = labelOf(name);
+    const of = (each: Json): string => (typeof each === "string" && !NAMED.has(name) ? term(each) : String(each));
+    return [term(words), Array.isArray(value) ? value.map(of).join(", ") : of(value), term(unit)].filter(Boolean).join(" ");
+  }).join(" · ");
+
 export interface Bar {
   left: number; // share of the width, 0 to 1
   width: number;
@@ -87,6 +99,6 @@ export function barsOf(spans: { start: string; end: string | null; message: stri
     const left = place(Date.parse(span.start));
     const right = span.end === null ? 1 : place(Date.parse(span.end));
     const width = Math.max(0.004, right - left);
-    return { left: Math.min(left, 1 - width), width, title: span.message };
+    return { left: Math.min(left, 1 - width), width, title: said(span.message) };
   });
 }

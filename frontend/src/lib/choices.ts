@@ -3,6 +3,7 @@ import type { Decision, Json } from "../api/types";
 import { effectPhrase, type Expectation } from "./expectation";
 import { integer, number, percent } from "./format";
 import { plural, t, term } from "./i18n";
+import { said } from "./said";
 import { policyName } from "./policies";
 import { changesWords } from "./story";
 
@@ -49,7 +50,7 @@ export function choicesOf(decision: Decision): Choice[] {
     ...overruled.map((other, at): Choice => ({
       id: `overruled ${at}`, part: "overruled", what: `${policyName(other.policy ?? "")}: ${changesWords({ ...decision, changes: other.changes ?? [], verb: other.changes?.[0]?.verb ?? "set" })}`,
       expected: [other.expected?.metric === decision.expected.metric ? "" : other.expected?.metric, other.expected ? effectPhrase(other.expected) : ""].filter(Boolean).join(" "),
-      belief: "", why: t("another policy gave way: {why}", { why: other.why ?? "" }),
+      belief: "", why: t("another policy gave way: {why}", { why: said(other.why) }),
     })),
     ...(left ? [left] : []),
   ];
@@ -96,7 +97,7 @@ function whyWords(other: Kept, taken: Kept | null): string {
       if (!taken?.verdicts) return t("goes further than it must: the one taken was never judged and has the benefit of the doubt");
       return t("goes further than it must: the one taken was good enough, with {best}", { best: share(drawn.best) });
   }
-  return other.why ?? "";
+  return said(other.why);
 }
 
 const list = (value: Json | undefined): unknown[] => (Array.isArray(value) ? value : []);

@@ -1,9 +1,11 @@
 /** A run's story: what happened to it, who or what did it and why, in one line of time, newest first. */
 import type { Checkpoint, Command, Decision, RunEvent } from "../api/types";
+import { actorName } from "./actor";
 import { fateOf, toneOf, whatOf } from "./command";
 import { number } from "./format";
 import { t, term } from "./i18n";
-import { policyName } from "./policies";
+import { said } from "./said";
+import { blockedWords, policyName } from "./policies";
 import { didOf, leadOf, verdictOf, verdictTone } from "./story";
 
 export type Tone = "good" | "bad" | "warn" | "accent" | "quiet";
@@ -45,33 +47,39 @@ const verdictTitle = (verdict: string): string =>
   ({ better: t("It helped"), same: t("It made no difference"), worse: t("It made things worse"), unclear: t("Its effect is unclear") } as Record<string, string>)[verdict] ?? verdict;
 const STATE_TONES: Record<string, Tone> = { running: "good", finished: "good", failed: "bad", lost: "bad", paused: "warn", stopping: "warn" };
 const eventTitle = (kind: string): string =>
-  ({ error: t("Error"), branch: t("Went back"), reflex: t("Reflex"), note: t("Note"), resumed: t("Resumed") } as Record<string, string>)[kind] ?? sentence(kind.replaceAll("_", " "));
+  ({ error: t("Error"), branch: t("Went back"), reflex: t("Reflex"), note: t("Note"), resumed: t("Resumed"), attempt: t("Attempt"), finish: t("The script's end") } as Record<string, string>)[kind] ?? sentence(kind.replaceAll("_", " "));
 
 function fromEvent(event: RunEvent): Entry {
-  const base = { id: `event:${event.id}`, at: Date.parse(event.at), step: event.step, who: event.actor, tab: "", more: typeof event.data.traceback === "string" ? event.data.traceback : "" };
-  if (event.kind === "state") return { ...base, tone: STATE_TONES[event.new] ?? "quiet", title: sentence(term(event.new)), words: event.reason || (event.old ? t("was {state}", { state: term(event.old) }) : "") };
+  const base = { id: `event:${event.id}`, at: Date.parse(event.at), step: event.step, who: actorName(event.actor), tab: "", more: typeof event.data.traceback === "string" ? event.data.traceback : "" };
+  if (event.kind === "state") return { ...base, tone: STATE_TONES[event.new] ?? "quiet", title: sentence(term(event.new)), words: said(event.reason) || (event.old ? t("was {state}", { state: term(event.old) }) : "") };
   const tone = event.kind === "error" ? "bad" : event.kind === "reflex" || event.kind === "branch" ? "warn" : "quiet";
-  return { ...base, tone, title: eventTitle(event.kind), words: event.reason || [event.old, event.new].filter(Boolean).join(" → ") };
+  return { ...base, tone, title: eventTitle(event.kind), words: said(event.reason) || [event.old, event.new].filter(Boolean).join(" → ") };
 }
 
 function fromCommand(command: Command): Entry {
   const at = Date.parse(command.applied_at ?? command.created_at);
   const words = [fateOf(command), command.reason].filter(Boolean).join(" · ");
-  return { id: `command:${command.id}`, at, step: command.applied_step, tone: toneOf(command.state), title: whatOf(command), words, who: command.asked_by, tab: "control", more: "" };
+  return { id: `command:${command.id}`, at, step: command.applied_step, tone: toneOf(command.state), title: whatOf(command), words, who: actorName(command.asked_by), tab: "control", more: "" };
 }
 
 /** The decision when it was made, and its verdict when that came. */
 function fromDecision(decision: Decision): Entry[] {
   const base = { id: `decision:${decision.id}`, who: policyName(decision.policy), tab: "decisions", more: "" };
-  const made: Entry = { ...base, at: Date.parse(decision.created_at), step: decision.decided_step, tone: decision.state === "proposed" ? "warn" : "accent", title: `${leadOf(decision)}: ${didOf(decision)}`, words: [decision.reason, decision.blocked_by].filter(Boolean).join(" ") };
+  const made: Entry = { ...base, at: Date.parse(decision.created_at), step: decision.decided_step, tone: decision.state === "proposed" ? "warn" : "accent", title: t("{rule}: {why}", { rule: leadOf(decision), why: didOf(decision) }), words: [said(decision.reason), ruled(decision.blocked_by)].filter(Boolean).join(" ") };
   if (!decision.judged_at || !decision.verdict) return [made];
-  return [made, { ...base, id: `${base.id}:verdict`, at: Date.parse(decision.judged_at), step: decision.judge_at_step, tone: verdictTone(decision), title: verdictTitle(decision.verdict), words: [verdictOf(decision), typeof decision.measured.undo === "string" ? decision.measured.undo : ""].filter(Boolean).join(" ") }];
+  return [made, { ...base, id: `${base.id}:verdict`, at: Date.parse(decision.judged_at), step: decision.judge_at_step, tone: verdictTone(decision), title: verdictTitle(decision.verdict), words: [verdictOf(decision), typeof decision.measured.undo === "string" ? said(decision.measured.undo) : ""].filter(Boolean).join(" ") }];
 }
 
 function fromCheckpoint(checkpoint: Checkpoint): Entry {
   const loss = checkpoint.metrics.loss;
   const words = [checkpoint.reason, typeof loss === "number" ? `loss ${number(loss)}` : "", checkpoint.available ? "" : t("its file is gone")].filter(Boolean).join(" · ");
   return { id: `checkpoint:${checkpoint.id}`, at: Date.parse(checkpoint.created_at), step: checkpoint.step, tone: "quiet", title: t("Checkpoint saved"), words, who: "", tab: "checkpoints", more: "" };
+}
+
+/** A guard's rule and what it said. */
+function ruled(blocked: string): string {
+  const { rule, sentence } = blockedWords(blocked);
+  return rule ? t("{rule}: {why}", { rule, why: sentence }) : sentence;
 }
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -2,6 +2,7 @@
 import type { Command, Tunable } from "../api/types";
 import { duration, exact, integer } from "./format";
 import { t, term } from "./i18n";
+import { said } from "./said";
 
 export function whatOf(command: Command): string {
   const step = stepOf(command.value);
@@ -30,9 +31,9 @@ export function fateOf(command: Command): string {
       const at = command.applied_step === null ? t("applied") : t("applied at step {step}", { step: integer(command.applied_step) });
       return command.verb === "set" ? `${at}: ${exact(command.old_value)} → ${exact(command.new_value)}` : at;
     }
-    case "rejected": return t("refused: {why}", { why: command.message || t("no reason was given") });
-    case "expired": return t("not applied: {why}", { why: command.message || t("the run ended first") });
-    case "superseded": return command.message.startsWith("let go of") ? t("not applied: {why}", { why: command.message }) : t("not sent: a newer change took its place");
+    case "rejected": return t("refused: {why}", { why: said(command.message) || t("no reason was given") });
+    case "expired": return t("not applied: {why}", { why: said(command.message) || t("the run ended first") });
+    case "superseded": return command.message.startsWith("let go of") ? t("not applied: {why}", { why: said(command.message) }) : t("not sent: a newer change took its place");
     default: return term(command.state);
   }
 }

@@ -2,6 +2,7 @@
 import type { Effect } from "../api/types";
 import { number } from "./format";
 import { t, term } from "./i18n";
+import { said } from "./said";
 
 export interface Came {
   verdict: string;
@@ -16,6 +17,6 @@ export function effectWords({ verdict, measured }: Pick<Effect, "verdict" | "mea
   const figures = typeof found === "number" && typeof forecast === "number" && typeof low === "number" && typeof high === "number";
   const words = figures
     ? t("{metric} {found}, where {forecast} was forecast without it ({low} to {high})", { metric, found: number(found), forecast: number(forecast), low: number(low), high: number(high) })
-    : String(sentence ?? "");
+    : said(String(sentence ?? ""));
   return { verdict: term(verdict), tone: verdict === "better" ? "good" : verdict === "worse" ? "bad" : "quiet", words };
 }

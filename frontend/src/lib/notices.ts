@@ -1,6 +1,7 @@
 /** How each kind of notice is called, whom it is about and where it is looked at in full. What is not listed here goes by its run. */
 import type { Notice } from "../api/types";
 import { policyName } from "./policies";
+import { said } from "./said";
 
 export type NoticePlace = Pick<Notice, "kind" | "id" | "run" | "experiment"> & Partial<Notice>;
 
@@ -19,7 +20,7 @@ const OTHER: Kind = {
 const KINDS: Record<string, Partial<Kind>> = {
   proposal: { href: ({ run, id }) => `/runs/${run}?tab=decisions&at=${id}` },
   alert: {
-    title: ({ title }) => title, // a person named the rule
+    title: ({ title }) => said(title), // one that a person named is as it is
     subject: ({ data, run_name, title }) => wordOf(data, "label") || run_name || wordOf(data, "node") || title,
     href: ({ run, data }) => (run ? `/runs/${run}` : wordOf(data, "node") ? `/nodes/${encodeURIComponent(wordOf(data, "node"))}` : "/alerts"),
   },

@@ -1,5 +1,6 @@
 /** The names that the controller's server side has, in the page's language. The Chinese stands in words/zh/terms.ts. */
 import { t, term } from "./i18n";
+import { said } from "./said";
 
 export const labelOf = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 
@@ -12,8 +13,8 @@ export const figureName = (name: string): string => term(labelOf(name));
 /** "rule: sentence", as a guard wrote it: the rule in the page's language. */
 export function blockedWords(blocked: string): { rule: string; sentence: string } {
   const at = blocked.indexOf(": ");
-  if (at < 0) return { rule: "", sentence: blocked };
-  return { rule: term(blocked.slice(0, at)), sentence: blocked.slice(at + 2) };
+  if (at < 0) return { rule: "", sentence: said(blocked) };
+  return { rule: term(blocked.slice(0, at)), sentence: said(blocked.slice(at + 2)) };
 }
 
 /** What a figure of a policy's evidence is called. */

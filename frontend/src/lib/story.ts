@@ -3,6 +3,7 @@ import type { Decision, Json, Tunable } from "../api/types";
 import { differenceWords, effectPhrase } from "./expectation";
 import { exact, integer, number, percent } from "./format";
 import { t, term } from "./i18n";
+import { said } from "./said";
 import { evidenceName } from "./policies";
 
 export const didOf = (decision: Decision): string => changesWords(decision);
@@ -42,7 +43,7 @@ export function expectedOf(decision: Decision): string {
 export function verdictOf({ verdict, measured }: Pick<Decision, "measured"> & { verdict?: string }): string {
   const { metric, measured: found, forecast, low, high, difference, sentence } = measured as Record<string, unknown>;
   const figures = [found, forecast].every((value) => typeof value === "number") && typeof metric === "string";
-  if (!figures) return typeof sentence === "string" ? sentence : typeof found === "number" ? t("{metric} is {found}.", { metric: typeof metric === "string" ? metric : t("It"), found: number(found) }) : "";
+  if (!figures) return typeof sentence === "string" ? said(sentence) : typeof found === "number" ? t("{metric} is {found}.", { metric: typeof metric === "string" ? metric : t("It"), found: number(found) }) : "";
   const values = { metric, found: number(found as number), forecast: number(forecast as number) };
   const told = typeof low === "number" && typeof high === "number"
     ? t("{metric} was {found} where {forecast} was forecast without the change ({low} to {high}).", { ...values, low: number(low), high: number(high) })

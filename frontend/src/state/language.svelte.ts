@@ -1,9 +1,10 @@
 /** The person's language and time zone: chosen in Settings, else the browser's. */
 import { fromBrowser, LANGUAGES, speak, type Language, type Words } from "../lib/i18n";
+import { hear, type Sentences } from "../lib/said";
 import { tellIn } from "../lib/when";
 import { readStored, writeStored } from "./stored";
 
-const CATALOGUES: Record<Exclude<Language, "en">, () => Promise<{ default: Words }>> = {
+const CATALOGUES: Record<Exclude<Language, "en">, () => Promise<{ default: Words; server: Sentences }>> = {
   zh: () => import("../words/zh"),
 };
 
@@ -37,9 +38,11 @@ class LanguageState {
   private async load(): Promise<void> {
     const wanted = this.chosen;
     const language = wanted === "system" ? fromBrowser(navigator.languages) : wanted;
-    const words = language === "en" ? null : await CATALOGUES[language]().then((file) => file.default, () => null);
+    const file = language === "en" ? null : await CATALOGUES[language]().catch(() => null);
+    const words = file?.default ?? null;
     if (this.chosen !== wanted) return; // another was chosen meanwhile
     speak(words ? language : "en", words);
+    hear(file?.server ?? null);
     document.documentElement.lang = words && language === "zh" ? "zh-Hans" : "en";
   }
 }

@@ -4,7 +4,7 @@ const AREAS: [RegExp, string][] = [
   [/^src\/pages\/(compare\/|Compare)/, "compare"],
   [/^src\/pages\/run\/(Control|Command|Tunable|Offer|Decision|Forecast|Replay|Approv|Schedule|Action|Change)/, "control"],
   [/^src\/pages\/experiment\/BulkControl/, "control"],
-  [/^src\/(lib\/(attention|branches|change|choices|command|controller|effect|many|expectation|forecast|notices|policies|schedule|story)|state\/(drafts|notices))\./, "control"],
+  [/^src\/(lib\/(actor|attention|branches|change|choices|command|controller|effect|many|expectation|forecast|notices|policies|schedule|story)|state\/(drafts|notices))\./, "control"],
   [/^src\/(pages\/(run\/|Run)|media\/)/, "run"],
   [/^src\/pages\/(experiment\/|Experiment)/, "table"],
   [/^src\/pages\/(node\/|nodes\/|Node)/, "fleet"],

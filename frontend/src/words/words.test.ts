@@ -6,7 +6,7 @@ import { placeholders, sentencesOf, unread } from "./read";
 
 const sources = Object.entries(import.meta.glob<string>(["../**/*.{svelte,ts}", "!../**/*.test.ts", "!../words/**", "!../lib/i18n.ts"], { eager: true, query: "?raw", import: "default" }))
   .map(([path, text]) => ({ file: path.replace(/^\.\./, "src"), text }));
-const catalogues = Object.entries(import.meta.glob<Words>(["./zh/*.ts", "!./zh/index.ts"], { eager: true, import: "default" }))
+const catalogues = Object.entries(import.meta.glob<Words>(["./zh/*.ts", "!./zh/index.ts", "!./zh/server.ts"], { eager: true, import: "default" }))
   .map(([path, words]) => ({ area: path.replace(/^.*\/|\.ts$/g, ""), words }));
 
 const said = new Map<string, Set<string>>(); // sentence -> areas that say it

@@ -53,7 +53,7 @@ export default {
   "not yet": "尚未",
   "step {step}": "第 {step} 步",
   "the whole site": "整个站点",
-  "{firing} firing · {open} need somebody": "{firing} 条触发中 · {open} 条待处理",
+  "{firing} firing · {open} not acknowledged": "{firing} 条触发中 · {open} 条未确认",
   "{low} to {high}": "{low} 至 {high}",
   "{name} is on": "{name} 已启用",
   "{name} looks after it": "{name} 正在处理",

@@ -340,6 +340,15 @@ export default {
   "The proposal was rejected.": "已拒绝该提议。",
   "Approved: {what}": "已批准：{what}",
   "Approved.": "已批准。",
+  "{rule}: {why}": "{rule}：{why}",
+  "{name}:": "{name}：",
+  "{name}.": "{name}。",
+
+  // Who did it
+  "the site": "本站",
+  "the process": "训练进程",
+  "process {n}": "进程 {n}",
+  "controller ({policy})": "控制器（{policy}）",
   Back: "返回",
   "Why not (optional)": "拒绝原因（可选）",
   "Your role there is viewer: an operator may answer.": "您在那里的角色是查看者：操作员才能答复。",

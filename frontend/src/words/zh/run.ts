@@ -194,6 +194,7 @@ export default {
   Reflex: "应急反应",
   Note: "备注",
   Resumed: "已恢复",
+  "The script's end": "脚本结束",
   "was {state}": "此前{state}",
   "Checkpoint saved": "已保存检查点",
   "its file is gone": "文件已不存在",

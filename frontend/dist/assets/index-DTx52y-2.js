@@ -1,1 +1,0 @@
-import{Hr as e,Xn as t,t as n}from"./start-DS5O06lO.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
