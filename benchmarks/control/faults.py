@@ -64,7 +64,7 @@ class Spike(Fault):
             dice = torch.Generator().manual_seed(done)
             for weights in self.loop.model.parameters():
                 size = float(weights.std()) if weights.numel() > 1 else 0.1
-                weights.add_(2 * size * torch.randn(weights.shape, generator=dice))
+                weights.add_(2 * size * torch.randn(weights.shape, generator=dice).to(weights.device))
         return batch
 
 

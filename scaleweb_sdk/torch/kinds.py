@@ -1,5 +1,7 @@
 """What kind of model is trained and how large it is: what runs of one site are compared by, told once and cheaply."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -14,7 +16,7 @@ TOKENS, LAYER_NORMS = nn.Embedding, (nn.LayerNorm, nn.RMSNorm)
 
 
 def model_facts(model: nn.Module) -> dict[str, Any]:
-    """{"model", "parameters"} as the rate's `about` tells them; no count while lazy modules have not seen a batch.
+    """{"model", "parameters", "width"} as the rate's `about` tells them; the first alone while lazy modules are unset.
 
     All parameters count, the frozen ones too. They are looked at where they lie: nothing is computed or copied.
     """
@@ -22,7 +24,25 @@ def model_facts(model: nn.Module) -> dict[str, Any]:
     parameters = list(model.parameters())
     if not any(is_lazy(parameter) for parameter in parameters):
         facts["parameters"] = sum(parameter.numel() for parameter in parameters)
+        width = width_of([parameter for parameter in parameters if parameter.requires_grad])
+        if width is not None:
+            facts["width"] = round(width, 1)
     return facts
+
+
+def width_of(parameters: Sequence[nn.Parameter]) -> float | None:
+    """The smaller side of the trained matrices, the geometric mean over their weights; None where there is none.
+
+    A kernel counts as the matrix of its outputs by all that each of them sees.
+    """
+    sides = [
+        (parameter.numel(), min(parameter.shape[0], parameter.numel() // parameter.shape[0]))
+        for parameter in parameters
+        if parameter.dim() >= 2 and parameter.numel()
+    ]
+    if not sides:
+        return None
+    return math.exp(sum(count * math.log(side) for count, side in sides) / sum(count for count, _ in sides))
 
 
 def kind_of(model: nn.Module) -> str:

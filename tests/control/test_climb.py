@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from control.decide import no_action
-from control.estimators.motion import COSINE, RATIO, Motion, motion
+from control.estimators.motion import COSINE, RATIO, Motion, breadth_of, motion
 from control.policies.learning_rate import LearningRate
 from control.policies.learning_rate.climb import climb
 from control.proposals import Goal
@@ -46,6 +46,40 @@ def walked(loss, cosine, ratio, **fields):
 )  # fmt: skip
 def test_how_far_a_start_is_raised(cosine, ratio, count, looks, last, agent, factor):
     assert climb(Motion(cosine, ratio, count, looks), last, 3.0, agent) == factor
+
+
+# A GPT of width 384 by AdamW (development seeds 1000 and 1001): the same moves reach four times as far as of width 24.
+WIDE = {"family": "adam", "width": 384.0}
+
+
+@pytest.mark.parametrize(
+    ("cosine", "ratio", "count", "factor"),
+    [
+        (0.74, 0.0022, 2, 10),  # a tenth of the best rate
+        (0.64, 0.0095, 3, 1),  # the best one: less than the hundredth that is tiny in a narrow model
+        (0.93, 0.046, 1, 1),  # three times too high: straight, and not slow any more
+        (0.90, 0.079, 2, 1),  # ten times
+    ],
+)
+def test_in_a_wide_model_a_move_reaches_further_than_its_length(cosine, ratio, count, factor):
+    assert climb(Motion(cosine, ratio, count, count, breadth_of(WIDE)), 1, 3.0) == factor
+
+
+@pytest.mark.parametrize(
+    ("about", "breadth"),
+    [
+        (WIDE, 4),
+        ({"family": "sgd", "width": 4 * 51.3}, 2),
+        ({"width": 12.0}, 1),
+        ({}, 1),
+        ({"width": "wide"}, 1),
+        ({"width": True}, 1),
+        ({"width": float("nan")}, 1),
+    ],
+    ids=["adam", "sgd", "narrow", "nothing told", "no number", "a bool", "nan"],
+)
+def test_how_much_further_a_move_reaches_in_a_wide_model(about, breadth):
+    assert breadth_of(about) == pytest.approx(breadth)
 
 
 def test_only_moves_that_began_at_the_present_rate_are_looked_at():
@@ -117,17 +151,33 @@ CAME_FAR = noisy(np.concatenate([np.linspace(4.2, 1.6, 20), np.full(60, 1.55)]),
 
 
 @pytest.mark.parametrize(
-    ("loss", "first", "anew"),
-    [(STALLS, 0.84, True), (STALLS, 0.5, False), (STALLS, None, False), (GETS_ON, 0.84, False), (CAME_FAR, 1.0, False)],
-    ids=["uprooted and stalls", "a long first move", "not measured", "gets on", "weights that began at zero"],
+    ("loss", "first", "about", "anew"),
+    [
+        (STALLS, 0.84, {}, True),
+        (STALLS, 0.5, {}, False),
+        (STALLS, None, {}, False),
+        (GETS_ON, 0.84, {}, False),
+        (CAME_FAR, 1.0, {}, False),
+        (STALLS, 0.22, WIDE, True),
+        (STALLS, 0.07, WIDE, False),
+    ],
+    ids=[
+        "uprooted and stalls", "a long first move", "not measured", "gets on", "weights that began at zero",
+        "a wide model, ten times too high", "a wide model, three times",
+    ],
 )  # fmt: skip
-def test_a_start_whose_first_steps_left_nothing_of_its_weights_begins_anew_where_it_stalls(loss, first, anew):
+def test_a_start_whose_first_steps_left_nothing_of_its_weights_begins_anew_where_it_stalls(
+    loss, first, about, anew
+):
     lengths = np.full(7, 0.14)
     windows = {}
     if first is not None:
         lengths[0] = first
         windows = {COSINE: a_window(np.full(6, 0.4), 20, 10), RATIO: a_window(lengths, 10, 10)}
-    found = POLICY.propose(seen(loss, policy=POLICY, windows=windows, checkpoints=(a_checkpoint(0),)))
+    rate = a_rate(0.1, about=about)
+    found = POLICY.propose(
+        seen(loss, policy=POLICY, rate=rate, windows=windows, checkpoints=(a_checkpoint(0),))
+    )
     assert [change.verb for each in found for change in each.changes] == (["rollback", "set"] if anew else [])
     if anew:
         assert found[0].changes[1].value == pytest.approx(0.01)

@@ -32,7 +32,27 @@ class SelfAttention(nn.Linear):
 )
 def test_a_model_is_told_by_its_modules_and_its_parameters(model, kind, parameters):
     told = {"model": kind} | ({} if parameters is None else {"parameters": parameters})
-    assert model_facts(model) == told
+    found = model_facts(model)
+    found.pop("width", None)
+    assert found == told
+
+
+@pytest.mark.parametrize(
+    ("model", "width"),
+    [
+        (nn.Linear(384, 1536), 384),
+        (nn.Linear(64, 1), 1),
+        (nn.Conv2d(3, 16, 3), 16),
+        (nn.Sequential(nn.Linear(16, 16), nn.Linear(16, 64), nn.LayerNorm(64)), 16),
+        (nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 4)), 54.4),  # the larger matrix counts sixteen times
+        (nn.LayerNorm(8), None),
+        (nn.Linear(8, 8).requires_grad_(False), None),
+        (nn.LazyLinear(3), None),
+    ],
+    ids=["linear", "a head", "kernels", "like sides", "by their weights", "no matrix", "frozen", "lazy"],
+)  # fmt: skip
+def test_the_width_is_the_smaller_side_of_the_matrices_that_are_trained(model, width):
+    assert model_facts(model).get("width") == width
 
 
 def test_attention_that_is_written_as_a_function_is_seen_by_its_tokens_and_norms():

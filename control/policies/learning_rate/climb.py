@@ -42,20 +42,25 @@ def climb(moving: Motion, last_factor: float, factor: float, of_agent: bool = Fa
             BEGIN.get(moving.count, BEGIN_LATER if moving.looks <= OPENING else SURE),
             share * MIDDLE,
         )
-    if moving.ratio < TINY and moving.cosine > max(0.6, needed - 0.3):
+    if moving.reach < TINY and moving.cosine > max(0.6, needed - 0.3):
         return DECADE
-    creeps = moving.count >= 4 and moving.ratio < 0.5 * TINY
-    if creeps or (moving.cosine > needed and moving.ratio < most and last_factor != HALF):
+    creeps = moving.count >= 4 and moving.reach < 0.5 * TINY
+    if creeps or (moving.cosine > needed and moving.reach < most and last_factor != HALF):
         return factor
     # The steps were coarse: the last rate at which it walked straight on may have been well below a good one.
-    if carries_on and moving.count >= 2 and last_factor > HALF and moving.ratio < share * LARGE:
+    if carries_on and moving.count >= 2 and last_factor > HALF and moving.reach < share * LARGE:
         return HALF
     return 1.0
 
 
 def words(moving: Motion) -> str:
     mean = f", mean of {moving.count}" if moving.count > 1 else ""
+    wide = (
+        f" (which reaches as far as {percent(moving.reach)} of a narrow model's)"
+        if moving.breadth > 1
+        else ""
+    )
     return (
-        f"ten steps move the weights by {percent(moving.ratio)} of their length, at a cosine of "
+        f"ten steps move the weights by {percent(moving.ratio)} of their length{wide}, at a cosine of "
         f"{moving.cosine:.2f} to the ten before{mean}"
     )

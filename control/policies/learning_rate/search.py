@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from control.estimators.motion import EVERY, Motion, first_move, motion
+from control.estimators.motion import EVERY, Motion, breadth_of, first_move, motion
 from control.estimators.pace import STAGE, Pace, pace
 from control.proposals import (
     Alternative,
@@ -39,6 +39,7 @@ class Search:
         self.metric = pace_metric(observation, str(self.parameters["metric"]))
         touched = [p for p in observation.past if p.sets(rate.name) or not p.tunable]
         self.is_open = any(past.is_open for past in touched)
+        self.breadth = breadth_of(rate.about)
         self.has_motion = motion(observation.windows, -1) is not None
         self.tries = [
             p
@@ -57,12 +58,12 @@ class Search:
         changed = last_change(self.observation, self.rate)
         # An agent's gradients jump from one game to the next, whatever its rate.
         gradient = self.observation.windows.get(str(self.parameters["gradient_metric"]))
-        first = first_move(self.observation.windows)
+        first = self._first_move()
         # And a training's norm doubles at a good rate too, when it finds its way: a short first move was no overshoot.
         if not self._of_loss or (first is not None and first < FAR):
             gradient = None
         seen = pace(window, gradient, self.observation.direction_of(self.metric), changed)
-        moving = motion(self.observation.windows, changed)
+        moving = motion(self.observation.windows, changed, self.breadth)
         if seen is not None:
             # Weights that begin at zero are uprooted at any rate: there it comes far all the same.
             uprooted = first is not None and first > UPROOTED and seen.fall < 0.5
@@ -72,7 +73,7 @@ class Search:
                 return None  # a sweep that was begun is carried on where looks are far apart
             if seen.has_risen and self._may_be_too_high(changed):
                 return self._start_again(window, seen, f"{self.metric} is further off than where it began")
-            stuck = seen.flat and (not self.has_motion or (moving is not None and moving.ratio > LARGE))
+            stuck = seen.flat and (not self.has_motion or (moving is not None and moving.reach > LARGE))
             if stuck and seen.points >= 15 * STAGE and self._raise_was_idle():
                 return self._start_again(
                     window, seen, f"{self.metric} has not moved, and higher rates did not help"
@@ -126,7 +127,7 @@ class Search:
         An agent's reward falls by a third in its first games at a good rate too. Where that is all there is against the
         rate, and its first ten steps did not move the weights far, it is the games.
         """
-        moved = None if self._of_loss else first_move(self.observation.windows, changed)
+        moved = None if self._of_loss else self._first_move(changed)
         return moved is None or moved > LARGE
 
     def _sweep(self, window: Window, seen: Pace, fresh: int) -> Proposal | None:
@@ -136,6 +137,11 @@ class Search:
         # Where looks are far apart, more is seen before the next one, and the verdict may rest on more.
         points = 2 * STAGE if seen.fall >= seen.expected else min(6 * STAGE, max(STAGE, fresh // 2))
         return self._up(window, seen, points * window.stride)
+
+    def _first_move(self, after_step: int = -1) -> float | None:
+        """How far the first ten steps reached, as in a narrow model."""
+        found = first_move(self.observation.windows, after_step)
+        return None if found is None else self.breadth * found
 
     def _has_raised(self) -> bool:
         return any(past.new_value > past.old_value for past in self.tries if past.policy == self.policy)
@@ -261,6 +267,8 @@ def figures(seen: Pace | None, moving: Motion | None) -> dict[str, float | bool]
     found: dict[str, float | bool] = {}
     if moving is not None:
         found |= {"move": round(moving.ratio, 5), "cosine": round(moving.cosine, 4), "cosines": moving.count}
+        if moving.breadth > 1:
+            found["breadth"] = round(moving.breadth, 3)
     if seen is not None:
         found |= {
             "fall": round(seen.fall, 5),
