@@ -5,7 +5,7 @@ A fixed number of queries, however many runs there are.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,11 @@ PAST_DECISIONS = 200
 MEASUREMENTS = 20
 IN_FLIGHT = (CommandState.PENDING, CommandState.SENT)
 OPEN = (DecisionState.PROPOSED, DecisionState.SENT, DecisionState.APPLIED)
+STEERED = Q(state=RunState.RUNNING, experiment__controller__isnull=False) & ~Q(
+    experiment__controller__mode=Mode.OFF
+)
+# Who sets out is looked at more often: a rate is searched for in a run's first 300 steps, and begun anew from there.
+START_STEPS, START_SECONDS, MOST_STARTS = 1000, 300, 50
 # Nothing of these reached the run.
 UNACTED = (DecisionState.RECORDED, DecisionState.BLOCKED, DecisionState.REJECTED, DecisionState.EXPIRED)
 # What is wanted of a run's large columns, and no more of them.
@@ -92,14 +97,27 @@ class Watched:
         return sorted([*self.closed, *map(past_decision, self.decisions)], key=lambda past: past.id)
 
 
-def watch(policies: Sequence[AnyPolicy], tail_steps: int = TAIL_STEPS) -> list[Watched]:
-    """The running runs whose controller is on, and all runs with a decision that has not come to its end."""
+def watch(
+    policies: Sequence[AnyPolicy], tail_steps: int = TAIL_STEPS, only: Sequence[int] | None = None
+) -> list[Watched]:
+    """The running runs whose controller is on, and all runs with a decision that has not come to its end.
+
+    only: of these (primary keys) alone; None: all.
+    """
     watched_runs = Run.objects.filter(
-        Q(state=RunState.RUNNING, experiment__controller__isnull=False)
-        & ~Q(experiment__controller__mode=Mode.OFF)
-        | Q(pk__in=Decision.objects.filter(state__in=OPEN).values("run"))
+        STEERED | Q(pk__in=Decision.objects.filter(state__in=OPEN).values("run"))
     )
+    if only is not None:
+        watched_runs = watched_runs.filter(pk__in=only)
     return load(watched_runs, policies, tail_steps)
+
+
+def setting_out(now: datetime) -> list[int]:
+    """Primary keys of the newest runs that began a moment ago and are still in their first steps."""
+    young = Q(last_step__isnull=True) | Q(last_step__lt=START_STEPS)
+    began = now - timedelta(seconds=START_SECONDS)
+    found = Run.objects.filter(STEERED, young, started_at__gte=began).order_by("-started_at")
+    return list(found.values_list("pk", flat=True)[:MOST_STARTS])
 
 
 def load(runs: Any, policies: Sequence[AnyPolicy], tail_steps: int = TAIL_STEPS) -> list[Watched]:

@@ -10,7 +10,7 @@ import gc
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -31,6 +31,8 @@ LEASE_SECONDS = 60
 # Runs whose rows are written in one transaction: a commit waits for the disk, and other writers for the transaction.
 HANDFUL = 20
 RENEW_SECONDS = 5
+# Between two rounds over all runs. The last tenth is left to the beat, which does not come to the millisecond.
+ROUND_SECONDS = 4.9
 
 
 @contextmanager
@@ -46,11 +48,33 @@ def collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
+def is_due(now: datetime | None = None) -> bool:
+    """Whether the next round over all runs is due; who is told so makes it."""
+    now = now or timezone.now()
+    due, _ = TickLease.objects.get_or_create(name="round", defaults={"until": now})
+    if due.until > now:
+        return False
+    later = now + timedelta(seconds=ROUND_SECONDS)
+    return bool(TickLease.objects.filter(name="round", until__lte=now).update(until=later))
+
+
 @collector_at_rest()
 def tick(now: datetime | None = None, registry: Registry | None = None) -> TickReport:
     """One round over all watched runs. `now` and `registry` are given by tests and replays only."""
     now = now or timezone.now()
     registry = registry or available()
+    return look(now, registry, None)
+
+
+def tick_starts(now: datetime | None = None, registry: Registry | None = None) -> TickReport:
+    """A round over those alone that set out a moment ago: a start of quick steps is over before the next full one."""
+    now = now or timezone.now()
+    starts = history.setting_out(now)
+    return look(now, registry or available(), starts) if starts else TickReport()
+
+
+def look(now: datetime, registry: Registry, only: Sequence[int] | None) -> TickReport:
+    """One round; only: the runs (primary keys) that are looked at, None for all that are watched."""
     holder = uuid.uuid4().hex
     report = TickReport()
     if not take_lease(holder, now):
@@ -59,8 +83,10 @@ def tick(now: datetime | None = None, registry: Registry | None = None) -> TickR
     renewed = time.monotonic()
     round_ = Round(registry, now, report, beliefs.book(), Patience(BUILT_IN))
     try:
-        everything = history.watch(registry.policies)
-        groups = gathering.gather(everything, registry.grouped, now, round_.patience)
+        everything = history.watch(registry.policies, only=only)
+        # What compares the runs of a group needs all of them.
+        grouped = registry.grouped if only is None else ()
+        groups = gathering.gather(everything, grouped, now, round_.patience)
         round_.groups, round_.problems = groups, groups.problems
         for start in range(0, len(everything), HANDFUL):
             if time.monotonic() - renewed > RENEW_SECONDS:
@@ -70,6 +96,8 @@ def tick(now: datetime | None = None, registry: Registry | None = None) -> TickR
                     break
                 renewed = time.monotonic()
             round_.of(everything[start : start + HANDFUL])
+        if only is not None:
+            return report
         write_problems(round_.problems, report)
         note_failed_undoings()
         report.learned = beliefs.teach()

@@ -200,7 +200,8 @@ CELERY_BEAT_SCHEDULE = {
     "place": {"task": "training.place", "schedule": 2.0, "options": {"expires": 4}},
     "expect": {"task": "training.expect", "schedule": 20.0, "options": {"expires": 20}},
     "reap": {"task": "training.reap", "schedule": 2.0, "options": {"expires": 4}},
-    "control": {"task": "control.tick", "schedule": 5.0, "options": {"expires": 5}},
+    # All runs every five seconds, those that set out at each: control/tasks.py.
+    "control": {"task": "control.tick", "schedule": 1.0, "options": {"expires": 5}},
     "resources": {"task": "control.resources", "schedule": 60.0, "options": {"expires": 60}},
     "compact": {"task": "monitoring.compact", "schedule": 10.0, "options": {"expires": 10}},
     "age_series": {"task": "monitoring.age_series", "schedule": 600.0, "options": {"expires": 600}},

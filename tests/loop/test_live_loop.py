@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from control import actions
-from control.loop import collector_at_rest, tick
+from control.loop import collector_at_rest, is_due, tick, tick_starts
 from control.models import Decision, TickLease
 from control.proposals import Change, Expected, Proposal
 from control.registry import Registry, available
@@ -344,3 +344,57 @@ def test_the_search_for_cycles_goes_on_after_a_tick_that_failed():
     with pytest.raises(RuntimeError):
         failing()
     assert (asked, gc.isenabled()) == ([False], True)
+
+
+# -- more often at first -----------------------------------------------------------------------------
+
+
+def test_a_quick_start_is_looked_at_between_two_rounds_and_rescued_by_that(clock):
+    """Of steps of 10 ms, 500 are done between two rounds over all runs: the search would never begin."""
+    live = LiveRun(clock, 0.0003, 12)
+    Run.objects.filter(pk=live.run.pk).update(started_at=clock.now)
+    for _ in range(4):
+        live.train(100)
+        assert tick_starts(clock.now).runs == 1
+    assert live.training.lr >= 0.0027
+    assert {d.policy for d in live.decisions} == {"learning_rate"}
+
+
+def test_without_it_a_first_look_after_500_steps_finds_the_search_over(clock):
+    live = LiveRun(clock, 0.0003, 12).live(500, every=500)
+    assert live.decisions == []
+
+
+@pytest.mark.parametrize(
+    ("change", "mode"),
+    [
+        ({"last_step": 1000}, "act"),
+        ({"started_at": None}, "act"),
+        ({"state": "paused"}, "act"),
+        ({"state": "finished"}, "act"),
+        ({}, "off"),
+    ],
+    ids=["past its first steps", "never started", "paused", "over", "not steered"],
+)
+def test_only_steered_runs_in_their_first_steps_are_looked_at_more_often(clock, change, mode):
+    live = LiveRun(clock, 0.0003, 12, mode=mode)
+    Run.objects.filter(pk=live.run.pk).update(**{"started_at": clock.now, "last_step": 10} | change)
+    assert tick_starts(clock.now).runs == 0
+
+
+def test_a_run_that_began_long_ago_is_looked_at_in_the_ordinary_rounds(clock):
+    live = LiveRun(clock, 0.0003, 12)
+    Run.objects.filter(pk=live.run.pk).update(started_at=clock.now, last_step=10)
+    assert tick_starts(clock.now).runs == 1
+    clock.pass_seconds(301)
+    assert tick_starts(clock.now).runs == 0
+    assert tick(clock.now).runs == 1
+
+
+def test_a_round_over_all_runs_is_due_every_five_seconds_and_to_one_asker_alone(clock):
+    asked = []
+    for _ in range(11):
+        asked.append((is_due(clock.now), is_due(clock.now)))
+        clock.pass_seconds(1)
+    assert [first for first, _ in asked] == [number % 5 == 0 for number in range(11)]
+    assert not any(second for _, second in asked)
