@@ -516,11 +516,17 @@ def test_the_overview_tells_what_the_controller_did_today_and_who_waits_for_an_a
     )
     Decision.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=2))
     seen = operator.ask("GET", "overview").json()
+    latest = seen["controller"].pop("latest")
     assert seen["controller"] == {"changes": 2, "better": 1, "worse": 1, "undone": 1, "waiting": 1}
+    # What was done, the newest first, and nothing that was only wanted.
+    assert [(each["run"], each["run_name"], each["tunable"]) for each in latest] == [
+        (run.code, run.name, "undone"), (run.code, run.name, "judged"),
+    ]  # fmt: skip
     assert [(each["code"], each["attention"]) for each in seen["needs_attention"]] == [
         (run.code, "waits for your answer: loss falls slowly")
     ]
     others = outsider.ask("GET", "overview").json()
+    assert others["controller"].pop("latest") == []
     assert set(others["controller"].values()) == {0}
     assert others["needs_attention"] == []
 

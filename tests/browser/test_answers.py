@@ -10,9 +10,10 @@ from alerts.models import Alert, Rule
 from alerts.tick import announce as tell_pages
 from control.describe import announce
 from control.models import ControllerSettings, Decision
-from tests.support.domain import a_member
+from monitoring.models import Node
+from tests.support.domain import a_member, a_run, a_user
 from tests.support.wait import until
-from training.models import Command, Role
+from training.models import Command, Role, Run
 
 pytestmark = [
     pytest.mark.browser,
@@ -47,6 +48,7 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
 ):
     ControllerSettings.objects.create(experiment=training.experiment, mode="advise")
     first = propose(training, 0.05)
+    Run.objects.update(config={"total_steps": 100_000})  # so that its end is known
     page = window().log_in(operator).open("/")
     bell = page.get_by_role("button", name="1 wait for an answer")
     bell.click()
@@ -67,6 +69,12 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     first.refresh_from_db()
     assert first.blocked_by.endswith("not before the weekend")
     dialog.get_by_role("button", name="Close").click()
+    # What runs is told with its curve and how far it is.
+    line = (
+        page.get_by_role("region", name="Running now").get_by_role("listitem").filter(has_text="bold-otter")
+    )
+    expect(line.get_by_role("img", name="loss over the run")).to_be_visible()
+    expect(line).to_contain_text(re.compile(r"0\.\d+ ?loss.*% · .* left"))
     alert = fire(training, "Loss is high")  # told of live
     waiting = page.get_by_role("region", name="Needs you")
     expect(waiting).to_contain_text("bold-otter: It stands at 9.")
@@ -83,6 +91,23 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     expect(page.get_by_text("Approved: lr 0.1 → 0.02")).to_be_visible()
     expect(waiting).to_be_hidden()
     expect(page.get_by_role("button", name="Nothing waits for an answer")).to_be_visible()
+    did = page.get_by_role("region", name="What the controller did").get_by_role("listitem")
+    expect(did).to_contain_text(re.compile("bold-otter.*Learning rate · lr 0.1 → 0.02"))
+    # A run that failed and a node that is not heard of need somebody too.
+    a_run(state="failed", name="out of memory", ended_at=timezone.now())
+    node = Node.objects.create(name="node-a", hostname="node-a", state="silent")
+    rule = Rule.objects.create(name="Node silent", condition="node_silent", severity="critical")
+    now = timezone.now()
+    Alert.objects.create(
+        rule=rule, subject="node:node-a", label="node-a", node=node, message="not heard of for 60 s",
+        started_at=now, fired_at=now,
+    )  # fmt: skip
+    page = window().log_in(a_user("root", is_superuser=True, is_staff=True)).open("/")
+    waiting = page.get_by_role("region", name="Needs you")
+    expect(waiting).to_contain_text("It ended with an error")
+    expect(waiting.get_by_role("link", name="out of memory")).to_be_visible()
+    expect(waiting.get_by_role("link", name="node-a")).to_have_attribute("href", "/nodes/node-a")
+    expect(waiting).to_contain_text("not heard of for 60 s")
     until(
         lambda: Command.objects.filter(run=training, tunable="lr", state="applied", new_value=0.02).exists()
     )

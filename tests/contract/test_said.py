@@ -14,6 +14,7 @@ from rest_framework import fields
 from control import scores
 from control.estimators.health import Kind, Trouble
 from control.policies.divergence import words
+from control.policies.learning_rate.values import came, moved
 from control.proposals import CheckpointView, TunableView
 from control.undo import Setting, undo
 from control.verify import Judgement
@@ -84,6 +85,10 @@ def of_the_controller():
         trouble = Trouble(kind, 120, 200, 0.5, 2.25, 1.0)
         yield words.sentence("loss", trouble, CheckpointView(1, 100), rate, 0.01)
     yield words.sentence("loss", trouble, None, rate, None)
+    lower = "; lower lr to 0.03 from 0.1."
+    for low, high, log in ((-0.2, 0.1, True), (-0.5, 1.5, False), (0.1, 1.5, True)):
+        yield f"loss has stopped falling: {moved(low, log)} to {moved(high, log)} in 399 steps{lower}"
+    yield f"{came('loss', 0.1, True)} in 40 points, and the first steps overshot{lower}"
     setting = Setting(rate, 0.03, 0.1)
     unclear = Judgement("unclear", "")
     back = undo(

@@ -29,6 +29,7 @@ SHOWN = 50
 LOOKED_AT = 200  # running runs whose loss is read for the first page
 ATTENTION_DAYS = 3
 HOURS = 24
+ACTED = 5  # of what the controller did last
 
 
 class MeSerializer(serializers.Serializer):
@@ -72,6 +73,23 @@ class StoreSize(serializers.Serializer):
     bytes = serializers.IntegerField()
 
 
+class Acted(serializers.Serializer):
+    """What the controller did to a run, as far as a line tells it."""
+
+    id = serializers.IntegerField()
+    run = serializers.CharField(help_text="Its code.", source="run__code")
+    run_name = serializers.CharField(source="run__name")
+    policy = serializers.CharField()
+    state = serializers.CharField()
+    verdict = serializers.CharField()
+    verb = serializers.CharField()
+    tunable = serializers.CharField()
+    old_value = serializers.JSONField()
+    new_value = serializers.JSONField()
+    changes = serializers.JSONField()
+    created_at = serializers.DateTimeField()
+
+
 class ControllerDay(serializers.Serializer):
     """What the controller did in the last 24 hours, in the projects you see."""
 
@@ -80,6 +98,7 @@ class ControllerDay(serializers.Serializer):
     worse = serializers.IntegerField()
     undone = serializers.IntegerField(help_text="Taken back, by verdict or by a person.")
     waiting = serializers.IntegerField(help_text="Proposals that wait for a person's answer now.")
+    latest = Acted(many=True, help_text="The newest of those changes, at most five.")
 
 
 class DayOfRuns(serializers.Serializer):
@@ -138,7 +157,7 @@ def decisions(user):
     return access.visible(Run.decisions.rel.related_model.objects.all(), user)
 
 
-def controller_day(user) -> dict[str, int]:
+def controller_day(user) -> dict[str, Any]:
     recent = decisions(user).filter(created_at__gt=timezone.now() - timedelta(days=1))
     acted = Q(state__in=("sent", "applied", "judged", "undone"))
     counts = recent.aggregate(
@@ -147,7 +166,10 @@ def controller_day(user) -> dict[str, int]:
         worse=Count("pk", filter=acted & Q(verdict="worse")),
         undone=Count("pk", filter=Q(state="undone")),
     )
-    return counts | {"waiting": decisions(user).filter(state="proposed").count()}
+    columns = [field.source for field in Acted().fields.values()]
+    latest = recent.filter(acted).order_by("-id").values(*columns)[:ACTED]
+    waiting = decisions(user).filter(state="proposed").count()
+    return counts | {"waiting": waiting, "latest": Acted(latest, many=True).data}
 
 
 def day_of(runs) -> dict[str, Any]:

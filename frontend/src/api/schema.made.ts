@@ -1,5 +1,21 @@
 /** Made by `make types` from the OpenAPI schema: change that, not this file. */
 
+export interface Acted {
+  id: number;
+  /** Its code. */
+  run: string;
+  run_name: string;
+  policy: string;
+  state: string;
+  verdict: string;
+  verb: string;
+  tunable: string;
+  old_value: unknown;
+  new_value: unknown;
+  changes: unknown;
+  created_at: string;
+}
+
 export interface Adoption {
   /** The code of the run that took weights over. */
   run: string;
@@ -321,6 +337,8 @@ export interface ControllerDay {
   undone: number;
   /** Proposals that wait for a person's answer now. */
   waiting: number;
+  /** The newest of those changes, at most five. */
+  latest: Acted[];
 }
 
 export type ControllerMode = "off" | "observe" | "advise" | "act";

@@ -65,6 +65,7 @@ export default {
   "{n} failed": "{n} 个失败",
   "Runs that ended in each of the last 24 hours, at most {n}": "最近 24 小时每小时结束的运行数，最多 {n} 个",
   "controller: {n} changes": "控制器：{n} 次更改",
+  "What the controller did": "控制器所做的更改",
   "the controller changed nothing": "控制器未作更改",
   "another project": "其他项目",
   "busy, not ours": "被占用（非本站）",
