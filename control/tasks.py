@@ -10,7 +10,7 @@ from . import loop, rescale
 @shared_task(name="control.tick")
 def tick() -> dict[str, int | bool]:
     """One round over all watched runs every five seconds, in between over those that set out; what it did."""
-    return asdict(loop.tick() if loop.is_due() else loop.tick_starts())
+    return asdict(loop.tick_in_turn())
 
 
 @shared_task(name="control.resources")

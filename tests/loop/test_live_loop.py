@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from control import actions
-from control.loop import collector_at_rest, is_due, tick, tick_starts
+from control.loop import collector_at_rest, is_due, take_lease, tick, tick_in_turn, tick_starts
 from control.models import Decision, TickLease
 from control.proposals import Change, Expected, Proposal
 from control.registry import Registry, available
@@ -398,3 +398,15 @@ def test_a_round_over_all_runs_is_due_every_five_seconds_and_to_one_asker_alone(
         clock.pass_seconds(1)
     assert [first for first, _ in asked] == [number % 5 == 0 for number in range(11)]
     assert not any(second for _, second in asked)
+
+
+def test_a_round_that_found_another_at_work_is_made_by_the_next_beat(clock):
+    live = LiveRun(clock, 0.0003, 12)
+    Run.objects.filter(pk=live.run.pk).update(started_at=clock.now, last_step=2000)
+    assert take_lease("another", clock.now)
+    assert tick_in_turn(clock.now).skipped
+    TickLease.objects.filter(name="tick").update(holder="")
+    clock.pass_seconds(1)
+    assert tick_in_turn(clock.now).runs == 1
+    clock.pass_seconds(1)
+    assert tick_in_turn(clock.now).runs == 0
