@@ -75,6 +75,20 @@ def test_the_web_process_does_not_load_torch_and_never_walks_what_it_has_loaded(
     assert done.returncode == 0, done.stderr
 
 
+def test_each_built_in_policy_has_a_page_with_its_source_its_limits_and_its_parameters():
+    from control.registry import BUILT_IN
+
+    shared = re.findall(
+        r"`(\w+)`", (TOP / "docs" / "policies.md").read_text().split("## Beside the others")[1]
+    )
+    for name, policy in BUILT_IN.items():
+        page = (TOP / "docs" / "policies" / f"{name}.md").read_text()
+        for what in (r"(\*\*|## )Sources?\b", r"(\*\*|## )Limits\b"):
+            assert re.search(what, page), f"docs/policies/{name}.md has no {what}"
+        told = {*re.findall(r"`(\w+)[`: ]", page), *shared}
+        assert not set(policy.defaults) - told, f"docs/policies/{name}.md does not tell of all parameters"
+
+
 def test_relative_links_in_the_documentation_lead_somewhere():
     broken = []
     for page in tracked("*.md"):
