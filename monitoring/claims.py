@@ -57,6 +57,8 @@ def checked(system: dict[str, Any], devices: list[dict[str, Any]]) -> dict[Place
 
 def of_device(name: str, device: dict[str, Any]) -> dict[str, Any]:
     fields = {key: device[key] for key in DEVICE_FIELDS if key in device}
+    if isinstance(fields.get("processes"), tuple):  # of a worker, in whose memory no JSON was made of it
+        fields["processes"] = list(fields["processes"])
     count(fields, "memory_total_bytes", MOST_DEVICE_BYTES, f"bytes of memory on {name}")
     for key, (kind, expected) in SHAPES.items():
         if key in fields and not isinstance(fields[key], kind):

@@ -1,6 +1,9 @@
 import pytest
 
 from monitoring.claims import BadInventory, checked
+from monitoring.hardware.inventory import inventory
+from monitoring.hardware.nvml import Gpus
+from tests.hardware.fake_nvml import Card, FakeNvml
 
 GPU = {"kind": "gpu", "index": 0, "name": "NVIDIA H100", "uuid": "GPU-1", "memory_total_bytes": 80 * 2**30}
 CPU = {"kind": "cpu", "index": 0}
@@ -33,6 +36,12 @@ CPU = {"kind": "cpu", "index": 0}
 def test_what_cannot_be_true_is_refused_in_words(system, devices, words):
     with pytest.raises(BadInventory, match=words):
         checked(system, devices)
+
+
+def test_what_this_host_and_a_host_of_two_cards_say_of_themselves_is_taken(tmp_path):
+    for gpus in (Gpus(None), Gpus(FakeNvml(Card(0), Card(1, broken={"handle"})))):
+        system, devices = inventory(gpus, slots=3, home=tmp_path)
+        assert len(checked(system, devices)) == len(devices)
 
 
 @pytest.mark.parametrize(
