@@ -13,7 +13,9 @@ from rest_framework import fields
 
 from control import scores
 from control.estimators.health import Kind, Trouble
+from control.estimators.motion import Motion
 from control.policies.divergence import words
+from control.policies.learning_rate.climb import words as walk
 from control.policies.learning_rate.values import came, moved
 from control.proposals import CheckpointView, TunableView
 from control.undo import Setting, undo
@@ -89,6 +91,8 @@ def of_the_controller():
     for low, high, log in ((-0.2, 0.1, True), (-0.5, 1.5, False), (0.1, 1.5, True)):
         yield f"loss has stopped falling: {moved(low, log)} to {moved(high, log)} in 399 steps{lower}"
     yield f"{came('loss', 0.1, True)} in 40 points, and the first steps overshot{lower}"
+    for breadth in (1.0, 4.0):
+        yield f"{walk(Motion(0.9, 0.002, 1, 1, breadth))}; raise lr to 0.1 from 0.03."
     setting = Setting(rate, 0.03, 0.1)
     unclear = Judgement("unclear", "")
     back = undo(

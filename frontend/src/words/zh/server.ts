@@ -119,6 +119,7 @@ export default {
   "{metric} rose by {share} in {n} points, and the first steps overshot": "{metric} 在 {n} 个点内上升了 {share}，而且最初几步已过冲",
   "{metric} is further off than where it began": "{metric} 比开始时更差",
   "{metric} has not moved, and higher rates did not help": "{metric} 没有变化，更高的学习率也没有帮助",
+  "ten steps move the weights by {share} of their length (which reaches as far as {reach} of a narrow model's), at a cosine of {cosine} to the ten before": "十步使权重移动其长度的 {share}（相当于窄模型的 {reach}），与之前十步的余弦为 {cosine}",
   "ten steps move the weights by {share} of their length, at a cosine of {cosine} to the ten before": "十步使权重移动其长度的 {share}，与之前十步的余弦为 {cosine}",
   "{metric} rises again, and the first steps overshot": "{metric} 又上升了，而且最初几步已过冲",
   "{metric} has stopped falling, and the first steps overshot": "{metric} 已停止下降，而且最初几步已过冲",
