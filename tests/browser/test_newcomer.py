@@ -97,6 +97,11 @@ def test_selected_runs_are_changed_together_and_a_slip_is_taken_back(window, ope
         trained(live_site, tmp_path, REGRESSION, "second") as two,
     ):
         page = window().log_in(operator).open(f"/experiments/{one.experiment_id}")
+        # Beside the charts there is little room: what a row says of its progress is said whole.
+        far = page.locator("td .progress .words").first
+        expect(far).to_have_text(re.compile(r"^step [\d,]+$"))
+        inside = "each => each.getBoundingClientRect().right <= each.closest('.table-scroll').getBoundingClientRect().right"
+        assert far.evaluate(inside), "the end of its words is cut off"
         page.get_by_role("checkbox", name="Select all").check()
         page.get_by_role("button", name="Control", exact=True).click()
         dialog = page.get_by_role("dialog", name="Control 2 runs")

@@ -1,5 +1,6 @@
 """When what runs will end and what waits will start: the rules on values, then as the tick writes it down."""
 
+from dataclasses import replace
 from datetime import timedelta
 from math import inf
 
@@ -58,7 +59,21 @@ def test_what_nobody_knows_is_said_to_be_unknown():
     assert found.seconds is None
     assert found.words == "when 2 GPUs come free: what is to end before does not tell when"
     found = starts([Waiting(1, 1, "gpu", 4, 4)], {ONE: [Slot(0)], TWO: [Slot(0)]}, NAMES)[1]
-    assert found.words.startswith("no open nodes have as many GPUs")
+    assert found.words == "no open nodes have as many GPUs; one has to join"
+
+
+def test_cordoned_nodes_that_would_do_are_named():
+    def words(job, *closed):
+        return starts([job], {ONE: [Slot(0)]}, NAMES, closed=closed)[1].words
+
+    job = Waiting(1, 1, "gpu", 4, 4)
+    has_to = "has to be uncordoned, or another node to join"
+    assert words(job, TWO) == f"no open nodes have as many GPUs; {NAMES[2]} {has_to}"
+    assert words(job, ONE, TWO).endswith(f"; {NAMES[1]} or {NAMES[2]} {has_to}")
+    assert words(job, (2, "cpu")).endswith("; one has to join"), "of another kind"
+    assert words(replace(job, nodes=frozenset({1})), TWO).endswith("; one has to join"), (
+        "the job may not use it"
+    )
 
 
 def test_a_gang_over_nodes_waits_for_as_many_nodes_as_it_may_span():

@@ -112,7 +112,8 @@ def expect_starts(now: datetime, past: dict[Like, list[float]], going_on: Mappin
         history = by_history(durations.get(pk, ()), 0.0)
         asked.append(Waiting(**{**vars(known[pk]), "seconds": history}))
     names = dict(Node.objects.values_list("pk", "name"))
-    outlooks = starts(asked, slots(now, going_on), names, stores(asked, now))
+    shut = Node.objects.filter(cordoned=True, devices__removed=False).values_list("pk", "devices__kind")
+    outlooks = starts(asked, slots(now, going_on), names, stores(asked, now), shut.distinct())
     changed = 0
     for pk, found in outlooks.items():
         job = jobs.get(pk)

@@ -14,6 +14,7 @@ from .reasons import size, what
 from .turns import Place, Waiting
 
 LEAST_PAST_JOBS = 3
+MOST_NAMED = 3
 BY = {
     "": "",
     "asked": "what runs there was asked to make room",
@@ -88,10 +89,12 @@ def starts(
     slots: Mapping[Place, Sequence[Slot]],
     names: Mapping[int, str],
     memory: Stores | None = None,
+    closed: Iterable[Place] = (),
 ) -> dict[int, Outlook]:
     """What each job waits for. jobs: in their turn; each takes its least where it starts soonest, and so on behind it.
 
     slots: the devices of the open nodes. names: of the nodes. memory: of the nodes that tell how much they have.
+    closed: the cordoned nodes with a device.
     """
     stores = memory or {}
     left = {place: sorted(devices, key=lambda slot: slot.seconds) for place, devices in slots.items()}
@@ -99,10 +102,12 @@ def starts(
     for job in jobs:
         chosen = soonest(job, left, stores)
         if chosen is None:
-            kind = what(job.kind, 2)[2:]
-            found[job.job] = Outlook(
-                None, "", f"no open nodes have as many {kind}; one has to join, or to be uncordoned"
-            )
+            shut = [
+                names.get(place[0], "a node")
+                for place in closed
+                if place[1] == job.kind and job.may_use(place)
+            ]
+            found[job.job] = Outlook(None, "", too_few(job.kind, sorted(shut)))
             continue
         seconds, places = chosen
         taken: list[Slot] = []
@@ -119,6 +124,17 @@ def starts(
             if place[0] in stores:
                 stores[place[0]].take(job.memory_bytes, inf if job.seconds is None else seconds + job.seconds)
     return found
+
+
+def too_few(kind: str, shut: Sequence[str]) -> str:
+    """shut: the names of cordoned nodes that would do."""
+    words = f"no open nodes have as many {what(kind, 2)[2:]}"
+    if not shut:
+        return f"{words}; one has to join"
+    more = [f"{len(shut) - MOST_NAMED} more"] if len(shut) > MOST_NAMED else []
+    *first, last = [*shut[:MOST_NAMED], *more]
+    told = f"{', '.join(first)} or {last}" if first else last
+    return f"{words}; {told} has to be uncordoned, or another node to join"
 
 
 def soonest(

@@ -33,6 +33,10 @@ it("says how sure a verdict is, and whether it came as expected", () => {
   const measured = { metric: "loss", measured: 0.5, forecast: 1, low: 0.8, high: 1.25, difference: -0.5 };
   const judged = { ...decision, measured, forecast: { metric: "loss", direction: "min" }, expected: { metric: "loss", effect: -0.3, low: -0.4, high: 0, unit: "ratio" } } as Decision;
   expect(verdictOf(judged)).toBe("loss was 0.5 where 1 was forecast without the change (0.8 to 1.25). That is 50 % lower.");
+  const left = { ...judged, state: "recorded" } as Decision; // in the shadow
+  expect(verdictOf(left)).toBe("loss was 0.5 where 1 was forecast (0.8 to 1.25). Nothing was changed.");
+  expect(verdictOf({ ...left, measured: { metric: "loss", measured: 0.5, forecast: 1 } })).toBe("loss is 0.5 where 1 was forecast. Nothing was changed.");
+  expect(keptWords(left)).toBe("");
   expect(surenessOf(judged)).toBe("3.1 times as far from the forecast as chance goes in nine cases of ten");
   expect(surenessOf({ ...judged, measured: { ...measured, measured: 0.95 } })).toBe("within what chance gives in nine cases of ten");
   expect(surenessOf({ ...judged, measured: { sentence: "Too few points." } })).toBe("");

@@ -39,12 +39,17 @@ export function expectedOf(decision: Decision): string {
   return t("{metric} {effect} than if left alone, {n} steps on, at step {step}", { metric, effect, n: integer(steps), step: integer(decision.judge_at_step) });
 }
 
+/** Whether a decision changed nothing: it was in the shadow, held back, or not approved. What came is what comes without it. */
+export const isUntouched = (state: string): boolean => ["recorded", "blocked", "rejected", "expired", "proposed"].includes(state);
+
 /** What was measured, in a sentence; the server's own where there is more to say than figures. */
-export function verdictOf({ verdict, measured }: Pick<Decision, "measured"> & { verdict?: string }): string {
+export function verdictOf({ verdict, measured, state = "" }: Pick<Decision, "measured"> & { verdict?: string; state?: string }): string {
   const { metric, measured: found, forecast, low, high, difference, sentence } = measured as Record<string, unknown>;
   const figures = [found, forecast].every((value) => typeof value === "number") && typeof metric === "string";
   if (!figures) return typeof sentence === "string" ? said(sentence) : typeof found === "number" ? t("{metric} is {found}.", { metric: typeof metric === "string" ? metric : t("It"), found: number(found) }) : "";
   const values = { metric, found: number(found as number), forecast: number(forecast as number) };
+  if (isUntouched(state) && typeof low === "number" && typeof high === "number") return t("{metric} was {found} where {forecast} was forecast ({low} to {high}). Nothing was changed.", { ...values, low: number(low), high: number(high) });
+  if (isUntouched(state)) return t("{metric} is {found} where {forecast} was forecast. Nothing was changed.", values);
   const told = typeof low === "number" && typeof high === "number"
     ? t("{metric} was {found} where {forecast} was forecast without the change ({low} to {high}).", { ...values, low: number(low), high: number(high) })
     : t("{metric} is {found} where {forecast} was forecast without the change.", values);
@@ -72,7 +77,8 @@ export function surenessOf({ verdict, measured }: Pick<Decision, "measured" | "v
 }
 
 /** Whether what was promised came; "" where the promise and the measurement are not of one kind. */
-export function keptWords({ expected, measured, verdict, forecast }: Decision): string {
+export function keptWords({ expected, measured, verdict, forecast, state }: Decision): string {
+  if (isUntouched(state)) return ""; // what was promised was promised of a change
   const { effect, low, high, unit = "ratio" } = expected;
   const { difference, metric } = measured as { difference?: unknown; metric?: unknown };
   if (typeof difference !== "number" || typeof low !== "number" || typeof high !== "number" || !(effect || low || high) || unit !== "ratio" || !isRatio(measured) || metric !== expected.metric || !verdict) return "";

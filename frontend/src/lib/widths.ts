@@ -11,10 +11,13 @@ const LETTER = 6.9; // pixels of a letter in a head, which is bolder than what s
 const PADDING = 26;
 const [NARROW, WIDE] = [62, 200];
 export const DOT = 40; // the state as a sign alone, where there is little room
+/** Where there is little room: a sign for the state, a share or a step for how far a run is. */
+const SMALL: Record<string, number> = { state: DOT, progress: 92 };
 
-/** `letters`: of the longest value of a setting, where it is known. */
-export function widthOf({ id, width }: ColumnLook, grouped: boolean, letters?: number): number {
+/** `letters`: of the longest value of a setting, where it is known. `small`: there is little room. */
+export function widthOf({ id, width }: ColumnLook, grouped: boolean, letters?: number, small = false): number {
   if (width) return width;
+  if (small && SMALL[id]) return SMALL[id];
   if (USUAL[id]) return USUAL[id];
   if (isTime(id)) return 118;
   const { last, under } = headOf(id);
@@ -25,7 +28,7 @@ export function widthOf({ id, width }: ColumnLook, grouped: boolean, letters?: n
 
 /** A name's column: as wide as the names are, within a share of the table. */
 export const nameWidth = (names: readonly string[], room: number): number =>
-  Math.round(Math.min(Math.max(150, room * 0.34), Math.max(NAME * 0.75, Math.max(0, ...names.map((each) => each.length)) * 7.2 + 46)));
+  Math.round(Math.min(Math.max(150, room * 0.34), Math.max(NAME * 0.6, Math.max(0, ...names.map((each) => each.length)) * 7.2 + 46)));
 
 /** Pixels from the left for the name and each column that stays; null for those that scroll. */
 export function leftsOf(columns: readonly ColumnLook[], widths: (id: ColumnId) => number, name: number, lead: number): (number | null)[] {
