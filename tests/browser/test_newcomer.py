@@ -100,9 +100,12 @@ def test_selected_runs_are_changed_together_and_a_slip_is_taken_back(window, ope
         # Beside the charts there is little room: what a row says of its progress is said whole.
         far = page.locator("td .progress .words").first
         expect(far).to_have_text(re.compile(r"^step [\d,]+$"))
-        inside = "each => each.getBoundingClientRect().right <= each.closest('.table-scroll').getBoundingClientRect().right"
-        assert far.evaluate(inside), "the end of its words is cut off"
+        right = "each => each.getBoundingClientRect().right"
+        room = page.locator(".table-scroll").first.evaluate(right)
+        assert far.evaluate(right) <= room, "the end of its words is cut off"
         page.get_by_role("checkbox", name="Select all").check()
+        asked = []
+        page.on("request", lambda request: asked.append(request.url) if "/tunables" in request.url else None)
         page.get_by_role("button", name="Control", exact=True).click()
         dialog = page.get_by_role("dialog", name="Control 2 runs")
         dialog.get_by_label("Tunable").select_option("lr")
@@ -111,6 +114,7 @@ def test_selected_runs_are_changed_together_and_a_slip_is_taken_back(window, ope
         dialog.get_by_label("Why (optional)").fill("calmer")
         dialog.get_by_role("button", name="Ask 2 runs").click()
         expect(dialog).to_contain_text("2 of 2 were asked.")
+        assert len(asked) == 2, "live figures had the settings read again and again"
         until(lambda: applied(one, 0.015) and applied(two, 0.015))
         dialog.get_by_role("link", name="first").click()
         first = page.get_by_role("list", name="Changes, newest first").get_by_role("listitem").first

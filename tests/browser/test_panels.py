@@ -66,6 +66,15 @@ def drag(page: Page, name: str, start: float, end: float) -> None:
     page.mouse.up()
 
 
+def pull(page: Page, what, x: float, y: float) -> None:
+    """By the mouse, to a place of the window."""
+    box = what.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(x, y, steps=4)
+    page.mouse.up()
+
+
 def test_charts_are_zoomed_moved_and_read_along_any_axis_and_taken_along_as_files(
     window, operator, experiment
 ):
@@ -87,6 +96,16 @@ def test_charts_are_zoomed_moved_and_read_along_any_axis_and_taken_along_as_file
     panel(page, "loss").locator(".u-over").dblclick(position={"x": 50, "y": 50})
     until(lambda: shown(page, "loss") == whole)
     assert moved != whole
+    # The crosshair tells the lines in the order that one asks for.
+    for order, told in (
+        ("largest first", ["run 2", "run 1", "run 0"]),
+        ("by name", ["run 0", "run 1", "run 2"]),
+    ):
+        page.get_by_text("Options", exact=True).click()
+        page.get_by_label("Order at the crosshair").select_option(label=order)
+        page.get_by_text("Options", exact=True).click()
+        panel(page, "loss").locator(".u-over").hover(position={"x": 60, "y": 60})
+        expect(panel(page, "loss").locator(".tip .label")).to_have_text(told)
     # Unlinked, a zoom stays with its panel.
     page.get_by_text("Options", exact=True).click()
     page.get_by_label("Zoom and crosshair over all panels").uncheck()
@@ -99,6 +118,8 @@ def test_charts_are_zoomed_moved_and_read_along_any_axis_and_taken_along_as_file
     page.get_by_label("Horizontal axis").select_option("epoch")
     expect(panel(page, "loss")).to_contain_text("1 run has no epoch and is left out")
     expect(panel(page, "loss")).to_contain_text(re.compile(r"[\d,]+ points? at or below 0"))
+    page.get_by_text("Symlog", exact=True).click()  # has a place for both signs
+    expect(panel(page, "loss")).not_to_contain_text("at or below 0")
     for form, beginning in (("SVG", "<svg"), ("CSV", "line,x,step,time,mean"), ("PNG", "\x89PNG")):
         panel(page, "loss").get_by_label("More about loss").click()
         with page.expect_download() as download:
@@ -217,6 +238,14 @@ def test_panels_are_made_found_arranged_and_still_so_after_a_reload(window, oper
     page.get_by_label("Move Ratio with the arrow keys").press("ArrowRight")
     until(lambda: page.evaluate(order)[:2] == [first[1], first[0]])
     page.get_by_label("Size of Ratio, with the arrow keys").press("ArrowDown")
+    # By the mouse: carried back before the other one, and drawn taller at its corner.
+    other = page.locator(f'[data-panel="{first[1]}"]').bounding_box()
+    pull(page, page.get_by_label("Move Ratio with the arrow keys"), other["x"] + 20, other["y"] + 60)
+    until(lambda: page.evaluate(order)[:2] == first[:2])
+    corner = page.get_by_label("Size of Ratio, with the arrow keys")
+    height, box = panel(page, "Ratio").bounding_box()["height"], corner.bounding_box()
+    pull(page, corner, box["x"] + 8, box["y"] + 68)
+    until(lambda: panel(page, "Ratio").bounding_box()["height"] > height + 40)
     page.get_by_role("button", name="Enlarge loss").click()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("dialog").get_by_role("heading")).not_to_have_text("loss")

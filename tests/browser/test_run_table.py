@@ -124,6 +124,15 @@ def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, 
     expect(table.get_by_role("link", name="run 1", exact=True)).to_be_visible()
     page.keyboard.press("ArrowDown")
     expect(table.get_by_role("link", name="run 1", exact=True)).to_be_focused()
+    # What a group's head tells is of all its runs, whichever are drawn.
+    figures = table.get_by_role("row").filter(has=page.get_by_role("button", name=re.compile("^sgd")))
+    told = figures.inner_text()
+    assert "±" in told
+    eye = table.get_by_role("button", name="Draw run 1", exact=True)
+    drawn = eye.get_attribute("aria-pressed")
+    eye.click()
+    expect(eye).not_to_have_attribute("aria-pressed", drawn)
+    assert figures.inner_text() == told
     # What comes meanwhile waits, and moves nothing.
     page.reload()
     expect(table.get_by_role("button", name=re.compile("^sgd"))).to_be_visible()

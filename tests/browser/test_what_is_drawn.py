@@ -51,6 +51,51 @@ def zoom(page: Page, name: str, start: float, end: float) -> None:
         page.mouse.up()
 
 
+# By column of the plot: how far down the ink of lines begins and ends, 0 at its top and 1 at its bottom; null where
+# there is none. A line is opaque; bands, and what was measured behind a smoothed line, let the ground shine through.
+INK = """(chart) => {
+  const canvas = chart.querySelector("canvas"), plot = chart.querySelector(".u-over");
+  if (!canvas || !plot) return null;
+  const style = getComputedStyle(document.documentElement);
+  const rgb = (text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
+  const colours = Array.from({ length: 12 }, (_, i) => rgb(style.getPropertyValue(`--series-${i + 1}`).trim()));
+  const [outer, inner] = [canvas, plot].map((each) => each.getBoundingClientRect());
+  const scale = canvas.width / outer.width;
+  const at = [inner.left - outer.left, inner.top - outer.top, inner.width, inner.height];
+  const [left, top, width, height] = at.map((each) => Math.round(each * scale));
+  // Of a copy: a canvas that is read back is kept elsewhere by the browser, and complained of.
+  const copy = Object.assign(document.createElement("canvas"), { width, height });
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, -left, -top);
+  const { data } = context.getImageData(0, 0, width, height);
+  const like = (i) => colours.some((colour) => colour.every((part, n) => Math.abs(part - data[i + n]) < 12));
+  return Array.from({ length: width }, (_, x) => {
+    const found = { line: null, any: null };
+    for (let y = 0; y < height; y++) {
+      const i = 4 * (y * width + x);
+      if (data[i + 3] < 16 || !like(i)) continue;
+      for (const [kind, least] of [["any", 16], ["line", 230]])
+        if (data[i + 3] >= least) found[kind] = [found[kind]?.[0] ?? y / height, (y + 1) / height];
+    }
+    return found;
+  });
+}"""
+
+
+def ink(page: Page, name: str, kind: str, start: float = 0.25, end: float = 0.75) -> tuple[float, float]:
+    """(where the ink of lines begins, where it ends) over a part of the plot, from its top down; (1, 0) for none."""
+    columns = canvas(page, name).evaluate(INK) or []
+    part = columns[int(len(columns) * start) : int(len(columns) * end)]
+    found = [column[kind] for column in part if column[kind]]
+    return min((top for top, _ in found), default=1.0), max((bottom for _, bottom in found), default=0.0)
+
+
+def high(page: Page, name: str, kind: str, start: float = 0.25, end: float = 0.75) -> float:
+    """How much of the plot's height the ink takes there."""
+    top, bottom = ink(page, name, kind, start, end)
+    return bottom - top
+
+
 def points_of(body: bytes) -> int:
     """How many points an answer of series/read holds: its prefix says how long its head is, which says the rest."""
     (length,) = struct.unpack("<I", body[4:8])
@@ -123,6 +168,7 @@ def test_smoothing_a_scale_without_outliers_and_a_groups_band_change_the_picture
     page = window().log_in(operator).open(f"/experiments/{experiment}")
     for name, points in (("jumpy", 400), ("spiked", 400), ("level", 800)):
         expect(canvas(page, name)).to_have_attribute("data-points", str(points))
+    until(lambda: high(page, "jumpy", "line") > 0.8)
     page.get_by_role("slider", name="Smoothing").press("End")
     expect(page.locator("output").filter(has_text="0.99")).to_be_visible()
     until(lambda: "smoothed" in drawn(page, "jumpy")[0])
@@ -130,20 +176,34 @@ def test_smoothing_a_scale_without_outliers_and_a_groups_band_change_the_picture
     # The line lies calm in the middle; what was measured is still there, behind it.
     assert [row["smoothed"] for row in rows[100:]] == pytest.approx([10.0] * 300, abs=0.1)
     assert {row["mean"] for row in rows} == {9.0, 11.0}
+    until(lambda: high(page, "jumpy", "line") < 0.1)
+    top, bottom = ink(page, "jumpy", "line")
+    assert top < 0.5 < bottom
+    assert high(page, "jumpy", "any") > 0.8
     page.get_by_role("slider", name="Smoothing").press("Home")
+    until(lambda: high(page, "jumpy", "line") > 0.8)
     # One spike presses the rest flat, until the axis goes by the others; it is still drawn, and counted.
     expect(panel(page, "spiked")).not_to_contain_text("outside")
+    assert high(page, "spiked", "line", 0.05, 0.4) < 0.05
+    assert high(page, "spiked", "line", 0.4, 0.6) > 0.8
     page.get_by_text("Options", exact=True).click()
     page.get_by_label("Fit the axis without outliers").check()
     expect(panel(page, "spiked")).to_contain_text("1 point lies outside")
     rows = drawn(page, "spiked")
     assert len(rows) == 400
     assert max(row["mean"] for row in rows) == 1000
+    until(lambda: high(page, "spiked", "line", 0.05, 0.4) > 0.15)
+    assert ink(page, "spiked", "line", 0.45, 0.55)[0] < 0.05, "the spike goes on beyond the top"
     page.goto(f"/experiments/{experiment}?groups=config:depth")
     expect(canvas(page, "level")).to_have_attribute("data-points", "400")
     page.get_by_text("Options", exact=True).click()
+    tall = {}
     for band, least, most in (("none", 2, 2), ("deviation", 2 - 2**0.5, 2 + 2**0.5), ("range", 1, 3)):
         page.get_by_label("Band of a group").select_option(band)
         until(lambda least=least: drawn(page, "level")[0]["min"] == pytest.approx(least))
         for row in drawn(page, "level"):
             assert (row["mean"], row["min"], row["max"]) == pytest.approx((2, least, most))
+        until(lambda band=band: (high(page, "level", "any") > 0.5) == (band != "none"))
+        tall[band] = high(page, "level", "any")
+        assert high(page, "level", "line") < 0.05, "the mean is a line"
+    assert tall["none"] < 0.05
