@@ -183,6 +183,7 @@ class BeliefTally(models.Model):
 
     class Meta:
         ordering = ["policy", "action", "context"]
+        verbose_name_plural = "belief tallies"
         constraints = [
             models.UniqueConstraint(fields=["policy", "action", "context"], name="one_tally_per_belief")
         ]

@@ -43,7 +43,16 @@ class Devices(admin.TabularInline):
 @admin.register(Node)
 class NodeAdmin(admin.ModelAdmin):
     form = NodeForm
-    list_display = ["name", "state", "cordoned", "draining", "hostname", "device_count", "seen"]
+    list_display = [
+        "name",
+        "state",
+        "cordoned",
+        "draining",
+        "passed_over_until",
+        "hostname",
+        "device_count",
+        "seen",
+    ]
     list_filter = ["state", "cordoned", "draining"]
     search_fields = ["name", "hostname"]
     readonly_fields = [
@@ -52,6 +61,8 @@ class NodeAdmin(admin.ModelAdmin):
         "state",
         "cordoned",
         "draining",
+        "passed_over_until",
+        "passed_over_reason",
         "system",
         "latest",
         "registered_at",
@@ -63,6 +74,8 @@ class NodeAdmin(admin.ModelAdmin):
         "state",
         "cordoned",
         "draining",
+        "passed_over_until",
+        "passed_over_reason",
         "labels",
         "system",
         "latest",

@@ -63,6 +63,8 @@ def of_device(name: str, device: dict[str, Any]) -> dict[str, Any]:
     for key, (kind, expected) in SHAPES.items():
         if key in fields and not isinstance(fields[key], kind):
             raise BadInventory(f"{key} of {name} is {str(fields[key])[:80]!r}; expected {expected}")
+    if not all(isinstance(process, dict) for process in fields.get("processes", ())):
+        raise BadInventory(f"processes of {name} holds something else than maps of pid, memory and run")
     for key, longest in LONGEST.items():
         if key in fields:
             fields[key] = str(fields[key])[:longest]

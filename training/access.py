@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404
 
-from .models import ROLE_RANK, Experiment, Membership, Project, Role, Run
+from .models import ROLE_RANK, Experiment, Job, Membership, Project, Role, Run
 from .states import LIVE
 
 M = TypeVar("M", bound=Model)
@@ -91,12 +91,28 @@ def check(user: Any, thing: Model, role: str) -> None:
         )
 
 
+def absent(model: type[Model], user: Any, lookup: dict[str, Any]) -> str:
+    """That there is none, and what should have stood there: a run's code and its job's look alike."""
+    name, code = model._meta.verbose_name, lookup.get("code")
+    if not code:
+        return f"no such {name}"
+    words = f"there is no {name} {code}, or none that you may see"
+    for other, its in ((Run, "job"), (Job, "run")):
+        if model in {Run, Job} and other is not model:
+            twin = getattr(visible(other.objects.filter(code=code), user).first(), its, None)
+            if twin is not None:
+                return (
+                    f"{words}: that is the code of a {other._meta.verbose_name}, whose {its} is {twin.code}"
+                )
+    return f"{words}: expected a {name}'s code"
+
+
 def fetch(queryset: QuerySet[M], user: Any, role: str, **lookup: Any) -> M:
     """The one object of the lookup, if the user has `role` or more in its project. Raises as `check` does."""
     if any("\x00" in value for value in lookup.values() if isinstance(value, str)):
         raise Http404(f"no such {queryset.model._meta.verbose_name}")
     thing = visible(queryset, user).filter(**lookup).first()
     if thing is None:
-        raise Http404(f"no such {queryset.model._meta.verbose_name}")
+        raise Http404(absent(queryset.model, user, lookup))
     check(user, thing, role)
     return thing

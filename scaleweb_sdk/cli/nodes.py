@@ -1,4 +1,4 @@
-"""The site's nodes by hand: `scaleweb node list`, `cordon`, `drain` and `uncordon`."""
+"""The site's nodes by hand: `scaleweb node list`, `workers`, `cordon`, `drain` and `uncordon`."""
 
 import argparse
 from typing import Any
@@ -12,6 +12,8 @@ from .site import Site, Wrong, table
 def add_to(verbs: Any) -> None:
     one = verbs.add_parser("list", help="the site's nodes, and what their devices do")
     one.set_defaults(work=show)
+    one = verbs.add_parser("workers", help="the site's Celery workers and ticks, and what is wrong with them")
+    one.set_defaults(work=workers)
     for name, work, help in (
         ("cordon", cordon, "place nothing new on a node; what runs goes on"),
         ("drain", drain, "place nothing new, and move what runs elsewhere at a checkpoint"),
@@ -25,6 +27,33 @@ def add_to(verbs: Any) -> None:
 def show(options: argparse.Namespace) -> None:
     found = Site().get("nodes", limit=200)["results"]
     table(["node", "state", "", "devices", "busy", "why not"], [row(node) for node in found])
+
+
+def workers(options: argparse.Namespace) -> None:
+    found = Site().get("workers")
+    table(
+        ["worker", "host", "queues", "runs", "done", "up"],
+        [
+            [
+                worker["name"], worker["hostname"], ", ".join(worker["queues"]),
+                ", ".join(worker["running"]) or "nothing", worker["done"], f"{worker['uptime_seconds'] / 3600:.1f} h",
+            ]
+            for worker in found["workers"]
+        ],
+    )  # fmt: skip
+    print()
+    table(
+        ["tick", "every", "last done (UTC)", ""],
+        [
+            [
+                tick["task"], f"{tick['every_seconds']:g} s", (tick["done_at"] or "unknown")[:19],
+                "late" if tick["late"] else "",
+            ]
+            for tick in found["ticks"]
+        ],
+    )  # fmt: skip
+    if found["wrong"]:
+        raise Wrong(" ".join(found["wrong"]))
 
 
 def row(node: dict[str, Any]) -> list[Any]:

@@ -125,6 +125,7 @@ API = {
     "job-groups/<slug:code>/requeue": {"POST": OPERATOR},
     "job-groups/<slug:code>/stop": {"POST": OPERATOR},
     "queue": {"GET": LISTED},
+    "workers": {"GET": LOGIN},
     "invitations": {"GET": SITE_ADMIN, "POST": SITE_ADMIN},
     "invitations/<int:pk>": {"DELETE": SITE_ADMIN},
     "join": {
@@ -513,6 +514,26 @@ def test_what_is_not_there_is_named(operator, run):
     ]
     assert said[0] == "there is no run nosuch, or none that you may see"
     assert "matches the given query" not in said[1]
+
+
+def test_a_runs_code_where_a_jobs_is_expected_is_told_apart_and_only_to_who_may_see_it(
+    operator, outsider, run, job
+):
+    def words(who, address):
+        answer = who.ask("GET", address)
+        assert answer.status_code == 404
+        return answer.json()["detail"]
+
+    own = job.run.code
+    said = f"there is no job {own}, or none that you may see"
+    assert (
+        words(operator, f"jobs/{own}/clone") == f"{said}: that is the code of a run, whose job is {job.code}"
+    )
+    assert words(outsider, f"jobs/{own}/clone") == f"{said}: expected a job's code"
+    said = f"there is no run {job.code}, or none that you may see"
+    assert (
+        words(operator, f"runs/{job.code}/ranks") == f"{said}: that is the code of a job, whose run is {own}"
+    )
 
 
 def test_roles_of_one_project_do_not_open_another(run, viewer):

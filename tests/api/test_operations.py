@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from control.models import ControllerSettings, Decision, TickLease
 from monitoring.models import Node
 from scaleweb import health, metrics
+from training.jobs import at_work
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -27,6 +28,33 @@ def test_health_needs_no_login_and_names_what_is_wrong(anonymous, monkeypatch):
     answer = anonymous.get("/healthz")
     assert answer.status_code == 200
     assert answer.json() == {"status": "ok"}
+
+
+def test_workers_and_ticks_that_fail_are_told_in_sentences():
+    now = timezone.now()
+    place = at_work.Tick("training.place", 2.0, now - timedelta(seconds=60))
+    age = at_work.Tick("monitoring.age_series", 600.0, now - timedelta(seconds=700))
+    unknown = at_work.Tick("alerts.forget", 86_400.0, None)
+    control = {"name": "control@a", "queues": ["control"]}
+    node = {"name": "n1@a", "queues": ["node.n1"]}
+    assert at_work.wrong([control, node], [age, unknown], now) == []
+    (late,) = at_work.wrong([control], [place, age], now)
+    assert late.startswith(
+        "training.place is due every 2 s and was last done 60 s ago: look whether beat runs"
+    )
+    (nobody,) = at_work.wrong([node], [age], now)
+    assert nobody.startswith("No worker takes the queue control: nothing is placed")
+
+
+def test_with_the_broker_away_who_asks_for_the_workers_is_told_so(viewer, settings, tmp_path):
+    from monitoring.live import publish
+
+    settings.REDIS_URL = f"unix://{tmp_path / 'none.sock'}"
+    publish.client.cache_clear()
+    answer = viewer.ask("GET", "workers").json()
+    assert (answer["workers"], answer["ticks"]) == ([], [])
+    assert answer["wrong"][0].startswith("The broker does not answer, so nobody can be asked: ")
+    publish.client.cache_clear()
 
 
 def test_health_tells_a_missing_broker_from_a_present_one(settings, tmp_path):

@@ -25,6 +25,7 @@ CPU = {"kind": "cpu", "index": 0}
         ({}, [GPU | {"memory_total_bytes": "80 GB"}], "memory_total_bytes='80 GB'"),
         ({}, [GPU | {"healthy": "yes"}], "healthy of gpu0 is 'yes'; expected true or false"),
         ({}, [GPU | {"processes": {}}], "processes of gpu0 .*expected a list"),
+        ({}, [GPU | {"processes": [7]}], "processes of gpu0 holds something else than maps"),
         ({}, [GPU | {"latest": [1]}], "latest of gpu0 .*expected a map"),
         ({"memory_bytes": -5}, [CPU], "memory_bytes='-5'.*main memory"),
         ({"memory_bytes": 1e30}, [CPU], "memory_bytes='1e"),

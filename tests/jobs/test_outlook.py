@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from monitoring import nodes
+from monitoring.models import Node
 from tests.support.domain import a_project
 from training.jobs import attempts, expecting, tasks
 from training.jobs import submit as jobs
@@ -80,6 +81,18 @@ def test_a_gang_over_nodes_waits_for_as_many_nodes_as_it_may_span():
     slots = {ONE: [Slot(10, "pace")], TWO: [Slot(20, "pace")], (3, "gpu"): [Slot(30, "pace")]}
     assert starts([Waiting(1, 1, "gpu", 2, 2, max_nodes=2)], slots, NAMES)[1].seconds == 20
     assert starts([Waiting(1, 1, "gpu", 3, 3, max_nodes=2)], slots, NAMES)[1].seconds is None
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_a_node_that_was_cordoned_is_foretold_at_the_next_placement_not_twenty_seconds_later(monkeypatch):
+    sent = []
+    monkeypatch.setattr(expecting, "seen", [])
+    monkeypatch.setattr(jobs.current_app, "send_task", lambda name, **options: sent.append(name))
+    nodes.register("gpu-07", {"hostname": "h"}, [{"kind": "gpu", "index": 0}])
+    for cordoned in (False, True, True, False):
+        Node.objects.update(cordoned=cordoned)
+        tasks.place_tick()
+    assert sent == ["training.expect"] * 3
 
 
 @pytest.mark.django_db(databases="__all__", transaction=True)

@@ -76,10 +76,19 @@ def test_it_is_ready_logs_one_person_in_once_and_leaves_nothing_behind(stack):
     assert browser.get("/api/v1/me").json()["username"] == "admin"
     assert httpx.get(link).status_code == 410
     api = stack.api()
-    nodes = api.get("nodes")["results"]
+    nodes = until(lambda: api.get("nodes")["results"], 20)
     assert [node["state"] for node in nodes] == ["online"]
     job = api.post("jobs", {"experiment_name": "x", "argv": [sys.executable, "-c", SLEEPER]})
     until(lambda: api.get(f"runs/{job['run']}")["state"] == "running", 30)
+    work = until(lambda: (told := api.get("workers")) and len(told["workers"]) == 2 and told, 20)
+    assert work["wrong"] == []
+    assert sorted(queue for worker in work["workers"] for queue in worker["queues"]) == [
+        "control", f"node.{nodes[0]['name']}",
+    ]  # fmt: skip
+    placed = {tick["task"]: tick["done_at"] for tick in work["ticks"]}["training.place"]
+    until(
+        lambda: {t["task"]: t["done_at"] for t in api.get("workers")["ticks"]}["training.place"] > placed, 20
+    )
     assert stack.stop(signal.SIGINT) == 0
     assert "goes on at the next start" in stack.printed()
     assert until(lambda: not processes_of(stack.home), 20)

@@ -72,6 +72,8 @@ def test_a_value_that_is_twice_among_a_hundred_thousand_is_named_at_once(experim
     [
         ({}, "0 settings; expected 1 to 10"),
         ({"lr": []}, "lr has no values"),
+        ({"lr": [""]}, "lr has an empty value; give each one, as in lr=1,2"),
+        ({"lr": ["1", " ", "2"]}, "lr has an empty value"),
         ({"l r": ["1"]}, "'l r' is no name of a setting"),
         ({"lr": ["1", "2", "1"]}, "lr has the value '1' twice"),
     ],

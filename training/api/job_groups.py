@@ -1,5 +1,7 @@
 """Grids and arrays: many jobs asked for, shown and stopped as one."""
 
+from collections.abc import Callable
+
 import django_filters
 from django.db.models import Count, QuerySet
 from drf_spectacular.utils import extend_schema
@@ -107,20 +109,28 @@ class JobGroupDetail(ProjectScoped, generics.RetrieveAPIView):
     lookup_field = lookup_url_kwarg = "code"
 
 
+class ActOnGroup(APIView):
+    """What one button does to a whole group. act: of the group and of who asked; returns of how many jobs."""
+
+    permission_classes = [ProjectRole]
+    counted: str
+    act: Callable[[JobGroup, str], int]
+
+    def post(self, request, code: str):
+        group = access.fetch(GROUPS, request.user, Role.OPERATOR, code=code)
+        Nothing(data=request.data).is_valid(raise_exception=True)
+        return Response({self.counted: type(self).act(group, request.user.get_username())})
+
+
 class StoppedSerializer(serializers.Serializer):
     stopped = serializers.IntegerField()
 
 
 @extend_schema(request=Nothing, responses=StoppedSerializer)
-class StopGroup(APIView):
+class StopGroup(ActOnGroup):
     """End every job of the group that waits or runs."""
 
-    permission_classes = [ProjectRole]
-
-    def post(self, request, code: str):
-        group = access.fetch(GROUPS, request.user, Role.OPERATOR, code=code)
-        Nothing(data=request.data).is_valid(raise_exception=True)
-        return Response({"stopped": groups.stop(group, request.user.get_username())})
+    counted, act = "stopped", staticmethod(groups.stop)
 
 
 class RequeuedSerializer(serializers.Serializer):
@@ -128,15 +138,10 @@ class RequeuedSerializer(serializers.Serializer):
 
 
 @extend_schema(request=Nothing, responses=RequeuedSerializer)
-class RequeueGroup(APIView):
+class RequeueGroup(ActOnGroup):
     """Queue every job of the group again that failed or was stopped; each goes on from its newest checkpoint."""
 
-    permission_classes = [ProjectRole]
-
-    def post(self, request, code: str):
-        group = access.fetch(GROUPS, request.user, Role.OPERATOR, code=code)
-        Nothing(data=request.data).is_valid(raise_exception=True)
-        return Response({"queued": groups.requeue(group, request.user.get_username())})
+    counted, act = "queued", staticmethod(groups.requeue)
 
 
 class PrioritisedSerializer(serializers.Serializer):

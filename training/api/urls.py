@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import (
+    at_work,
     checkpoints,
     cloning,
     copies,
@@ -106,6 +107,7 @@ urlpatterns = [
     path("notices", notices.Notices.as_view(), name="notices"),
     path("nodes/<str:name>/history", node_history.NodeHistory.as_view(), name="node-history"),
     path("queue", queue.Queue.as_view(), name="queue"),
+    path("workers", at_work.Workers.as_view(), name="workers"),
     path("tokens", tokens.Tokens.as_view(), name="tokens"),
     path("tokens/<int:pk>", tokens.TokenDetail.as_view(), name="token"),
 ]

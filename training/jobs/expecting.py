@@ -16,7 +16,7 @@ from training.models import Attempt, DeviceLease, Job, JobState, Tunable
 from . import memory, planning, queued
 from .devices import cool_and_hot, usable
 from .outlook import Slot, Store, by_history, by_pace, starts
-from .submit import script_of
+from .submit import hurry, script_of
 from .turns import Place, Waiting, in_turn
 
 # So many of the queue are told when they will start; of those behind, nobody could know.
@@ -28,6 +28,8 @@ SAME = timedelta(seconds=60)
 
 Like = tuple[int, str]  # project, script
 
+seen: list[Any] = []  # the nodes as they were when this process last placed
+
 
 def tick(now: datetime | None = None) -> int:
     """Bring both up to date. Returns of how many waiting jobs something changed."""
@@ -35,6 +37,14 @@ def tick(now: datetime | None = None) -> int:
     past = took()
     going_on = expect_ends(now, past)
     return expect_starts(now, past, going_on)
+
+
+def follow_nodes() -> None:
+    """Called at each tick of placement: what was foretold is old once a node was closed, opened or lost."""
+    now = list(Node.objects.order_by("pk").values_list("pk", "state", "cordoned", "passed_over_until"))
+    if now != seen:
+        seen[:] = now
+        hurry("training.expect")
 
 
 def took() -> dict[Like, list[float]]:

@@ -106,6 +106,10 @@ def checked_axes(grid: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
             raise JobRefused("grid", f"{name!r:.60} is no name of a setting; use letters, digits, _ . -")
         if not values:
             raise JobRefused("grid", f"{name} has no values; give some, as in {name}=1,2")
+        if not all(value.strip() for value in values):
+            raise JobRefused(
+                "grid", f"{name} has an empty value; give each one, as in {name}=1,2 without a comma too many"
+            )
         if len(set(values)) != len(values):
             twice = Counter(values).most_common(1)[0][0]
             raise JobRefused(

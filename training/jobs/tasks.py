@@ -21,6 +21,7 @@ from training.models import Attempt, Job, JobState, Member, Run
 from training.states import LIVE, RunState, move
 
 from . import (  # the worker's signals are connected by the import
+    at_work,
     attempts,
     draining,
     expecting,
@@ -34,6 +35,7 @@ from .placement import Placement
 from .planning import planned
 
 logger = logging.getLogger(__name__)
+CONNECTED = (at_work, node_worker)
 ROWS_A_STATEMENT = 500
 
 
@@ -55,6 +57,7 @@ def place_tick() -> int:
             continue  # another tick was faster; what is left waits for the next one
         if attempt is not None:
             begun += 1
+    expecting.follow_nodes()
     return begun
 
 

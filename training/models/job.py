@@ -151,6 +151,7 @@ class JobDependency(models.Model):
 
     class Meta:
         ordering = ["id"]
+        verbose_name_plural = "job dependencies"
 
     def __str__(self) -> str:
         return f"{self.job.code} after {self.on_code}:{self.when}"

@@ -17,6 +17,7 @@ class WorkingCopy(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name_plural = "working copies"
         constraints = [
             models.UniqueConstraint(fields=["project", "sha256"], name="one_working_copy_per_project")
         ]

@@ -176,6 +176,7 @@ export const moveJob = (code: string, move: { side: "before" | "behind"; code: s
 export const queue = (signal?: Signal) => ask<t.Queue>("queue", { signal });
 
 export const nodes = (signal?: Signal) => list<t.Node>("nodes", {}, signal);
+export const workers = (signal?: Signal) => ask<t.Workers>("workers", { signal });
 export const node = (name: string, signal?: Signal) => ask<t.Node>(path`nodes/${name}`, { signal });
 export const nodeHistory = (name: string, hours: number, signal?: Signal) => ask<t.NodeHistory>(path`nodes/${name}/history`, { query: { hours }, signal });
 /** Cordon: nothing new. Drain: nothing new, and what runs goes on elsewhere. Uncordon: takes jobs again. */

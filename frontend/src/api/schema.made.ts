@@ -1939,6 +1939,14 @@ export interface Tally {
   squares: number;
 }
 
+export interface Tick {
+  task: string;
+  every_seconds: number;
+  /** Null: not since the broker was emptied. */
+  done_at: string | null;
+  late: boolean;
+}
+
 export interface Token {
   id: number;
   name: string;
@@ -2003,4 +2011,25 @@ export interface ViewLink {
   created_at: string;
   expires_at: string;
   last_used_at: string | null;
+}
+
+export interface Worker {
+  name: string;
+  hostname: string;
+  pid: number;
+  /** control, and node.NAME of a node. */
+  queues: string[];
+  /** Tasks that it does now. */
+  running: string[];
+  /** Tasks since it started. */
+  done: number;
+  uptime_seconds: number;
+}
+
+export interface Workers {
+  /** Those that answered within a second. */
+  workers: Worker[];
+  ticks: Tick[];
+  /** What is to be seen to, in sentences. */
+  wrong: string[];
 }

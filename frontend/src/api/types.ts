@@ -146,6 +146,7 @@ export type Invitation = made.InviteAnswer;
 /** As typed arrays (columns.ts), which know NaN. */
 export type Buckets = Narrow<Omit<made.Buckets, "aged">, { columns: Columns; non_finite: NonFinite[] }>;
 export type NodeHistory = made.HistoryAnswer;
+export type Workers = made.Workers;
 export type SeriesRequest = Required<made.Read>;
 
 export type Importance = made.Importance;

@@ -1,1 +1,0 @@
-import{Ur as e,Xn as t,t as n}from"./start-Cq47_22T.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
