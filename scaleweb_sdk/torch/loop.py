@@ -17,13 +17,13 @@ from . import adoption
 from .agreement import together
 from .algorithm.masks import Masks
 from .controls import Controls
+from .current_step import CurrentStep
 from .feed import Feed
 from .jumps import GradientJumps
 from .keeper import Keeper
 from .memory import MemorySignal, meter_for
 from .motion import Motion
 from .noise import GradientNoise
-from .norms import total_norm, trained
 from .rates import Rates
 from .reflexes import Guard, NonFinite, shrink
 from .trust import TrustRatio
@@ -73,8 +73,6 @@ class Loop:
         self.memory = MemorySignal(meter_for(model))
         self.masks = masks
         self.jumps = jumps
-        self.scaler = scaler
-        self.scheduler_every = scheduler_every
         self.checkpoint_every = checkpoint_every
         self.non_finite = NonFinite(self, non_finite_limit)
         # What counts as out of memory; a test, or an accelerator with its own error, adds to it.
@@ -83,15 +81,7 @@ class Loop:
         self._driving = False  # inside batches() or steps(), which call the boundary themselves
         self._last_checkpoint = -1
         self._wanted = ""  # why a checkpoint is due at the next boundary
-        self._last_metrics: dict[str, float] = {}
-        self._level = math.nan
-        self._epoch_losses: list[float] = []
-        self._losses: list[float] = []  # of the batches of the step so far
-        self.batches_in_step = 0
-        self._sizes: list[int] = []  # samples in them
-        self._memory_batch = None if feed is None else feed.batch_size
-        self._waited = self._computed = self._apart = 0.0
-        self._began = self._handed_over = clock.seconds()
+        self.current = CurrentStep(self, scaler, scheduler_every)
 
     # -- driving ---------------------------------------------------------------------------------
 
@@ -123,7 +113,7 @@ class Loop:
                 self.save("start", pinned=True)
             self.controls.declare_total(max_steps, max_epochs)
             while True:
-                if not self.batches_in_step:
+                if not self.current.batches:
                     self._boundary()
                     if self.run.should_stop or self._is_over(max_steps):
                         break
@@ -138,17 +128,11 @@ class Loop:
                     except StopIteration:
                         break
                     if feed.epoch != epoch:
-                        self._end_epoch()
+                        self.current.end_epoch()
                         extended = self.controls.total_was_set
                         if max_epochs is not None and feed.epoch >= max_epochs and not extended:
                             break
-                now = clock.seconds()
-                if not self.batches_in_step:
-                    self._began = began
-                self._waited += now - began
-                self._handed_over = now
-                self._sizes.append(samples)
-                self.batches_in_step += 1
+                self.current.hand_over(samples, began)
                 yield self.step + 1, batch
             if self.agreement is not None:
                 self.agreement.end()
@@ -168,11 +152,6 @@ class Loop:
         self.controls.change("loader_workers", feed.workers)
         self.run.reflex("workers_refused", f"{why}; the loader goes on with {feed.workers}")
 
-    def _end_epoch(self) -> None:
-        if self.scheduler is not None and self.scheduler_every == "epoch" and self._epoch_losses:
-            self._step_scheduler(math.fsum(self._epoch_losses) / len(self._epoch_losses))
-        self._epoch_losses.clear()
-
     # -- one step --------------------------------------------------------------------------------
 
     def backward(self, loss: torch.Tensor, metrics: dict[str, float] | None = None) -> bool:
@@ -182,142 +161,31 @@ class Loop:
         True when the optimiser made its step; False while gradients gather, when the step was skipped for a
         loss or gradient that is not finite or too wild, and when memory ran out (the samples then come again).
         """
-        self.batches_in_step = max(1, self.batches_in_step)
-        self._apart += clock.seconds() - self._handed_over
-        value = float(loss.detach())
-        self._losses.append(value)
+        current = self.current
+        value = current.take(loss)
         # Of several ranks each takes part in the exchange of gradients: the others wait for it. What is not finite
         # on one is not finite on all of them then.
         if math.isfinite(value) or self.agreement is not None:
             parts = self.controls.accumulate
             share = loss if parts == 1 else loss / parts
+            scaler = current.scaler
             try:
-                with self.noise.listening(len(self._losses) == 1, parts), self.controls.precision.backward():
-                    (share if self.scaler is None else self.scaler.scale(share)).backward()
+                with (
+                    self.noise.listening(len(current.losses) == 1, parts),
+                    self.controls.precision.backward(),
+                ):
+                    (share if scaler is None else scaler.scale(share)).backward()
             except self.out_of_memory_errors as error:
                 del loss
                 shrink(self, error)
                 return False
-        if len(self._losses) < self.controls.accumulate:
-            self._computed += clock.seconds() - self._handed_over
+        if len(current.losses) < self.controls.accumulate:
+            current.wait()
             return False
-        stepped = self._finish_step(metrics or {})
+        stepped = current.finish(metrics or {})
         if not self._driving:
             self._boundary()
         return stepped
-
-    def _finish_step(self, metrics: dict[str, float]) -> bool:
-        loss = math.fsum(self._losses) / len(self._losses) if _finite(self._losses) else math.nan
-        scale = None if self.scaler is None else float(self.scaler.get_scale())
-        if self.scaler is not None and (math.isfinite(loss) or self.agreement is not None):
-            self.scaler.unscale_(self.optimizer)
-        ranks = self.agreement is not None
-        norm, left = self._clipped_norm() if math.isfinite(loss) or ranks else (math.nan, math.nan)
-        rate = self.rates.now
-        # Of several ranks all must answer alike: by the gradient, which is the same on each.
-        finite = math.isfinite(norm) and (ranks or math.isfinite(loss))
-        wild = finite and self._hold(left)
-        good = finite and not wild
-        if self.scaler is not None and (math.isfinite(loss) or ranks):
-            # It makes no step itself where a gradient is not finite, and lowers its scale then.
-            if not wild:
-                self.trust.before()
-                self.scaler.step(self.optimizer)
-                self.trust.after()
-            self.scaler.update()
-        elif good:
-            self.trust.before()
-            self.optimizer.step()
-            self.trust.after()
-        if good and self.scheduler is not None and self.scheduler_every == "step":
-            self._step_scheduler(loss)
-        self.optimizer.zero_grad()
-        self.step += 1
-        now = clock.seconds()
-        seconds = now - self._began
-        # A loss that is not finite is logged as it came: NaN and inf say different things.
-        shown = loss if math.isfinite(loss) else next(v for v in self._losses if not math.isfinite(v))
-        figures = {"loss": shown, "lr": rate, "grad_norm": norm, **metrics}
-        figures |= {
-            "_step_seconds": seconds,
-            "_data_wait_seconds": self._waited,
-            "_compute_seconds": self._computed + now - self._handed_over,
-        }
-        samples = sum(self._sizes) * (1 if self.agreement is None else self.agreement.world_size)
-        if samples and seconds > 0:
-            figures["_samples_per_second"] = samples / seconds
-        if good:
-            figures |= self.noise.figures(self._sizes, norm, seconds, 1.0 if scale is None else scale)
-            figures |= self._memory_figures()
-            figures |= self.motion.figures(self.step)
-        if scale is not None:
-            figures["loss_scale"] = scale
-        if ranks:
-            figures[f"_apart_seconds/rank{self.run.rank}"] = self._waited + self._apart
-        if self.run.rank == 0:
-            self.run.log(figures, step=self.step)
-        else:
-            # The run's figures are the first rank's; of the others it has their pace.
-            own = {name: each for name, each in figures.items() if name.endswith(f"/rank{self.run.rank}")}
-            self.run.log(own, step=self.step)
-        self._last_metrics = {"loss": shown, "grad_norm": norm}
-        if math.isfinite(shown):
-            # One batch's loss scatters: which checkpoint is the best is asked of its running mean.
-            self._level = shown if math.isnan(self._level) else 0.95 * self._level + 0.05 * shown
-        self._epoch_losses.append(shown)
-        # A scale above 1 that was too large: its scaler looks for a smaller one, and no checkpoint would help.
-        overflowed = scale is not None and scale > 1 and math.isfinite(loss) and not finite
-        if not overflowed:
-            self.non_finite.count(finite, shown, norm)
-        self.clear_step()
-        return good
-
-    def _clipped_norm(self) -> tuple[float, float]:
-        """The gradient's length as it came, and what clipping left of it."""
-        parameters = [p for p in trained(self.optimizer) if p.grad is not None]
-        if self.controls.clip is not None:
-            norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.controls.clip))
-            return norm, min(norm, self.controls.clip)
-        norm = total_norm([p.grad for p in parameters if p.grad is not None])
-        return norm, norm
-
-    def _hold(self, left: float) -> bool:
-        """Whether the gradient, `left` long, is too wild for a step; one that is held is made shorter."""
-        share = self.jumps.share(left, self.step + 1)
-        if 0 < share < 1:
-            with torch.no_grad():
-                for parameter in trained(self.optimizer):
-                    if parameter.grad is not None:
-                        parameter.grad.mul_(share)
-        return share == 0
-
-    def _memory_figures(self) -> dict[str, float]:
-        """After a step that went well: what it took, and whether a batch fits by now that did not."""
-        size = None if self.feed is None else self.feed.batch_size
-        if size != self._memory_batch:
-            self._memory_batch = size
-            self.memory.changed()
-            return {}  # the peak from the next step on is this batch's own
-        figures = self.memory.figures()
-        failed = self.controls.told("batch_size", "failed")
-        if failed is not None and size is not None and size >= failed:
-            self.controls.tell("batch_size", failed=None, failed_limit_bytes=None)
-        return figures
-
-    def _step_scheduler(self, loss: float) -> None:
-        assert self.scheduler is not None
-        if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            self.scheduler.step(loss)
-        else:
-            self.scheduler.step()
-
-    def clear_step(self) -> None:
-        """Forget what has gathered for the step that was begun."""
-        self._losses = []
-        self.batches_in_step = 0
-        self._sizes = []
-        self._waited = self._computed = self._apart = 0.0
-        self._began = self._handed_over = clock.seconds()
 
     def forward(self) -> AbstractContextManager[Any]:
         """`with loop.forward():` around the forward pass and its loss: computed in the control `precision`.
@@ -365,8 +233,8 @@ class Loop:
     def save(self, reason: str, pinned: bool = False, together: bool = True) -> Path | None:
         """The same by all ranks at the same step, with the state of each; the loop's own way."""
         saved = self.keeper.save(
-            self.step, self._last_metrics, self._level, reason, pinned, self.controls.ending, self.noise.scale,
-            together,
+            self.step, self.current.metrics, self.current.level, reason, pinned, self.controls.ending,
+            self.noise.scale, together,
         )  # fmt: skip
         self._last_checkpoint, self._wanted = self.step, ""
         return None if saved is None else saved.path
@@ -426,7 +294,7 @@ class Loop:
     def went_on_with(self, state: dict[str, Any]) -> None:
         """Another run's state was put in force at this boundary; the step stays."""
         self.optimizer.zero_grad()
-        self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
+        self.current.recall(state)
         self.non_finite.forget()
         self.non_finite.hope()
         self.jumps.forget()
@@ -446,11 +314,11 @@ class Loop:
         # The data goes on where it is: other batches than those that led to where we come from
         # (as PaLM did it: Chowdhery et al. 2022, arXiv 2204.02311, section 5.1).
         self.step = self._last_checkpoint = int(state["step"])
-        self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
+        self.current.recall(state)
         self.non_finite.forget()
         self.noise.forget()
         self.motion.forget()
-        self.clear_step()
+        self.current.clear()
         self.run.branched(self.step, "rollback")
 
     def resume(self, state: dict[str, Any], path: Path) -> None:
@@ -458,7 +326,7 @@ class Loop:
         self.keeper.put_back(state, path)
         self.keeper.put_back_stream(state)
         self.step = self._last_checkpoint = int(state["step"])
-        self._last_metrics, self._level = dict(state["metrics"]), float(state.get("level", math.nan))
+        self.current.recall(state)
         if state.get("compiled"):
             # A model that was compiled gives the same figures, bit for bit, only when it is compiled again.
             from .algorithm import compiled
@@ -497,7 +365,3 @@ class Loop:
         if self.agreement is not None:
             # One of them may have heard of the branch that the first one makes just now.
             self.run.branch = self.agreement.from_first(self.run.branch)
-
-
-def _finite(values: list[float]) -> bool:
-    return all(math.isfinite(value) for value in values)

@@ -99,13 +99,13 @@ def shrink(loop: "Loop", error: BaseException) -> None:
     # The smallest prime factor, 2 for an even size: the effective batch stays exactly what it was.
     factor = next((f for f in range(2, math.isqrt(size) + 1) if size % f == 0), size)
     loop.optimizer.zero_grad()
-    again = feed.give_back(loop.batches_in_step)
+    again = feed.give_back(loop.current.batches)
     accumulation = loop.controls.accumulate * factor
     use = None if loop.memory.meter is None else loop.memory.meter.read()
     loop.controls.tell("batch_size", failed=size, failed_limit_bytes=None if use is None else use.limit_bytes)
     loop.controls.change("batch_size", size // factor)
     loop.controls.change("accumulation", accumulation)
-    loop.clear_step()
+    loop.current.clear()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     loop.run.reflex(
