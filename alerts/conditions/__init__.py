@@ -1,5 +1,6 @@
 """Everything a rule can watch for: {name: (what it looks at, its parameters, one sentence)}."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -80,4 +81,19 @@ def parameters_of(condition: str, given: Any) -> Any:
         return msgspec.convert(given, kind.parameters)
     except msgspec.ValidationError as error:
         takes = ", ".join(field.encode_name for field in msgspec.structs.fields(kind.parameters))
-        raise BadParameters(f"{error}; {condition} takes {takes}") from None
+        raise BadParameters(f"{in_words(str(error))}; {condition} takes {takes}") from None
+
+
+PLACE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
+KINDS = {
+    "float": "a number", "int": "a whole number", "str": "text", "bool": "true or false", "array": "a list",
+    "object": "a map", "null": "nothing",
+}  # fmt: skip
+
+
+def in_words(error: str) -> str:
+    """What msgspec says, as one says it of a form: "limit: Expected a number, got text"."""
+    found = PLACE.fullmatch(error)
+    said, place = (error, None) if found is None else found.groups()
+    said = re.sub(r"`(\w+)`", lambda kind: KINDS.get(kind[1], kind[0]), said)
+    return f"{place}: {said}" if place else said

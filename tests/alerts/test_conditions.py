@@ -103,12 +103,16 @@ def test_only_what_lasted_counts():
     [
         ("nothing", {}, "there are run_figure, node_figure"),
         ("run_figure", {"key": "loss"}, "missing required field `limit`; run_figure takes key, limit, is"),
-        ("run_figure", {"key": "loss", "limit": "high"}, "Expected `float`"),
+        (
+            "run_figure",
+            {"key": "loss", "limit": "high"},
+            "limit: Expected a number, got text; run_figure takes",
+        ),
         ("run_figure", {"key": "loss", "limit": 1, "is": "near"}, "Invalid enum value 'near'"),
         ("run_figure", {"key": "", "limit": 1}, "length >= 1"),
         ("stalled", {"seconds": 1}, ">= 5"),
         ("stalled", {"hours": 1}, "unknown field `hours`"),
-        ("plateau", [], "Expected `object`"),
+        ("plateau", [], "Expected a map, got a list"),
         ("run_state", {"states": []}, "length >= 1"),
     ],
 )

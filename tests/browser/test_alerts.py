@@ -34,7 +34,7 @@ def test_a_rule_from_its_first_try_to_its_alert(window, operator, settings):
     dialog.get_by_label("Key").fill("loss")
     dialog.get_by_label("Limit").fill("a lot")
     dialog.get_by_role("button", name="Create").click()
-    expect(dialog.get_by_text("Expected `float`, got `str` - at `$.limit`")).to_be_visible()
+    expect(dialog.get_by_text("limit: Expected a number, got text")).to_be_visible()
     dialog.get_by_label("Limit").fill("7.5")
     dialog.get_by_role("button", name="Try it on the past").click()
     expect(dialog.get_by_text("It would have held once, in 1 that was looked at.")).to_be_visible()

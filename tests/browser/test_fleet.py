@@ -56,6 +56,8 @@ def run():
     times = [at - 3000 + 60 * minute for minute in range(50)]
     xid = [0.0] * 40 + [79.0] + [0.0] * 9
     columns = [("gpu0/utilisation_ratio", [0.9] * 50), ("gpu0/xid_count", [float(each > 0) for each in xid])]
+    columns += [("gpu0/ecc_uncorrected_count", [0.0] * 30 + [2.0] * 20)]
+    columns += [("gpu0/throttle_ratio", [0.0] * 20 + [0.9] * 5 + [0.0] * 25)]
     series.append(
         node.source, "n", [Batch(1, columns=[Column(key, list(range(50)), times, v) for key, v in columns])]
     )
@@ -91,9 +93,15 @@ def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator,
     past = page.get_by_role("region", name="Who was here")
     expect(past.get_by_role("link", name="bold-otter")).to_be_visible()
     expect(past).to_contain_text(re.compile("50 m 00 s.*1 kWh.*2 EUR"))
+    for kind in ("memory error", "throttled"):
+        row = past.get_by_role("row").filter(has_text=kind)
+        expect(row.get_by_role("link", name=run.code)).to_be_visible()
     fault = past.get_by_role("row").filter(has_text="XID error")
     fault.get_by_role("link", name=run.code).click()
     expect(page.get_by_role("heading", name="bold-otter")).to_be_visible()
+    page.get_by_role("link", name="System").click()  # its device on the axis of its own figures
+    expect(page.get_by_role("heading", name="Its node, node-a")).to_be_visible()
+    expect(page.locator("main .canvas[data-points]").first).to_be_attached()
     page.goto("/nodes/node-a")
     expect(page.get_by_role("button", name="Drain")).to_have_count(0)
 

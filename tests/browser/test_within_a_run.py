@@ -22,6 +22,7 @@ pytestmark = [
 HOSTILE = "<img src=x onerror=alert(1)>"
 BEGAN = 1.7e9
 METRICS = 5000
+LONG = "k" * 300
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 NOTES = f"""# What was learnt
 - [x] half a **warm-up** is too short
@@ -60,6 +61,7 @@ def run(settings, tmp_path, live_site):
     times = [BEGAN + step for step in steps]
     columns = [Column("loss", steps, times, [1 / (1 + step) for step in steps])]
     columns += [Column(f"layer/{place:04}", [399], [BEGAN + 399], [1.0]) for place in range(METRICS)]
+    columns += [Column(name, steps, times, [0.5] * 400) for name in (HOSTILE, LONG)]
     for rank, apart in enumerate((0.010, 0.060, 0.010)):
         Rank.objects.create(
             run=row, rank=rank, world_size=3, connected_at=now, process={"hostname": f"host-{rank}", "device": "cpu"}
@@ -158,6 +160,19 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     page.get_by_label("Find a panel").fill("layer/4999")
     expect(page.locator("[data-panel]")).to_have_count(1)
     assert page.evaluate(TOO_WIDE) <= 0, "a long name makes the page wider than the screen"
+    # A metric's name is text wherever it stands, and as long as it likes.
+    for typed, name in (("onerror", HOSTILE), ("kkk", LONG)):
+        page.get_by_label("Find a panel").fill(typed)
+        expect(page.locator("[data-panel]")).to_have_count(1)
+        found = page.get_by_role("region", name=name, exact=True)
+        expect(found.locator(".canvas[data-step='399']")).to_be_attached()
+        found.locator(".u-over").hover()
+        found.get_by_label(f"More about {name}").click()
+        expect(found.get_by_role("button", name="Save as CSV")).to_be_visible()
+        page.keyboard.press("Escape")
+        assert page.evaluate(TOO_WIDE) <= 0, f"{name:.20} makes the page wider than the screen"
+        nothing_was_executed(page)
+    page.get_by_label("Find a panel").fill("")
     page.get_by_role("link", name="Logs").click()
     log = page.get_by_role("log")
     page.get_by_label("Go to step").fill("0")
