@@ -11,7 +11,7 @@ from control.policies.learning_rate import LearningRate
 from control.policies.learning_rate.values import came, moved
 from control.proposals import Goal
 from control.verify import size_of
-from tests.control.make import a_checkpoint, a_past, a_rate, a_window, noisy, seen
+from tests.control.make import a_checkpoint, a_count, a_past, a_rate, a_window, named, noisy, seen
 
 POLICY = LearningRate()
 STEPS = np.arange(600)
@@ -250,3 +250,66 @@ def test_of_next_to_all_never_all_is_told():
     assert [size_of(by, True) for by in (-0.9987, -0.99999, -0.54, 0.25, 4.0)] == [
         "99.8 % below", "99.9 % below", "54 % below", "25 % above", "5 times",
     ]  # fmt: skip
+
+
+# -- towards the end -----------------------------------------------------------------------------
+
+
+FALLING = noisy(np.exp(-STEPS[:400] / 600), 0.05)
+
+
+def near_the_end(left, total=4000, past=(), rate=None, **fields):
+    first = total - left - len(FALLING) + 1
+    tunables = named(a_rate() if rate is None else rate, a_count("total_steps", total))
+    return ask(FALLING, first_step=first, past=past, rate=rate, tunables=tunables, **fields)
+
+
+def lowered_at_the_end(**fields):
+    fields = {"old_value": 0.3, "new_value": 0.1, "verdict": "same", "decided_step": 3300} | fields
+    return a_past(evidence={"ending": 0.19}, judge_at_step=3350, applied_step=3301, **fields)
+
+
+@pytest.mark.parametrize(
+    ("left", "past", "lowered"),
+    [
+        (801, (), False),
+        (800, (), True),
+        (500, (lowered_at_the_end(),), False),
+        (400, (lowered_at_the_end(),), True),
+        (390, (lowered_at_the_end(), lowered_at_the_end()), False),
+        (400, (lowered_at_the_end(verdict="worse", state="undone"),), False),
+        (49, (), False),
+    ],
+    ids=["not yet", "a fifth is left", "lowered once", "a tenth is left", "twice", "it did harm", "too late"],
+)
+def test_the_rate_is_lowered_twice_towards_the_end_of_a_declared_budget(left, past, lowered):
+    found = near_the_end(left, past=past)
+    ends = [p for p in found if "steps left" in p.reason]
+    assert len(ends) == lowered
+    if lowered:
+        (proposal,) = found
+        assert proposal.changes[0].value < 0.1
+        assert f"loss has {100 * left / 4000:g} % of 4000 steps left" in proposal.reason
+        assert not proposal.trial  # kept unless it does harm
+        assert proposal.judge_after_steps <= left // 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"total": 900, "left": 90},
+        {"windows": {"lr": a_window(np.linspace(0.1, 0.05, 400), 2801)}},
+        {"rate": a_rate(1e-6)},
+    ],
+    ids=["a short run", "the script's own schedule falls", "at the lower bound"],
+)
+def test_the_end_is_left_to_the_script_where(fields):
+    found = near_the_end(**{"left": 800} | fields)
+    assert not [p for p in found if "steps left" in p.reason]
+
+
+def test_a_rate_is_not_raised_any_more_towards_the_end():
+    creeping = noisy(2.3 * np.exp(-STEPS[:200] / 4000), 0.01)
+    there = {"tunables": named(a_rate(), a_count("total_steps", 4000)), "past": (lowered_at_the_end(),)}
+    assert [p.changes[0].value > 0.1 for p in ask(creeping, first_step=2000)] == [True]
+    assert ask(creeping, first_step=3301, **there) == []

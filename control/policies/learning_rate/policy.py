@@ -21,6 +21,7 @@ from control.estimators.motion import COSINE, RATIO, motion
 from control.proposals import Alternative, Change, Expected, Observation, Proposal, TunableView, Window
 
 from .climb import BEGIN_LATER
+from .ending import Ending, ending
 from .reading import RATE_IN_FORCE, Reading, pace_metric, read, still_setting_out
 from .search import Search
 from .tries import Tries, last_change
@@ -79,6 +80,11 @@ class LearningRate:
         # steps are not held up by too low a rate, however slowly the loss falls.
         moving = motion(observation.windows, last_change(observation, rate))
         settled = seen.is_start or (moving is not None and moving.cosine <= BEGIN_LATER)
+        end = ending(observation, self.name, rate)
+        if end is not None and end.is_due and not (rate.low is not None and float(rate.value) <= rate.low):
+            why = f"has {percent(end.share)} of {end.total} steps left, in which a lower rate lets it settle"
+            return [self._proposal(observation, metric, rate, seen, why, scale, tries, -1, end=end)]
+        settled = settled or end is not None
         up = "" if settled else self._up(seen, since, scale, rate, tries, parameters)
         if up:
             return [self._proposal(observation, metric, rate, seen, up, scale, tries, direction=1)]
@@ -168,13 +174,19 @@ class LearningRate:
         tries: Tries,
         direction: int,
         shown: Reading | None = None,
+        end: Ending | None = None,
     ) -> Proposal:
-        """seen: what sizes and times rest on. shown: what the reason rests on, where that is another reading."""
+        """seen: what sizes and times rest on. shown: what the reason rests on, where that is another reading.
+
+        end: given where the end of the run is the reason.
+        """
         parameters = observation.parameters
         factor = float(parameters["factor"])
         # The more noise for the progress, the longer it takes for an effect to show: up to four times.
         longer = min(4, max(1, math.ceil(seen.trend.noise / max(0.1, seen.progress))))
         horizon = int(parameters["horizon_steps"]) * scale * longer
+        if end is not None:
+            horizon = min(horizon, end.left // 2)  # judged while it can be taken back
         verb = "raise" if direction > 0 else "lower"
 
         def size(value: float) -> Alternative:
@@ -210,10 +222,12 @@ class LearningRate:
                 "noise": round(told.trend.noise, 5),
                 "points": told.trend.points,
                 "unit": told.unit,
+                **({} if end is None else {"ending": round(end.share, 4)}),
             },
             expected=own.expected,
             metric=metric,
             judge_after_steps=horizon,
-            trial=True,
+            # At the end the lower rate stays unless it is shown to do harm: there is no time to try twice.
+            trial=end is None,
             alternatives=tuple(others),
         )

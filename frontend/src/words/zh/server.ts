@@ -51,7 +51,8 @@ export default {
   "what runs there was asked to make room": "已请那里运行的任务让出设备",
   "{what} of {name} are free for it": "{name} 的 {what} 已为其空出",
   "{size} of memory": "{size} 内存",
-  "no open nodes have as many {what}; one has to join, or to be uncordoned": "没有可调度的节点具备这么多 {what}；须加入新节点，或恢复某个节点的调度",
+  "no open nodes have as many {what}; one has to join": "没有可调度的节点具备这么多 {what}；须加入新节点",
+  "no open nodes have as many {what}; {name} has to be uncordoned, or another node to join": "没有可调度的节点具备这么多 {what}；须恢复 {name} 的调度，或加入新节点",
 
   // How it ended (training/jobs)
   "exit code {n}": "退出码 {n}",
@@ -109,6 +110,7 @@ export default {
   "{size} times as high": "达到 {size} 倍",
   "{size} of its scatter lower": "低其离散度的 {size} 倍",
   "{size} of its scatter higher": "高其离散度的 {size} 倍",
+  "{metric} has {share} of {n} steps left, in which a lower rate lets it settle": "{metric} 还剩 {n} 步中的 {share}，较低的学习率可使其收敛",
   "{metric} falls smoothly but slowly, {share} in {n} steps": "{metric} 平稳但缓慢地下降，{n} 步内降了 {share}",
   "{metric} falls slowly, {share} in {n} steps": "{metric} 下降缓慢，{n} 步内降了 {share}",
   "{metric} still falls {share} in {n} steps after the last raise helped": "上次调高有效之后，{metric} 仍在下降，{n} 步内降了 {share}",
