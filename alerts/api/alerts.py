@@ -45,7 +45,9 @@ class AlertFilter(django_filters.FilterSet):
     run = django_filters.CharFilter(field_name="run__code")
     node = django_filters.CharFilter(field_name="node__name")
     project = django_filters.CharFilter(field_name="project__slug")
-    experiment = django_filters.NumberFilter(field_name="run__experiment")
+    experiment = django_filters.NumberFilter(
+        field_name="run__experiment_id", min_value=1, max_value=2**53, decimal_places=0
+    )
     severity = django_filters.ChoiceFilter(field_name="rule__severity", choices=Severity.choices)
 
     class Meta:

@@ -181,3 +181,10 @@ def test_conditions_come_with_a_schema_and_rules_to_begin_with(viewer):
     assert figure["parameters"]["required"] == ["key", "limit"]
     assert figure["parameters"]["properties"]["is"]["enum"] == ["above", "below"]
     assert {"A run failed", "Slow loader"} <= {preset["name"] for preset in answer["presets"]}
+
+
+@pytest.mark.parametrize("experiment", ["99999999999999999999", "0", "-1", "1.5", "x"])
+def test_an_experiment_that_no_number_names_is_refused_by_field(viewer, experiment):
+    refused = viewer.ask("GET", f"alerts?experiment={experiment}")
+    assert refused.status_code == 400
+    assert "experiment" in refused.json()["fields"], refused.json()

@@ -34,8 +34,8 @@ def between(monkeypatch):
     watch = history.watch
 
     def arrange(action):
-        def watch_then(policies):
-            found = watch(policies)
+        def watch_then(policies, **which):
+            found = watch(policies, **which)
             monkeypatch.setattr(history, "watch", watch)
             action()
             return found

@@ -137,7 +137,7 @@ ROW = {"policy": "p", "action": "a", "context": "c", "better": 1}
     ("data", "words"),
     [
         (None, "expected"),
-        ({"format": "2"}, "got '2'"),
+        ({"format": "2"}, "got the format '2'"),
         ({"format": beliefs.FORMAT, "beliefs": {}}, "must be a list"),
         ([ROW | {"policy": ""}], "belief 1: policy must be a text"),
         ([ROW, ROW], "p / a / c is there twice"),
