@@ -379,6 +379,27 @@ def test_what_a_process_printed_after_its_supervisor_died_is_sent_though_nobody_
     until(lambda: not bench.local(attempt).supervised())
 
 
+def test_lines_that_nobody_had_read_come_though_the_attempt_was_given_up_before_its_worker_was_back(
+    bench, monkeypatch, tmp_path
+):
+    """Its supervisor was killed while the worker was away, and it ended before that was back: nobody looked again."""
+    monkeypatch.setattr(node_loop, "HAND_IN_EVERY_SECONDS", 0.0)
+    gate = tmp_path / "gate"
+    job = bench.python(WAITS_FOR.format(gate=str(gate)))
+    training = bench.until_process(job)
+    attempt = bench.attempt(job)
+    bench.until(lambda: "at work" in lines_of(job))
+    until(lambda: state_of(bench, attempt)["offsets"]["stdout"] > 0)
+    supervisor = Process.told(state_of(bench, attempt), "supervisor_")
+    os.kill(supervisor.pid, signal.SIGKILL)
+    gate.touch()
+    until(lambda: not training.alive() and not supervisor.alive())
+    attempts.end(attempt.pk, "lost", "nothing was heard from the worker of bench for 10 s")
+    bench.until(lambda: lines_of(job)[-1] == "49")
+    assert lines_of(job) == ["at work", *map(str, range(50))]
+    bench.until(lambda: not bench.local(attempt).supervised() and Local.all_unsent() == [])
+
+
 def test_what_a_process_printed_before_it_failed_comes_though_the_next_attempt_has_begun_by_then(
     bench, live_site, tmp_path
 ):

@@ -74,14 +74,18 @@ class Local:
 
     @classmethod
     def all_unsent(cls) -> list["Local"]:
-        """Attempts that are over and hold what the server, away at their end, has not got yet."""
+        """Attempts that are over and hold what the server has not got yet: it, or who looks after them, was away."""
         top = Path(settings.ATTEMPT_DIR)
         found = []
         for path in sorted(top.iterdir()) if top.is_dir() else []:
             local = cls(path)
-            if path in cls.sent or local.status() is not Status.ENDED or local.supervised():
+            if path in cls.sent or local.supervised():
                 continue
-            if any(unsent(path / name) and not (path / file).exists() for name, file in REFUSED.items()):
+            status = local.status()
+            if status is not Status.ENDED and not (status is Status.GONE and local.has_run()):
+                continue
+            left = any(unsent(path / name) and not (path / file).exists() for name, file in REFUSED.items())
+            if left or (status is Status.GONE and local.unread()):
                 found.append(local)
             else:
                 cls.sent.add(path)
@@ -124,16 +128,34 @@ class Local:
             started.kill()
             raise
 
+    def hand_in(self) -> None:
+        """Start a supervisor that sends what an attempt that is over has left."""
+        if self.status() is Status.ENDED:
+            self.supervise()
+        else:
+            self.supervise_the_end()
+
+    def has_run(self) -> bool:
+        """Whether a process of it is known: a supervisor would start one otherwise."""
+        return Process.told(read_json(self.folder / "state.json") or {}) is not None
+
+    def unread(self) -> bool:
+        """Whether there are lines that no supervisor has read; nobody tries twice."""
+        if self.folder in self.looked_through:
+            return False
+        offsets = (read_json(self.folder / "state.json") or {}).get("offsets", {})
+        logs = ((self.folder / f"{stream}.log", stream) for stream in ("stdout", "stderr"))
+        return any(
+            path.exists() and path.stat().st_size > int(offsets.get(stream, 0)) for path, stream in logs
+        )
+
     def supervise_the_end(self) -> bool:
         """Start a supervisor for a process that ended after its own had died.
 
         It sends what was printed and is not sent yet, and writes down that nobody knows the exit code. False where that
         was tried before, or nobody knows of a process: a supervisor would start one.
         """
-        if (
-            self.folder in self.looked_through
-            or Process.told(read_json(self.folder / "state.json") or {}) is None
-        ):
+        if self.folder in self.looked_through or not self.has_run():
             return False
         self.looked_through.add(self.folder)
         self.supervise()

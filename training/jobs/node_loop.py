@@ -324,7 +324,7 @@ class NodeLoop:
             self.handed_in_at = now
             for local in Local.all_unsent()[:1]:
                 logger.info("%s holds what the server has not got yet: it is sent", local.folder)
-                local.supervise()
+                local.hand_in()
 
     def close(self, stop_jobs: bool = False, seconds: float = 15.0) -> None:
         """End the loop. stop_jobs: end what runs too, to be resumed at the next start of the site."""
