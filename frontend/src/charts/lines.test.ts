@@ -45,6 +45,14 @@ describe("extents", () => {
     expect(padded({ min: 0, max: 0 }, "linear")).toEqual([-1, 1]);
     expect(padded({ min: 0.1, max: 0.1 + 2e-17 * 7 }, "linear")[0]).toBeCloseTo(0.09); // rounding is no movement
     expect(padded({ min: 1, max: 1 }, "log")).toEqual([0.5, 2]);
+    // An axis that ended at infinity would have ticks without end.
+    for (const scale of ["linear", "log", "symlog"] as const)
+      for (const min of [Number.MIN_VALUE, 1e-5, 1.6e308]) {
+        const [low, high] = padded({ min, max: 1.7e308 }, scale);
+        expect(Number.isFinite(low) && high - low < Infinity && high > 1e307, `${scale} from ${min}`).toBe(true);
+      }
+    const [low, high] = padded({ min: -1.7e308, max: 1.7e308 }, "linear");
+    expect(Number.isFinite(high - low)).toBe(true);
     expect(padded({ min: 0.98, max: 1 }, "linear", true)).toEqual([0, 1]);
     expect(padded({ min: 0, max: 3.5 }, "linear", true)[1]).toBeGreaterThan(3.5);
   });

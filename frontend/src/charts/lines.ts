@@ -111,8 +111,15 @@ function beyondCount(lines: ShownLine[], range: XRange, min: number, max: number
 
 function beyond(end: number, min: number, max: number, side: number, log: boolean): number {
   const way = side ? 1 : -1;
-  return log ? end * (max / min) ** (way * FADED_SHARE) : end + way * (max - min) * FADED_SHARE;
+  return log ? end * apart(min, max, way * FADED_SHARE) : end + way * (max - min) * FADED_SHARE;
 }
+
+/** (max / min) to a power, without the ratio itself: of an explosion it is beyond the largest number. */
+const apart = (min: number, max: number, power: number): number => Math.exp(power * (Math.log(max) - Math.log(min)));
+
+/** An axis that ends at infinity, or is that long, has ticks without end. */
+const GREATEST = 8e307;
+const held = (ends: [number, number]): [number, number] => [Math.max(-GREATEST, ends[0]), Math.min(GREATEST, ends[1])];
 
 /** The ends of the y-axis around an extent, with a little air. `whole`: a share of something, drawn from 0 to all of it. */
 export function padded({ min, max }: { min: number; max: number }, scale: Scale, whole = false): [number, number] {
@@ -120,14 +127,17 @@ export function padded({ min, max }: { min: number; max: number }, scale: Scale,
   if (whole && !log && min >= 0 && max <= 1) return [0, 1];
   // A mean of equal values differs from them in its last digits; drawn large, that would look like movement.
   if (max - min <= 1e-12 * Math.max(Math.abs(min), Math.abs(max))) min = max;
-  if (log) return min === max ? [min / 2, max * 2] : [min / (max / min) ** 0.05, max * (max / min) ** 0.05];
+  if (log) {
+    const air = min === max ? 2 : apart(min, max, 0.05);
+    return held([Math.max(Number.MIN_VALUE, min / air), max * air]);
+  }
   if (min === max) {
     const air = Math.abs(min) * 0.1 || 1;
-    return [min - air, max + air];
+    return held([min - air, max + air]);
   }
   const air = scale === "symlog" ? 0 : (max - min) * 0.06;
   // A figure that is never negative should not seem to reach below zero.
-  return [min >= 0 && min - air < 0 ? 0 : min - air, max + (air || Math.abs(max) * 0.1)];
+  return held([min >= 0 && min - air < 0 ? 0 : min - air, max + (air || Math.abs(max) * 0.1)]);
 }
 
 export interface Reading {
