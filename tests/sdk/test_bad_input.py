@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import scaleweb_sdk
-from scaleweb_sdk.spool import Spool
+from scaleweb_sdk.spool import Spool, SpoolInUse
 from scaleweb_sdk.thinning import numbers, packed
+from tests.support.wait import until
 
 
 @pytest.fixture
@@ -18,12 +19,19 @@ def run(tmp_path):
     made.finish()
 
 
+def left_by(run):
+    """The run's spool, None while its thread still holds it: `finish` waits no longer than it was told to."""
+    try:
+        return Spool(run.link.spool.folder)
+    except SpoolInUse:
+        return None
+
+
 def kept(run):
     """{key: [(step, value)…]} of everything the run wrote to disk."""
     run.finish()
-    folder = run.link.spool.folder
     found: dict = {}
-    for batch in Spool(folder).after(0):
+    for batch in until(lambda: left_by(run)).after(0):
         for column in packed(batch):
             steps, values = numbers("q", column.steps), numbers("d", column.values)
             found.setdefault(column.key, []).extend(zip(steps, values, strict=True))
