@@ -10,6 +10,7 @@ export default {
   cordoned: "已停止调度",
   "passed over": "暂停分配",
   "It takes nothing new for a while: {reason}. Mend that, or start its worker anew.": "暂时不接受新任务：{reason}。请排除该问题，或重启其 worker。",
+  "Workers, each with what it does": "各 worker 及其当前任务",
   "The site's own workers": "站点自身的 worker",
   Worker: "Worker",
   Host: "主机",
