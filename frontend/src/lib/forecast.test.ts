@@ -1,8 +1,8 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Branch } from "./branches";
 import type { Part } from "./columns";
 import { columnsOf } from "./columns.made";
-import { pictureOf, stepsOf } from "./forecast";
+import { pictureOf, stepsOf, valueTicks } from "./forecast";
 
 const FRAME = { width: 400, height: 160, leftPad: 40, bottomPad: 20 };
 const part = (branch: number, from: number, to: number, value: number): Part => {
@@ -69,4 +69,19 @@ it("draws nothing from nothing", () => {
   expect(pictureOf(rescue, [], branches, FRAME)).toBeNull();
   const blind = { ...rescue, forecast: { metric: "loss", steps: [], mean: [] } };
   expect(pictureOf(blind, parts, branches, FRAME)!.forecast).toBe("");
+});
+
+describe("ticks of values", () => {
+  it("are few and round", () => {
+    expect(valueTicks(0.2, 2.9, false)).toEqual([1, 2]);
+    expect(valueTicks(0.1, 1000, true)).toEqual([0.1, 10, 1000]);
+  });
+
+  it.each([[1, Infinity], [1e300, 1e300 * (1 + 3e-16)], [0, 1e308], [-1e308, 1e308], [1e-320, 1.7e308]])("come to an end from %d to %d", (low, high) => {
+    for (const log of [true, false]) {
+      const found = valueTicks(low, high, log);
+      expect(found.length).toBeLessThan(8);
+      expect(found.every(Number.isFinite)).toBe(true);
+    }
+  });
 });

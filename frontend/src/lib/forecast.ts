@@ -140,8 +140,11 @@ function roundUp(raw: number): number {
 }
 
 /** Two to four round values; powers of ten on a logarithmic scale. */
-function valueTicks(low: number, high: number, log: boolean): number[] {
+export function valueTicks(low: number, high: number, log: boolean): number[] {
+  // What was forecast of an explosion may be beyond the largest number: steps towards infinity have no end.
+  if (!Number.isFinite(high - low)) return [low, high].filter(Number.isFinite);
   if (log) {
+    if (!(low > 0)) return [high];
     const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
     const stride = Math.max(1, Math.ceil((last - first + 1) / 4));
     const out: number[] = [];
@@ -152,7 +155,8 @@ function valueTicks(low: number, high: number, log: boolean): number[] {
   const raw = (high - low) / 3;
   const power = 10 ** Math.floor(Math.log10(raw));
   const stride = ([1, 2, 5, 10].find((times) => times * power >= raw) ?? 10) * power;
-  const out: number[] = [];
-  for (let at = Math.ceil(low / stride); at * stride <= high + stride * 1e-9; at++) out.push(Number((at * stride).toPrecision(12)));
-  return out;
+  const first = Math.ceil(low / stride);
+  // Counted, for beyond 2 ** 53 one more is the same number.
+  const count = Math.min(5, Math.floor(high / stride + 1e-9) - first + 1);
+  return Array.from({ length: Math.max(0, count) }, (_, i) => Number(((first + i) * stride).toPrecision(12)));
 }
