@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from control.proposals import Observation, TunableView
 
-from .reading import RATE_IN_FORCE
+from .reading import schedule_falls
 from .tries import ANSWERED, last_change
 
 SHARES = (0.2, 0.1)  # of the budget, with which left the rate is lowered
@@ -51,12 +51,3 @@ def ending(observation: Observation, policy: str, rate: TunableView) -> Ending |
     helped = all(past.state != "undone" and past.verdict != "worse" for past in done)
     due = left >= LEAST_LEFT and len(done) < wanted and helped
     return Ending(left, total.value, due and not schedule_falls(observation, last_change(observation, rate)))
-
-
-def schedule_falls(observation: Observation, after_step: int) -> bool:
-    """Whether the script's own schedule lowers the rate at present, seen in the rate in force that the run logs."""
-    rates = observation.windows.get(RATE_IN_FORCE)
-    if rates is None:
-        return False
-    values = rates.after(after_step).finite.values
-    return len(values) > 1 and float(values[-1]) < 0.95 * float(values[0])

@@ -102,3 +102,12 @@ def schedule_rises(observation: Observation, after_step: int) -> bool:
         return False
     values = rates.after(after_step).last(20).values
     return len(values) > 1 and float(values[-1]) > 1.02 * float(values[0])
+
+
+def schedule_falls(observation: Observation, after_step: int) -> bool:
+    """Whether the script's own schedule lowers the rate at present, seen in the rate in force that the run logs."""
+    rates = observation.windows.get(RATE_IN_FORCE)
+    if rates is None:
+        return False
+    values = rates.after(after_step).finite.values
+    return len(values) > 1 and float(values[-1]) < 0.95 * float(values[0])
