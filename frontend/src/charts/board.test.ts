@@ -93,6 +93,36 @@ describe("live points", () => {
     expect(Array.from(board.line("run:a", "loss")!.columns.count)).toEqual([1, 1, 1, 1]);
   });
 
+  it("are not undone by an earlier question's answer that comes last", async () => {
+    const answers: ((found: Buckets[]) => void)[] = [];
+    const board = new SeriesBoard(["run:a"], "step", 100, () => new Promise((resolve) => answers.push(resolve)));
+    board.want("loss");
+    await settled();
+    board.refresh();
+    await settled();
+    answers[1]([buckets("run:a", "loss", [0, 1, 2, 3, 4])]);
+    await settled();
+    answers[0]([buckets("run:a", "loss", [0, 1])]);
+    await settled();
+    expect(Array.from(board.line("run:a", "loss")!.columns.step)).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it("of a new branch are read again also after a read that failed and was tried again", async () => {
+    const good = answer;
+    answer = () => {
+      throw new Error("The server cannot be reached.");
+    };
+    const board = new SeriesBoard(["run:a"], "step", 100, read);
+    board.want("loss");
+    await settled();
+    answer = good;
+    await vi.advanceTimersByTimeAsync(3100);
+    const before = asked.length;
+    board.points("run:a", frame([1], 1));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(asked).toHaveLength(before + 1);
+  });
+
   it("of a new branch make the page read again what is faded now", async () => {
     const board = new SeriesBoard(["run:a"], "step", 100, read);
     board.want("loss");

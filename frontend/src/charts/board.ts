@@ -33,6 +33,8 @@ export class SeriesBoard {
   private byStep = new Set<string>(); // keys without any data on the axis that was asked for
   private late: LatePoint[] | null = null; // live points that came while a read was under way
   private reading = 0;
+  private questions = 0;
+  private answered = new Map<string, number>(); // key -> the question whose answer is shown
 
   constructor(
     private sources: string[],
@@ -147,11 +149,15 @@ export class SeriesBoard {
   private async readBase(keys: string[]): Promise<void> {
     if (!this.sources.length || !keys.length) return;
     const { sources } = this;
+    const question = ++this.questions;
     this.reading += 1;
     try {
       const found = await this.readAll(sources, keys, this.x, null);
       if (this.sources !== sources) return; // others are wanted by now, and have been asked for
-      for (const key of keys) {
+      // Answers may cross: one that was given earlier lacks what came until the later question.
+      const fresh = keys.filter((key) => (this.answered.get(key) ?? 0) < question);
+      for (const key of fresh) {
+        this.answered.set(key, question);
         for (const source of sources) {
           const parts = found.get(`${key}\t${source}`) ?? [];
           const old = this.entries.get(`${key}\t${source}`);
@@ -162,7 +168,7 @@ export class SeriesBoard {
         else this.byStep.delete(key);
         this.loaded.add(key);
       }
-      for (const point of this.late ?? []) if (keys.includes(point.key) && this.isNewer(point)) this.add(point);
+      for (const point of this.late ?? []) if (fresh.includes(point.key) && this.isNewer(point)) this.add(point);
       this.error = "";
     } catch (error) {
       if (isAbort(error)) return;
@@ -238,7 +244,10 @@ export class SeriesBoard {
 
   private retry(keys: string[]): void {
     window.clearTimeout(this.again);
-    this.again = window.setTimeout(() => this.ask(keys.filter((key) => this.wanted.has(key))), 3000);
+    this.again = window.setTimeout(() => {
+      this.again = 0;
+      this.ask(keys.filter((key) => this.wanted.has(key)));
+    }, 3000);
   }
 
   private isNewer(point: LatePoint): boolean {

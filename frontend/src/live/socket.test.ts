@@ -126,6 +126,8 @@ describe("what was missed", () => {
     due(500);
     wire().open();
     expect(wire().sent).toEqual([{ type: "subscribe", topics: ["run:a"] }]);
+    expect(one.refresh).not.toHaveBeenCalled(); // what comes before the server listens would be in neither
+    wire().say({ type: "subscribed", topics: ["run:a"], refused: [] });
     expect(one.refresh).toHaveBeenCalledOnce();
     wire().say(points(1)); // numbers start again: no gap
     expect(one.refresh).toHaveBeenCalledOnce();

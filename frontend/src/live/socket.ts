@@ -2,7 +2,8 @@
  * The page's one websocket: topics with reference counts, reconnection with catch-up, gaps noticed.
  *
  * Nothing on screen may depend on a frame that can be lost. So each subscriber gives `refresh`, which is called
- * whenever frames may have been missed: after a gap in a topic's numbers and after every reconnection.
+ * whenever frames may have been missed: after a gap in a topic's numbers, and after every reconnection once the server
+ * listens for the topic again. Read before that, what comes between the reading and the listening would be in neither.
  */
 import { backoffSeconds } from "../lib/backoff";
 import { parseFrame, type LostFrame, type TopicFrame } from "./frames";
@@ -38,6 +39,7 @@ export class LiveSocket {
   private socket: WebSocket | null = null;
   private topics = new Map<string, Set<Subscriber>>();
   private numbers = new Map<string, number>();
+  private missed = new Set<string>(); // topics that the server has not said yet it listens for again
   private attempt = 0;
   private timers = { reconnect: 0, ping: 0, silence: 0 };
   private wasOpen = false;
@@ -100,9 +102,9 @@ export class LiveSocket {
   private opened(): void {
     this.attempt = 0;
     this.numbers.clear(); // numbers count from this connection on
+    this.missed = new Set(this.wasOpen ? this.topics.keys() : []);
     if (this.topics.size) this.send({ type: "subscribe", topics: [...this.topics.keys()] });
     this.around.status("live");
-    if (this.wasOpen) this.each((subscriber) => subscriber.refresh());
     this.wasOpen = true;
     this.schedulePing();
   }
@@ -135,7 +137,8 @@ export class LiveSocket {
     const frame = parseFrame(data);
     if (!frame || frame.type === "pong" || frame.type === "error") return;
     if (frame.type === "subscribed") {
-      for (const topic of frame.refused ?? []) for (const subscriber of this.topics.get(topic) ?? []) subscriber.refused?.();
+      for (const topic of frame.refused ?? []) this.each(topic, (subscriber) => subscriber.refused?.());
+      for (const topic of frame.topics ?? []) if (this.missed.delete(topic)) this.each(topic, (subscriber) => subscriber.refresh());
       return;
     }
     const listeners = this.topics.get(frame.topic);
@@ -165,7 +168,7 @@ export class LiveSocket {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
-  private each(visit: (subscriber: Subscriber) => void): void {
-    for (const listeners of this.topics.values()) for (const subscriber of [...listeners]) visit(subscriber);
+  private each(topic: string, visit: (subscriber: Subscriber) => void): void {
+    for (const subscriber of [...(this.topics.get(topic) ?? [])]) visit(subscriber);
   }
 }

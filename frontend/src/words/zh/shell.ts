@@ -63,7 +63,7 @@ export default {
   "Updates arrive as they happen": "更新实时到达",
   "Live updates are interrupted. What is on screen may be old; it is read again as soon as the line is back.": "实时更新已中断。屏幕上的内容可能已过时，连接恢复后会重新读取。",
   "This computer's clock is {off} off. Times here go by the server's.": "本机时钟偏差 {off}。此处时间以服务器为准。",
-  "Live again after {time}. What was missed has been read.": "中断 {time} 后恢复实时，错过的内容已补齐。",
+  "Live again after {time}. What was missed is being read.": "中断 {time} 后恢复实时，正在补读错过的内容。",
   "No connection to the server since {time}.": "自 {time} 起无法连接服务器。",
   "What you see is as it was then. It catches up by itself.": "您看到的是当时的内容，恢复后会自动补齐。",
   "Next try in {n} s.": "{n} 秒后重试。",
