@@ -1,11 +1,15 @@
 """Looks at conditions over what the site records beside series: states, leases, the queue, decisions."""
 
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
+from django.utils import timezone
 
+from control.actions import ADVICE_LASTS
 from control.models import Decision, DecisionMode, DecisionState
 from training.models import Attempt, JobState, Run, RunEvent
 
@@ -22,6 +26,11 @@ D = DecisionState
 
 
 def run_state(rule: Rule, condition: Any, since: datetime, until: datetime, past: bool) -> Look:
+    found = states_that_hold(rule, condition, since, until, past)
+    return with_states_left(found, rule, condition, since, until) if past else found
+
+
+def states_that_hold(rule: Rule, condition: Any, since: datetime, until: datetime, past: bool) -> Look:
     begin = since if past else max(rule.created_at, until - OLD)
     rows = scope.within(Run.objects.filter(state__in=condition.states), rule, "experiment")
     rows = rows.filter(Q(ended_at__gte=begin) | Q(ended_at=None)).select_related("experiment__project")
@@ -34,11 +43,36 @@ def run_state(rule: Rule, condition: Any, since: datetime, until: datetime, past
     for run in runs[:MOST]:
         event = entered.get(run.pk)
         start = run.ended_at or (event.at if event else begin)
-        why = event.reason.strip().split("\n")[0] if event else ""
-        message = f"{run.state}: {why}" if why else run.state
-        span = Span(start.timestamp(), None, None, run.last_step, message[:1000])
+        span = Span(start.timestamp(), None, None, run.last_step, told_of(run.state, event))
         keep(found, of_run(run), [span], rule, until)
     return found
+
+
+def with_states_left(found: Look, rule: Rule, condition: Any, since: datetime, until: datetime) -> Look:
+    """The same, and the times in such a state that are over: a run that failed and was queued anew."""
+    rows = scope.within(RunEvent.objects.filter(kind="state", at__gte=since), rule, "run__experiment")
+    rows = rows.filter(Q(new__in=condition.states) | Q(old__in=condition.states))
+    entered: dict[int, RunEvent] = {}
+    left: dict[Subject, list[Span]] = defaultdict(list)
+    for event in rows.select_related("run__experiment__project").order_by("id")[: 4 * MOST]:
+        begun = entered.pop(event.run_id, None)
+        if begun is not None:
+            span = Span(
+                begun.at.timestamp(), event.at.timestamp(), None, begun.step, told_of(begun.new, begun)
+            )
+            left[of_run(event.run)].append(span)
+        if event.new in condition.states:
+            entered[event.run_id] = event
+    for subject, spans in left.items():
+        lasting = held(spans, rule.hold_seconds, until.timestamp())
+        if lasting:
+            found.spans[subject] = lasting + found.spans.get(subject, [])
+    return replace(found, looked_at=max(found.looked_at, len(found.spans)))
+
+
+def told_of(state: str, event: RunEvent | None) -> str:
+    why = event.reason.strip().split("\n")[0] if event else ""
+    return (f"{state}: {why}" if why else state)[:1000]
 
 
 def node_silent(rule: Rule, condition: Any, since: datetime, until: datetime, past: bool) -> Look:
@@ -134,22 +168,34 @@ def controller(rule: Rule, condition: Any, since: datetime, until: datetime, pas
     if condition.policy:
         rows = rows.filter(policy__icontains=condition.policy)
     if condition.when == "waits":
-        rows = rows.filter(state=D.PROPOSED, mode=DecisionMode.ADVISE)
+        rows = rows.filter(mode=DecisionMode.ADVISE)
+        waited = Q(created_at__gte=since) & ~Q(state__in=(D.RECORDED, D.BLOCKED))
+        rows = rows.filter(Q(state=D.PROPOSED) | waited if past else Q(state=D.PROPOSED))
     elif condition.when == "acted":
         rows = rows.filter(created_at__gte=since, mode=DecisionMode.ACT, command__isnull=False)
     else:
         rows = rows.filter(judged_at__gte=since, undo_command__isnull=False)
-    decisions = list(rows.select_related("run__experiment__project").order_by("-id")[: MOST + 1])
+    decisions = list(rows.select_related("run__experiment__project", "command").order_by("-id")[: MOST + 1])
     found = Look(looked_at=len(decisions), left_out=max(0, len(decisions) - MOST))
     for decision in decisions[:MOST]:
         at = decision.judged_at if condition.when == "undone" and decision.judged_at else decision.created_at
-        end = None if condition.when == "waits" else at.timestamp()
+        end = waited_until(decision) if condition.when == "waits" else at.timestamp()
         told = {"waits": "waits for a word", "acted": "acted", "undone": "took back"}[condition.when]
         message = f"{decision.policy} {told}: {decision.reason}"[:1000]
         span = Span(at.timestamp(), end, None, decision.decided_step, message)
         name = f"run:{decision.run.code}/decision{decision.pk}"
         keep(found, Subject(name, decision.run.name, decision.run), [span], rule, until)
     return found
+
+
+def waited_until(decision: Decision) -> float | None:
+    """None while it waits. When a person refused it is not kept: it was before its advice grew old."""
+    if decision.state == D.PROPOSED:
+        return None
+    ends = [decision.created_at + ADVICE_LASTS, decision.run.ended_at, timezone.now()]
+    if decision.command is not None:
+        ends.append(decision.command.created_at)
+    return min(each for each in ends if each is not None and each >= decision.created_at).timestamp()
 
 
 def keep(found: Look, subject: Subject, spans: list[Span], rule: Rule, until: datetime) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from monitoring.models import Node
@@ -23,6 +24,8 @@ TAIL = 600
 # Buckets of a long range; a shorter one is exact.
 WIDTH = 2000
 MOST_WIDTH = 100_000
+# What of a bucket's non-finite values stands for the bucket, by the column that is looked at.
+TELLS = {"last": {"NaN", "Infinity", "-Infinity"}, "max": {"Infinity"}, "min": {"-Infinity"}, "mean": set()}
 
 
 def look_at_runs(rule: Rule, condition: Any, since: datetime, until: datetime, past: bool) -> Look:
@@ -87,12 +90,20 @@ def look(
         last = float(track.times[-1])
         live = subject.run is None or subject.run.state in LIVE
         moves = subject.run is None or subject.run.state == RunState.RUNNING  # a paused one may be silent
-        spans = held(condition.spans(track, end, moves), rule.hold_seconds, end if live else last)
+        named = of_these(condition, keys)
+        spans = held(named.spans(track, end, moves), rule.hold_seconds, end if live else last)
         if not live:
             spans = [span for span in spans if span.end is not None or last >= since.timestamp()]
         if spans:
             found.spans[subject] = spans
     return found
+
+
+def of_these(condition: Any, keys: tuple[str, ...]) -> Any:
+    """The condition with the keys that its pattern found: its words name the device, not the pattern."""
+    if "*" not in condition.key:
+        return condition
+    return msgspec.structs.replace(condition, key=keys[0], **({"per": keys[1]} if len(keys) == 2 else {}))
 
 
 def source_of(subject: Subject) -> str:
@@ -140,13 +151,16 @@ def read(
     parts = [part for part in parts if not part.faded]
     if not parts:
         return None
-    column = {"above": "max", "below": "min"}.get(getattr(condition, "is_", ""), "last")
+    telling = getattr(condition, "is_", "") or getattr(condition, "direction", "")
+    column = {"above": "max", "max": "max", "below": "min", "min": "min"}.get(telling, "last")
     if getattr(condition, "of", "last") == "mean":
         column = "mean"
     times, steps, values = [], [], []
     for part in parts:
         chosen = part.columns["last" if part.exact else column].astype(np.float64)
         for kind, places in part.marks:
+            if not part.exact and kind not in TELLS[column]:
+                continue  # the other points of the bucket tell more than its NaN
             chosen[places] = float(kind.lower().replace("infinity", "inf"))
         times.append(part.columns["time"].astype(np.float64))
         steps.append(part.columns["step"].astype(np.int64))

@@ -10,6 +10,7 @@ from monitoring.models import Device, Node
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_project, a_run
+from tests.support.receivers import postbox, receiver  # noqa: F401
 
 
 @pytest.fixture

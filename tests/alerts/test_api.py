@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from alerts.models import Alert, Channel, Rule
 from alerts.tick import tick
+from monitoring.storage import series
+from scaleweb_sdk.protocol import Batch, Column
 from tests.api.conftest import client_of
 from tests.support.domain import a_member, a_project, a_run, a_user
 from training.models import Role
@@ -136,6 +138,29 @@ def test_a_preview_tells_when_a_rule_would_have_held_and_keeps_nothing(operator,
     ]  # fmt: skip
     assert not Rule.objects.exists()
     assert not Alert.objects.exists()
+
+
+def test_a_preview_over_a_long_run_misses_no_peak_and_no_best_between_its_buckets(operator, run):
+    now = timezone.now().timestamp()
+    steps = list(range(20_000))
+    losses = [2.0 - step / 40_000 for step in steps]
+    losses[10_001], losses[10_003], losses[15_003] = 9.0, float("nan"), 0.1  # none of them ends a bucket
+    times = [now - 20_000 + step for step in steps]
+    series.append(run.source, "s", [Batch(1, columns=[Column("loss", steps, times, losses)])])
+    run.summary = {"loss": losses[-1]}
+    run.save()
+
+    def looked(condition, **parameters):
+        body = {"project": "vision", "condition": condition, "parameters": {"key": "loss", **parameters}}
+        return operator.ask("POST", "alerts/rules/preview", body | {"hours": 6}).json()["spans"]
+
+    (peak,) = looked("run_figure", limit=5)
+    assert (peak["value"], peak["message"]) == (9.0, "loss 9, above 5")
+    (flat,) = looked("plateau", patience_steps=3000)
+    assert flat["message"] == "loss has not improved on 0.1 for 3,000 steps"
+    assert abs(flat["step"] - 18_003) < 50
+    (broken,) = looked("non_finite")
+    assert abs(broken["step"] - 10_003) < 50
 
 
 @pytest.mark.parametrize("hours", [0, -1, 10_000, "day"])

@@ -2,13 +2,8 @@
 
 import hashlib
 import hmac
-import ipaddress
 import json
-import socketserver
-import threading
-from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.utils import timezone
@@ -18,43 +13,6 @@ from alerts.sending import mail, message, queue, webhook
 from alerts.tick import tick
 
 pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
-LOOPBACK = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")]
-
-
-@contextmanager
-def serving(server):
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@pytest.fixture
-def receiver(settings):
-    """A web server that keeps what it is sent and answers with the next of `answers`, 204 when there is none."""
-    settings.WEBHOOK_NETWORKS = LOOPBACK
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.server.got.append((self.path, dict(self.headers), body))
-            status, headers = self.server.answers.pop(0) if self.server.answers else (204, {})
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-
-        def log_message(self, *arguments):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    server.got, server.answers = [], []
-    with serving(server):
-        yield server
 
 
 @pytest.fixture
@@ -178,35 +136,14 @@ def test_a_thousand_alerts_are_one_message(run, a_rule, channel):
     assert f"and {1000 - message.MOST_LISTED} more" in message.words(told)
 
 
-class Postman(socketserver.StreamRequestHandler):
-    """As much of SMTP as takes one mail."""
-
-    def handle(self):
-        self.wfile.write(b"220 here\r\n")
-        while line := self.rfile.readline():
-            word = line[:4].upper()
-            if word == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                lines = iter(self.rfile.readline, b".\r\n")
-                self.server.mails.append(b"".join(lines).decode())
-            self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
-            if word == b"QUIT":
-                return
-
-
-def test_mail_goes_out_with_its_head_on_one_line(run, log, a_rule, settings, now):
-    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Postman)) as server:
-        server.mails = []
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
-        settings.MAIL_CONFIGURED = True
-        type(run).objects.filter(pk=run.pk).update(name="odd\nBcc: all@example.org")
-        rule = a_rule("run_figure", parameters={"key": "loss", "limit": 2}, name="High loss")
-        rule.channels.add(Channel.objects.create(name="me", kind="mail", target="ada@example.org"))
-        log(run, "loss", [(10, 5.0)])
-        tick(now)
-        queue.deliver()
-        (text,) = server.mails
+def test_mail_goes_out_with_its_head_on_one_line(run, log, a_rule, postbox, now):
+    type(run).objects.filter(pk=run.pk).update(name="odd\nBcc: all@example.org")
+    rule = a_rule("run_figure", parameters={"key": "loss", "limit": 2}, name="High loss")
+    rule.channels.add(Channel.objects.create(name="me", kind="mail", target="ada@example.org"))
+    log(run, "loss", [(10, 5.0)])
+    tick(now)
+    queue.deliver()
+    (text,) = postbox.mails
     head, _, body = text.partition("\r\n\r\n")
     assert "Subject: [warning] High loss: odd Bcc: all@example.org" in head
     assert not any(line.lower().startswith("bcc") for line in head.splitlines())

@@ -14,6 +14,7 @@ import pynvml
 class Card:
     index: int
     used: int = 12 * 2**30
+    utilisation: int = 87
     power_milliwatts: int = 310_500
     temperature: int = 61
     throttle: int = 0
@@ -71,7 +72,7 @@ class FakeNvml:
         return self.answer("memory", card, SimpleNamespace(used=card.used, total=80 * 2**30))
 
     def nvmlDeviceGetUtilizationRates(self, card):
-        return self.answer("utilisation", card, SimpleNamespace(gpu=87, memory=40))
+        return self.answer("utilisation", card, SimpleNamespace(gpu=card.utilisation, memory=40))
 
     def nvmlDeviceGetPowerUsage(self, card):
         return self.answer("power", card, card.power_milliwatts)
