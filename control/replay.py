@@ -1,8 +1,8 @@
 """What the policies would have decided over a stored run, moment by moment. Nothing is stored or sent.
 
 The same `consider` as in the tick, fed with what was known at each moment: points, commands, checkpoints
-and earlier decisions with the verdicts they had by then. Moments are five seconds apart in the run's own
-time, as ticks are, plus those at which the controller decided live.
+and earlier decisions with the verdicts they had by then. Moments are as far apart in the run's own time as looks at a
+run are (a second while it sets out, five seconds later), plus those at which the controller decided live.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +29,7 @@ from .registry import Registry, available
 from .replay_group import Together, looks, others_of
 
 EVERY_SECONDS = 5.0
+START_EVERY_SECONDS = 1.0  # as often as the beat, see loop.tick_in_turn
 # A run of days is looked at in larger paces: an answer within seconds is worth more than each tick.
 MOST_MOMENTS = 1000
 S = DecisionState
@@ -159,8 +160,21 @@ class Past:
         first, last = min(float(t[0]) for t in times), max(float(t[-1]) for t in times)
         pace = max(EVERY_SECONDS, (last - first) / MOST_MOMENTS)
         # The stamps of live decisions are kept as they are: a float would round the microseconds.
-        moments = {datetime.fromtimestamp(at, UTC) for at in np.arange(first + pace, last + pace, pace)}
+        early = np.arange(first, self.set_out_until(last), START_EVERY_SECONDS)[1:]
+        paced = np.concatenate((early, np.arange(first + pace, last + pace, pace)))
+        moments = {datetime.fromtimestamp(at, UTC) for at in paced}
         yield from sorted(moments | self.live_moments)
+
+    def set_out_until(self, last: float) -> float:
+        """Until when it was a run that sets out (history.setting_out), by the times of its points; never before 0."""
+        if self.run.started_at is None:
+            return 0.0
+        reached = (
+            float(track.times[np.argmax(track.steps >= history.START_STEPS)])
+            for track in self.tracks.values()
+            if len(track.steps) and track.steps.max() >= history.START_STEPS
+        )
+        return min(self.run.started_at.timestamp() + history.START_SECONDS, last, *reached)
 
     def observation(self, at: datetime, made: Sequence[PastDecision]) -> Observation | None:
         """The run as it was known at `at`; None before its first point."""

@@ -16,6 +16,8 @@ class Tunable:
 
     Assigning `.value` changes it from within the script; the page shows that the script did.
     on_change(value) is called with each new value that comes from outside, at a step boundary.
+    put(value): how a value that the script assigns comes into force where the setting is not the script's own; the
+    torch helper's are not. What it raises leaves the value as it was.
     since: the step from which the value is in force on the run's present branch.
     """
 
@@ -28,6 +30,7 @@ class Tunable:
     ) -> None:
         self.spec = spec
         self.on_change = on_change
+        self.put: Callable[[Any], None] | None = None
         self._report = report
         self._step = step
         self.since = step()
@@ -52,7 +55,10 @@ class Tunable:
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._take(check(self.spec, value))
+        new = check(self.spec, value)
+        if self.put is not None:
+            self.put(new)
+        self._take(new)
         self._report(self)
 
     def _take(self, value: Any) -> None:

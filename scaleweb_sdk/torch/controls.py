@@ -46,7 +46,6 @@ class Controls:
         self._saved = saved
         self._ranks = ranks
         self._handles: dict[str, Tunable] = {}
-        self._put: dict[str, Callable[[Any], None]] = {}
         self.total_steps: int | None = None  # where the training ends; None before batches() says it
         self._declared_total: int | None = None
         self.resumed_ending: dict[str, int] | None = None  # `ending` of the checkpoint that was resumed from
@@ -99,7 +98,6 @@ class Controls:
 
     def change(self, name: str, value: Any) -> None:
         """Set `name` without being asked, as a reflex does; the run is told, so that the page shows it."""
-        self._put[name](value)
         self._handles[name].value = value
 
     def change_within(self, name: str, value: Any) -> None:
@@ -155,8 +153,8 @@ class Controls:
             put(value)
         if "low" in spec:
             spec["low"], spec["high"] = min(spec["low"], value), max(spec["high"], value)
-        self._put[name] = put
         self._handles[name] = self.run.tunable(name, value, on_change=put, **spec)
+        self._handles[name].put = put
 
     def _declare_rate(
         self, model: torch.nn.Module, bounds: tuple[float, float] | None, saved: dict[str, Any]

@@ -12,7 +12,7 @@ from control.models import Decision, TickLease
 from control.proposals import Change, Expected, Proposal
 from control.registry import Registry, available
 from control.replay import replay
-from tests.loop.live import LiveRun
+from tests.loop.live import STEP_SECONDS, LiveRun
 from tests.support.domain import a_user
 from training.commands import issue
 from training.models import Command, Run, Tunable
@@ -358,6 +358,18 @@ def test_a_quick_start_is_looked_at_between_two_rounds_and_rescued_by_that(clock
         assert tick_starts(clock.now).runs == 1
     assert live.training.lr >= 0.0027
     assert {d.policy for d in live.decisions} == {"learning_rate"}
+
+
+def test_a_replay_looks_at_a_start_as_often_as_the_site_would_have(clock):
+    live = LiveRun(clock, 0.0003, 12, mode="off").live(400, every=100)
+
+    def first_change() -> int:
+        return replay(Run.objects.get(pk=live.run.pk)).decisions[0]["decided_step"]
+
+    steps_of_a_round = 5 / STEP_SECONDS
+    assert first_change() >= steps_of_a_round - 1, "it never started: no start to look at"
+    Run.objects.filter(pk=live.run.pk).update(started_at=live.run.created_at)
+    assert first_change() < steps_of_a_round / 2
 
 
 def test_without_it_a_first_look_after_500_steps_finds_the_search_over(clock):

@@ -67,6 +67,35 @@ def test_a_tenth_of_the_base_rate_makes_a_tenth_of_every_later_rate(make):
     assert run.tunables["lr"].value == 0.01
 
 
+def test_a_rate_that_the_script_assigns_scales_the_schedule_as_an_order_does():
+    make = SCHEDULERS["CosineAnnealingLR"]
+    run = local_run()
+    model, optimizer, loader = parts(lr=0.1, batch_size=256)
+    loop = scaleweb_sdk.torch.attach(run, model, optimizer, loader, scheduler=make(optimizer))
+
+    def assign(step, _):
+        if step == 5:
+            run.tunables["lr"].value = 0.01
+
+    train(loop, STEPS, assign)
+    _, ordered = rates(make, order_at=4, value=0.01)
+    assert [rate for _, _, rate in points(run, "lr")][6:] == pytest.approx(ordered[6:], rel=1e-9)
+    assert run.tunables["lr"].value == 0.01
+
+
+def test_an_assigned_value_that_cannot_be_put_into_force_changes_nothing():
+    run = local_run()
+    rate = run.tunable("rate", 0.1, low=0.01, high=1.0)
+
+    def refuse(value):
+        raise ValueError(f"{value} does not fit")
+
+    rate.put = refuse
+    with pytest.raises(ValueError, match=r"0\.5 does not fit"):
+        rate.value = 0.5
+    assert rate.value == 0.1
+
+
 def test_a_plateau_lowers_the_steered_rate_down_to_the_scaled_floor():
     def make(optimizer):
         return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=1.0, min_lr=0.04)
