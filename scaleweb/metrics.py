@@ -17,7 +17,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from rest_framework.request import Request
@@ -27,6 +27,7 @@ import monitoring.live.metrics  # noqa: F401  registers its counters
 import training.metrics  # noqa: F401  registers its counters
 from control.models import ControllerSettings, Decision, Mode, TickLease
 from monitoring.models import Device, Node
+from training.jobs import ticks
 from training.jobs.devices import load_of
 from training.models import Attempt, DeviceLease, Job, JobState, Quota, Run
 from training.states import LIVE, RunState
@@ -148,6 +149,34 @@ def sharing() -> Iterator[Metric]:
     )
 
 
+def work() -> Iterator[Metric]:
+    """The ticks that do the site's work. Of a broker that is away only that is told."""
+    now = timezone.now()
+    try:
+        rows = ticks.ticks()
+    except ticks.BrokerAway:
+        rows = None
+    yield gauge("broker_up", "1 when the broker answers", [], [([], float(rows is not None))])
+    if rows is None:
+        return
+    yield gauge(
+        "tick_done_timestamp_seconds", "When the tick was last done", ["task"],
+        [([tick.task], tick.at.timestamp()) for tick in rows if tick.at],
+    )  # fmt: skip
+    yield gauge("tick_late", "1 when it is long overdue", ["task"], [([t.task], t.late(now)) for t in rows])
+    yield gauge(
+        "tick_last_seconds", "How long the last one took", ["task"],
+        [([tick.task], tick.seconds) for tick in rows if tick.seconds is not None],
+    )  # fmt: skip
+    took = SummaryMetricFamily("scaleweb_tick_seconds", "How long ticks take", labels=["task"])
+    failed = CounterMetricFamily("scaleweb_tick_failures", "Ticks that raised", labels=["task"])
+    for tick in rows:
+        took.add_metric([tick.task], count_value=tick.done, sum_value=tick.all_seconds)
+        failed.add_metric([tick.task], tick.failed)
+    yield took
+    yield failed
+
+
 def runs() -> Iterator[Metric]:
     counts = dict(Run.objects.values_list("state").annotate(Count("pk")).order_by("state"))
     yield gauge("runs", "Runs by state", ["state"], [([state], counts.get(state, 0)) for state in RunState])
@@ -196,7 +225,9 @@ class TableCollector(Collector):
         with self.lock:
             if time.monotonic() - self.read_at > CACHE_SECONDS:
                 self.found = [
-                    metric for part in (fleet, queue, sharing, runs, controller, store) for metric in part()
+                    metric
+                    for part in (fleet, queue, sharing, work, runs, controller, store)
+                    for metric in part()
                 ]
                 self.read_at = time.monotonic()
             return self.found

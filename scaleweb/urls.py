@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from . import errors, health, metrics, views
+from . import errors, health, metrics, views, workers_admin
 
 api = [
     path("", include("training.api.urls")),
@@ -36,6 +36,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url="/static/scaleweb/icon.svg"), name="favicon"),
     path("healthz", health.healthz, name="healthz"),
     path("metrics", metrics.Metrics.as_view(), name="metrics"),
+    path("admin/workers/", admin.site.admin_view(workers_admin.workers), name="admin-workers"),
     path("admin/", admin.site.urls),
     # The pages of contracts.md section 7: the front end reads the address itself.
     path("", views.application, name="page"),

@@ -43,10 +43,11 @@ def workers(options: argparse.Namespace) -> None:
     )  # fmt: skip
     print()
     table(
-        ["tick", "every", "last done (UTC)", ""],
+        ["tick", "every", "last done (UTC)", "took", ""],
         [
             [
                 tick["task"], f"{tick['every_seconds']:g} s", (tick["done_at"] or "unknown")[:19],
+                "" if tick["seconds"] is None else f"{tick['seconds']:.3f} s",
                 "late" if tick["late"] else "",
             ]
             for tick in found["ticks"]

@@ -66,6 +66,8 @@ def jobs(count: int) -> str:
 
 
 def show(found: dict[str, Any]) -> None:
+    if found["stalled"]:
+        print(f"Note: {found['stalled']}\n")
     print(f"{found['devices']['busy']} of {found['devices']['total']} devices busy\n")
     table(
         ["project", "devices", "used", "of its own", "may borrow", "measured", "waiting"],

@@ -1,5 +1,10 @@
 """Health, metrics and nodes: what keeps the site running."""
 
+# ruff: noqa: F811 (fixtures named as arguments)
+
+import html
+import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -7,9 +12,14 @@ from django.utils import timezone
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from control.models import ControllerSettings, Decision, TickLease
+from monitoring.live import publish
 from monitoring.models import Node
 from scaleweb import health, metrics
-from training.jobs import at_work
+from tests.support.domain import a_user
+from tests.support.fixtures import broker  # noqa: F401
+from training.jobs import at_work, tasks, ticks
+
+from .conftest import client_of
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -30,36 +40,108 @@ def test_health_needs_no_login_and_names_what_is_wrong(anonymous, monkeypatch):
     assert answer.json() == {"status": "ok"}
 
 
+NOW = timezone.now()
+
+
+def a_tick(task, every, seconds_ago, **fields):
+    return ticks.Tick(task, every, NOW - timedelta(seconds=seconds_ago), **fields)
+
+
+PLACE_LATE = a_tick("training.place", 2.0, 60)
+REAP = a_tick("training.reap", 2.0, 1)
+AGED = a_tick("monitoring.age_series", 600.0, 700)
+
+
+@pytest.mark.parametrize(
+    ("rows", "waiting", "said"),
+    [
+        ([PLACE_LATE, a_tick("training.reap", 2.0, 61)], 0, "nobody sends the ticks; is beat running? Start it"),
+        ([PLACE_LATE, a_tick("training.reap", 2.0, 61)], 30, "30 messages wait, and no worker takes them; start one"),
+        ([PLACE_LATE, REAP], 0, "other ticks are done, so this one hangs; look into the log of the worker of"),
+        ([a_tick("training.place", 2.0, 60, failing=2), REAP], 0, "it has failed 2 times since; look into the log"),
+    ],
+)  # fmt: skip
+def test_a_late_tick_is_told_with_what_it_means_and_what_to_do(rows, waiting, said):
+    words = ticks.sentence(rows[0], rows, waiting, NOW)
+    assert words.startswith(f"Nothing has been placed for 60 s, and it is due every 2 s: {said}")
+
+
 def test_workers_and_ticks_that_fail_are_told_in_sentences():
-    now = timezone.now()
-    place = at_work.Tick("training.place", 2.0, now - timedelta(seconds=60))
-    age = at_work.Tick("monitoring.age_series", 600.0, now - timedelta(seconds=700))
-    unknown = at_work.Tick("alerts.forget", 86_400.0, None)
+    unknown = ticks.Tick("alerts.forget", 86_400.0, None, since=NOW - timedelta(hours=1))
     control = {"name": "control@a", "queues": ["control"]}
     node = {"name": "n1@a", "queues": ["node.n1"]}
-    assert at_work.wrong([control, node], [age, unknown], now) == []
-    (late,) = at_work.wrong([control], [place, age], now)
-    assert late.startswith(
-        "training.place is due every 2 s and was last done 60 s ago: look whether beat runs"
-    )
-    (nobody,) = at_work.wrong([node], [age], now)
+    assert at_work.wrong([control, node], [REAP, AGED, unknown], 0, NOW) == []
+    late, more = at_work.wrong([control], [a_tick("control.tick", 1.0, 60), PLACE_LATE, AGED], 0, NOW)
+    assert late.startswith("Nothing has been placed for 60 s")
+    assert more == "1 other tick is late."
+    (nobody,) = at_work.wrong([node], [AGED], 0, NOW)
     assert nobody.startswith("No worker takes the queue control: nothing is placed")
+    # A beat that was never started has done nothing that it could be late with.
+    never = ticks.Tick("training.place", 2.0, None, since=NOW - timedelta(seconds=40))
+    assert at_work.wrong([control], [never], 0, NOW)[0].startswith("Nothing has been placed for 40 s")
 
 
-def test_with_the_broker_away_who_asks_for_the_workers_is_told_so(viewer, settings, tmp_path):
-    from monitoring.live import publish
-
+def test_with_the_broker_away_who_asks_for_the_workers_is_told_so(viewer, root, settings, tmp_path):
     settings.REDIS_URL = f"unix://{tmp_path / 'none.sock'}"
     publish.client.cache_clear()
     answer = viewer.ask("GET", "workers").json()
     assert (answer["workers"], answer["ticks"]) == ([], [])
-    assert answer["wrong"][0].startswith("The broker does not answer, so nobody can be asked: ")
+    assert answer["wrong"] == ["The broker does not answer, so nobody can be asked."]
+    for path in ("queue", "overview"):
+        assert (
+            viewer.ask("GET", path)
+            .json()["stalled"]
+            .startswith("The broker does not answer; jobs start late")
+        )
+    assert "so nobody can be asked" in root.get("/admin/workers/").content.decode()
+    assert figures(viewer.get("/metrics").content.decode())["scaleweb_broker_up",] == 0
     publish.client.cache_clear()
 
 
-def test_health_tells_a_missing_broker_from_a_present_one(settings, tmp_path):
-    from monitoring.live import publish
+def test_ticks_are_in_the_figures_and_late_ones_on_every_page_that_waits_for_them(
+    viewer, root, broker, monkeypatch
+):
+    """The tasks are Celery's own here, run in this process; the broker is a real one, without workers."""
+    monkeypatch.setattr(at_work, "workers", lambda: [])
+    tasks.expect_tick.apply()
+    monkeypatch.setattr(tasks.expecting, "tick", lambda: 1 / 0)
+    tasks.expect_tick.apply()
+    assert viewer.ask("GET", "queue").json()["stalled"] == ""  # from here on placement is missed
+    found = figures(viewer.get("/metrics").content.decode())
+    of = ("task", "training.expect")
+    assert time.time() - 60 < found["scaleweb_tick_done_timestamp_seconds", of] <= time.time()
+    assert 0 < found["scaleweb_tick_last_seconds", of] == found["scaleweb_tick_seconds_sum", of] < 60
+    assert found["scaleweb_tick_seconds_count", of] == found["scaleweb_tick_failures_total", of] == 1
+    assert found["scaleweb_tick_late", ("task", "training.place")] == 0
+    assert ("scaleweb_tick_last_seconds", ("task", "training.place")) not in found
+    assert found["scaleweb_broker_up",] == 1
 
+    broker.client().hset(ticks.KEY, "training.place:since", time.time() - 40)
+    metrics.tables.read_at = float("-inf")
+    found = figures(viewer.get("/metrics").content.decode())
+    assert found["scaleweb_tick_late", ("task", "training.place")] == 1
+    for path in ("queue", "overview"):
+        words = viewer.ask("GET", path).json()["stalled"]
+        assert re.match(r"Nothing has been placed for 4\d s, and it is due every 2 s: ", words)
+    assert root.get("/admin/").content.decode().count("/admin/workers/") == 1
+    assert "/admin/workers/" in root.get("/admin/monitoring/node/").content.decode()
+    page = html.unescape(root.get("/admin/workers/").content.decode())
+    for words in (
+        "No worker takes the queue control",
+        "Nothing has been placed for 4",
+        "training.expect",
+        "s ago",
+    ):
+        assert words in page
+    assert viewer.get("/admin/workers/").status_code == 302  # staff alone
+    staff = client_of(a_user("sven", is_staff=True))
+    assert staff.get("/admin/workers/").status_code == 403
+    assert "/admin/workers/" not in staff.get("/admin/").content.decode()
+    ticks.note("training.place", 0.01, well=True)
+    assert viewer.ask("GET", "queue").json()["stalled"] == ""
+
+
+def test_health_tells_a_missing_broker_from_a_present_one(settings, tmp_path):
     settings.REDIS_URL = f"unix://{tmp_path / 'none.sock'}"
     publish.client.cache_clear()
     assert "broker" in health.broker()

@@ -91,12 +91,15 @@ class Window:
 
 
 @pytest.fixture
-def window(chrome, live_site):
+def window(chrome, live_site, settings):
     """Makes windows; at the end none of them may have complained.
+
+    No beat runs beside them, and none is missed.
 
     A browser writes each refused request into its console: a test that provokes one names it in `allowed`.
     """
     made: list[Window] = []
+    settings.CELERY_BEAT_SCHEDULE = {}
 
     def make(**options) -> Window:
         made.append(Window(chrome, live_site, **options))

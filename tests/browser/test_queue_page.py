@@ -1,11 +1,13 @@
 """The queue by hand: a grid as one row, moves by pointer and by key, priorities and stops, and their Undo."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.support.domain import a_run
+from training.jobs import ticks
 from training.jobs.groups import submit_grid
 from training.jobs.submit import submit
 from training.models import Job
@@ -17,7 +19,9 @@ pytestmark = [
 ]
 
 
-def test_a_grid_unfolds_and_is_stopped_as_one_and_jobs_are_moved_and_moved_back(window, operator):
+def test_a_grid_unfolds_and_is_stopped_as_one_and_jobs_are_moved_and_moved_back(
+    window, operator, broker, settings
+):
     experiment = a_run(name="made before").experiment
     first, second = (
         submit(experiment=experiment, argv=["python", "train.py"], name=name, user=operator)
@@ -60,3 +64,12 @@ def test_a_grid_unfolds_and_is_stopped_as_one_and_jobs_are_moved_and_moved_back(
     page.goto(f"/experiments/{experiment.pk}?columns=group")
     expect(page.get_by_role("columnheader", name="Grid or array")).to_be_visible()
     expect(page.get_by_text(f"sweep · {group.code}")).to_have_count(3)
+    # With the ticks late nothing is placed, and the pages where one waits for that say so.
+    settings.CELERY_BEAT_SCHEDULE = {"place": {"task": "training.place", "schedule": 2.0}}
+    broker.client().hset(ticks.KEY, "training.place", time.time() - 40)
+    stalled = page.get_by_role("alert").filter(has_text="Nothing has been placed for")
+    for path in ("/", "/queue"):
+        page.goto(path)
+        expect(stalled).to_contain_text("nobody sends the ticks; is beat running?")
+    ticks.note("training.place", 0.01, well=True)
+    expect(stalled).to_have_count(0, timeout=30_000)  # the page looks by itself

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -89,6 +90,10 @@ def test_it_is_ready_logs_one_person_in_once_and_leaves_nothing_behind(stack):
     until(
         lambda: {t["task"]: t["done_at"] for t in api.get("workers")["ticks"]}["training.place"] > placed, 20
     )
+    figures = httpx.get(f"{stack.url}/metrics", cookies=browser.cookies).text
+    assert re.search(r'scaleweb_tick_seconds_count\{task="training.place"\} [1-9]', figures)
+    page = httpx.get(f"{stack.url}/admin/workers/", cookies=browser.cookies).text
+    assert f"node.{nodes[0]['name']}" in page
     assert stack.stop(signal.SIGINT) == 0
     assert "goes on at the next start" in stack.printed()
     assert until(lambda: not processes_of(stack.home), 20)

@@ -1,7 +1,5 @@
 """The site's own workers and ticks, for whoever asks why nothing moves."""
 
-from typing import Any
-
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -10,6 +8,7 @@ from rest_framework.views import APIView
 
 from monitoring.api.permissions import SiteAdmin
 from training.jobs import at_work
+from training.jobs.ticks import Tick
 
 
 class WorkerSerializer(serializers.Serializer):
@@ -31,8 +30,10 @@ class TickSerializer(serializers.Serializer):
         source="at", allow_null=True, help_text="Null: not since the broker was emptied."
     )
     late = serializers.SerializerMethodField()
+    seconds = serializers.FloatField(allow_null=True, help_text="How long the last one took.")
+    failed = serializers.IntegerField(help_text="How often it raised since the broker was emptied.")
 
-    def get_late(self, tick: at_work.Tick) -> bool:
+    def get_late(self, tick: Tick) -> bool:
         return tick.late(timezone.now())
 
 
@@ -51,16 +52,4 @@ class Workers(APIView):
 
     @extend_schema(responses=WorkersSerializer)
     def get(self, request):
-        return Response(WorkersSerializer(told()).data)
-
-
-def told() -> dict[str, Any]:
-    try:
-        found, rows = at_work.workers(), at_work.ticks()
-    except at_work.BrokerAway as error:
-        return {
-            "workers": [],
-            "ticks": [],
-            "wrong": [f"The broker does not answer, so nobody can be asked: {error}."],
-        }
-    return {"workers": found, "ticks": rows, "wrong": at_work.wrong(found, rows, timezone.now())}
+        return Response(WorkersSerializer(at_work.told(timezone.now())).data)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -11,7 +12,7 @@ from rest_framework.views import APIView
 from monitoring.api.strict import StrictSerializer, Text
 from monitoring.models import Device, Node
 from training import access
-from training.jobs import moving, planning, queued
+from training.jobs import moving, planning, queued, ticks
 from training.jobs.devices import load_of
 from training.jobs.turns import in_turn
 from training.models import DeviceLease, Job, JobState, Project, Quota, Role
@@ -77,6 +78,9 @@ class QueueSerializer(serializers.Serializer):
     )
     devices = DeviceCount()
     shares = ShareSerializer(many=True)
+    stalled = serializers.CharField(
+        help_text="Why nothing is placed and what to do, in a sentence, where the site's ticks are late; else empty."
+    )
 
 
 class Queue(APIView):
@@ -109,6 +113,7 @@ class Queue(APIView):
                 "groups": JobGroupSerializer(GROUPS.filter(pk__in=groups - {None}), many=True).data,
                 "devices": device_count(),
                 "shares": shares(request.user),
+                "stalled": ticks.stalled(timezone.now()),
             }
         )
 

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from monitoring.models import Node
 from monitoring.storage import series
 from training import access
+from training.jobs import ticks
 from training.models import Project, Run
 from training.needs import wrong_with
 from training.progress import ENDS
@@ -121,6 +122,9 @@ class OverviewSerializer(serializers.Serializer):
     store = StoreSize()
     controller = ControllerDay()
     day = DayOfRuns()
+    stalled = serializers.CharField(
+        help_text="As in `queue`: why nothing is placed, where the ticks are late."
+    )
 
 
 class Overview(APIView):
@@ -148,6 +152,7 @@ class Overview(APIView):
                 "store": {"points": stats.get("points", 0), "bytes": stats.get("bytes", 0)},
                 "controller": controller_day(request.user),
                 "day": day_of(runs),
+                "stalled": ticks.stalled(timezone.now()),
             }
         )
 

@@ -1,78 +1,26 @@
-"""Who does the site's own work: its Celery workers, and when each tick of the beat was last done.
+"""Who does the site's own work: its Celery workers, asked now.
 
 Without beat or the control worker nothing is placed and nothing is judged, and every page looks as it did before.
 """
 
-import logging
 import os
 import platform
-import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from celery import current_app
-from celery.signals import task_postrun
 from celery.worker.control import inspect_command
 from celery.worker.state import active_requests, total_count
-from django.conf import settings
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from monitoring.live.publish import client
+from monitoring.live.refused import why
 
-logger = logging.getLogger(__name__)
-KEY = "sw:ticks"
+from . import ticks
+from .ticks import CONTROL, BrokerAway, Tick
+
 # How long a worker is waited for; one that is busy answers all the same.
 ANSWER_SECONDS = 1.0
-CONTROL = "control"
-# Late: so many times its interval, and a moment for a tick that takes long.
-LATE_INTERVALS, LATE_SECONDS = 3.0, 15.0
-
-
-class BrokerAway(Exception):
-    """Nobody can be asked; the message says why."""
-
-
-@dataclass(frozen=True)
-class Tick:
-    """task: its name. every: seconds between two. at: when it was last done; None where nobody knows."""
-
-    task: str
-    every: float
-    at: datetime | None
-
-    def late(self, now: datetime) -> bool:
-        if self.at is None:
-            return False
-        return (now - self.at).total_seconds() > LATE_INTERVALS * self.every + LATE_SECONDS
-
-
-@task_postrun.connect
-def done(task: Any = None, state: str = "", **_: Any) -> None:
-    """In the worker that did it. A broker that is away is another's to tell."""
-    if state != "SUCCESS" or task is None or task.name not in intervals():
-        return
-    try:
-        client().hset(KEY, task.name, str(time.time()))
-    except (RedisError, OSError):
-        logger.debug("that %s was done could not be noted", task.name)
-
-
-def intervals() -> dict[str, float]:
-    beat: dict[str, dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE
-    return {entry["task"]: float(entry["schedule"]) for entry in beat.values()}
-
-
-def ticks() -> list[Tick]:
-    """Every tick of the beat, the most frequent first. Raises BrokerAway."""
-    try:
-        told: dict[Any, Any] = client().hgetall(KEY)
-    except (RedisError, OSError) as error:
-        raise BrokerAway(str(error)) from None
-    at = {name.decode(): datetime.fromtimestamp(float(seconds), UTC) for name, seconds in told.items()}
-    rows = [Tick(task, every, at.get(task)) for task, every in intervals().items()]
-    return sorted(rows, key=lambda tick: (tick.every, tick.task))
 
 
 @inspect_command()
@@ -94,13 +42,13 @@ def workers() -> list[dict[str, Any]]:
     try:
         answers = current_app.control.broadcast("scaleweb_work", reply=True, timeout=ANSWER_SECONDS)
     except (OperationalError, RedisError, OSError) as error:
-        raise BrokerAway(str(error)) from None
+        raise BrokerAway(why(error)) from None
     said = {name: told for answer in answers or [] for name, told in answer.items()}
     return [{"name": name, **told} for name, told in sorted(said.items()) if "queues" in told]
 
 
-def wrong(found: list[dict[str, Any]], rows: list[Tick], now: datetime) -> list[str]:
-    """What an operator has to see to, in sentences; nothing where all is well."""
+def wrong(found: list[dict[str, Any]], rows: list[Tick], waiting: int, now: datetime) -> list[str]:
+    """What an operator has to see to, in sentences; nothing where all is well. waiting: as `ticks.read` tells it."""
     sentences = []
     if not any(CONTROL in worker["queues"] for worker in found):
         sentences.append(
@@ -109,11 +57,20 @@ def wrong(found: list[dict[str, Any]], rows: list[Tick], now: datetime) -> list[
         )
     late = [tick for tick in rows if tick.late(now)]
     if late:
-        worst = late[0]
-        assert worst.at is not None
-        more = f", and {len(late) - 1} other ticks are late" if len(late) > 1 else ""
-        sentences.append(
-            f"{worst.task} is due every {worst.every:g} s and was last done {(now - worst.at).total_seconds():.0f} s "
-            f"ago{more}: look whether beat runs, and what the log of the worker of {CONTROL} says."
-        )
+        first = next((tick for task in ticks.VITAL for tick in late if tick.task == task), late[0])
+        sentences.append(ticks.sentence(first, rows, waiting, now))
+    if len(late) > 1:
+        more = len(late) - 1
+        sentences.append(f"{more} other tick{' is' if more == 1 else 's are'} late.")
     return sentences
+
+
+def told(now: datetime) -> dict[str, Any]:
+    """Workers, ticks and what is wrong, for every page and command that shows them."""
+    try:
+        found = workers()
+        rows, waiting = ticks.read()
+    except BrokerAway as error:
+        away = f"{error}, so nobody can be asked."
+        return {"workers": [], "ticks": [], "wrong": [away[0].upper() + away[1:]]}
+    return {"workers": found, "ticks": rows, "wrong": wrong(found, rows, waiting, now)}

@@ -29,13 +29,14 @@ from . import (  # the worker's signals are connected by the import
     node_worker,
     passing_over,
     queued,
+    ticks,
     yielding,
 )
 from .placement import Placement
 from .planning import planned
 
 logger = logging.getLogger(__name__)
-CONNECTED = (at_work, node_worker)
+CONNECTED = (at_work, node_worker, ticks)
 ROWS_A_STATEMENT = 500
 
 

@@ -1189,6 +1189,8 @@ export interface Overview {
   store: StoreSize;
   controller: ControllerDay;
   day: DayOfRuns;
+  /** As in `queue`: why nothing is placed, where the ticks are late. */
+  stalled: string;
 }
 
 export interface PastAttempt {
@@ -1464,6 +1466,8 @@ export interface Queue {
   groups: JobGroup[];
   devices: DeviceCount;
   shares: Share[];
+  /** Why nothing is placed and what to do, in a sentence, where the site's ticks are late; else empty. */
+  stalled: string;
 }
 
 export interface Quota {
@@ -1945,6 +1949,10 @@ export interface Tick {
   /** Null: not since the broker was emptied. */
   done_at: string | null;
   late: boolean;
+  /** How long the last one took. */
+  seconds: number | null;
+  /** How often it raised since the broker was emptied. */
+  failed: number;
 }
 
 export interface Token {

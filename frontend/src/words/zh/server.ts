@@ -54,6 +54,24 @@ export default {
   "no open nodes have as many {what}; one has to join": "没有可调度的节点具备这么多 {what}；须加入新节点",
   "no open nodes have as many {what}; {name} has to be uncordoned, or another node to join": "没有可调度的节点具备这么多 {what}；须恢复 {name} 的调度，或加入新节点",
 
+  // Why nothing moves at all (training/jobs/ticks.py, at_work.py)
+  "Nothing has been placed for {time}, and it is due every {all}: {why}.": "已有 {time} 没有安排任务，而应每 {all} 安排一次：{why}。",
+  "No lease has been judged for {time}, and it is due every {all}: {why}.": "已有 {time} 没有检查租约，而应每 {all} 检查一次：{why}。",
+  "The controller has looked at no run for {time}, and it is due every {all}: {why}.": "控制器已有 {time} 没有查看运行，而应每 {all} 查看一次：{why}。",
+  "{name} was not done for {time}, and it is due every {all}: {why}.": "{name} 已有 {time} 没有执行，而应每 {all} 执行一次：{why}。",
+  "it has failed once since; look into the log of the worker of control": "其间失败 1 次；请查看 control 工作进程的日志",
+  "it has failed {n} times since; look into the log of the worker of control": "其间失败 {n} 次；请查看 control 工作进程的日志",
+  "{n} messages wait, and no worker takes them; start one (celery -A scaleweb worker -Q control), or look into the log of the worker of control":
+    "有 {n} 条消息在等待，却没有工作进程处理；请启动一个（celery -A scaleweb worker -Q control），或查看 control 工作进程的日志",
+  "nobody sends the ticks; is beat running? Start it (celery -A scaleweb beat), or look into its log": "没有进程发出定时任务；beat 在运行吗？请启动它（celery -A scaleweb beat），或查看其日志",
+  "other ticks are done, so this one hangs; look into the log of the worker of control, and start that worker again": "其他定时任务照常执行，说明这一个卡住了；请查看 control 工作进程的日志，并重启该进程",
+  "{n} other tick is late.": "另有 {n} 个定时任务也已逾期。",
+  "{n} other ticks are late.": "另有 {n} 个定时任务也已逾期。",
+  "No worker takes the queue control: nothing is placed, judged or compacted. Start one: celery -A scaleweb worker -Q control.": "没有工作进程处理 control 队列：不会安排任务、评判或压缩数据。请启动一个：celery -A scaleweb worker -Q control。",
+  "The broker does not answer; jobs start late and nothing is live until it is back. Look whether it runs, and whether REDIS_URL leads there.":
+    "消息代理没有响应；恢复之前任务启动会延迟，页面也不会实时更新。请检查它是否在运行，以及 REDIS_URL 是否指向它。",
+  "The broker does not answer, so nobody can be asked.": "消息代理没有响应，因此无法查询任何工作进程。",
+
   // How it ended (training/jobs)
   "exit code {n}": "退出码 {n}",
   "exit code {n}: {why}": "退出码 {n}：{why}",
