@@ -6,15 +6,17 @@ from django.http import HttpRequest, HttpResponse
 
 
 class SessionMiddleware(middleware.SessionMiddleware):
-    """Django's, but for one thing: the answer to a mere question takes no cookie away.
+    """Django's, but for one thing: only who logs out loses the cookie.
 
-    Django deletes the cookie of a session that is over with whatever it answers. A poll that set out with the old
-    cookie, and is answered after the person has logged in elsewhere, would delete the new one.
+    Django deletes the cookie of a session that is over with whatever it answers. What set out with the old cookie (a
+    poll, a change that somebody asked for), and is answered after the person has logged in elsewhere, would delete the
+    new one.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         answered: HttpResponse = super().process_response(request, response)
         cookie = answered.cookies.get(settings.SESSION_COOKIE_NAME)
-        if request.method in {"GET", "HEAD"} and cookie is not None and not cookie.value:
+        leaving = request.resolver_match is not None and request.resolver_match.url_name == "logout"
+        if cookie is not None and not cookie.value and not leaving:
             del answered.cookies[settings.SESSION_COOKIE_NAME]
         return answered

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client, override_settings
 
 from scaleweb import views
@@ -144,10 +145,21 @@ def test_cookies_are_flagged_and_tls_is_insisted_on_behind_https(ada):
 
 
 def test_only_leaving_takes_the_session_s_cookie_away(ada):
-    """A poll of the session that is over may be answered after the person has logged in again in another tab."""
+    """What was asked in the session that is over may be answered after the person has logged in again elsewhere."""
     client = Client()
     client.cookies["sessionid"] = "one-that-is-over"
     assert "sessionid" not in client.get("/api/v1/me").cookies
+    refused = client.post("/api/v1/tokens", {"name": "x"}, content_type="application/json")
+    assert (refused.status_code, "sessionid" in refused.cookies) == (401, False)
+    changed = Client()
+    changed.force_login(a_user("eve"))
+    user = get_user_model().objects.get(username="eve")
+    user.set_password("another")
+    user.save()
+    assert (
+        "sessionid"
+        not in changed.post("/api/v1/tokens", {"name": "x"}, content_type="application/json").cookies
+    )
     assert ada.post("/logout").cookies["sessionid"].value == ""
 
 

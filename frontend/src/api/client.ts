@@ -77,18 +77,20 @@ export function askAhead(questions: () => Promise<unknown>[]): void {
 }
 
 async function answer<T>(where: string, options: Options): Promise<T> {
+  const asked = performance.now();
   const response = await send(where, options, "application/json");
   if (response.status === 204) return undefined as T;
   const answer = await response.json().catch(() => undefined);
   if (response.ok && answer !== undefined) return answer as T;
-  throw failure(response.status, answer);
+  throw failure(response.status, answer, asked);
 }
 
 /** Ask and read bytes of a media type; errors come as JSON all the same. */
 export async function askBytes(where: string, type: string, options: Options = {}): Promise<ArrayBuffer> {
+  const asked = performance.now();
   const response = await send(where, options, type);
   if (response.ok) return response.arrayBuffer();
-  throw failure(response.status, await response.json().catch(() => undefined));
+  throw failure(response.status, await response.json().catch(() => undefined), asked);
 }
 
 let linkToken: string | null = null; // "" of a link whose end was cut off
@@ -123,9 +125,9 @@ async function send(where: string, options: Options, accept: string): Promise<Re
   }
 }
 
-function failure(status: number, answer: unknown): ApiError {
+function failure(status: number, answer: unknown, asked: number): ApiError {
   if (linkToken !== null) return new ApiError(status, sentence(status, answer), fieldsOf(answer)); // there is nowhere to log in to
-  if (status === 401 || (status === 403 && isLoggedOut(answer))) loggedOut();
+  if (asked >= knownSince && (status === 401 || (status === 403 && isLoggedOut(answer)))) loggedOut();
   return new ApiError(status, sentence(status, answer), fieldsOf(answer));
 }
 
@@ -142,6 +144,13 @@ function isLoggedOut(answer: unknown): boolean {
 
 /** Where no page is open yet: log in, then come back to this very address. */
 let loggedOut = (): void => location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+
+let knownSince = -Infinity;
+
+/** The session was known to the server for what was asked then: an answer to anything older tells of one before it. */
+export function loggedInAt(asked: number): void {
+  knownSince = asked;
+}
 
 /** Who has a page open says what happens when the session ends, so that nothing typed is lost. */
 export function onLoggedOut(happens: () => void): void {

@@ -1,6 +1,6 @@
 /** Who is here and what they may do. */
 import * as api from "../api";
-import { isAbort, messageOf, onLoggedOut } from "../api/client";
+import { isAbort, loggedInAt, messageOf, onLoggedOut } from "../api/client";
 import type { Me, Role } from "../api/types";
 
 const RANK: Record<Role, number> = { viewer: 1, operator: 2, admin: 3 };
@@ -12,8 +12,10 @@ class Session {
   ended = $state(false);
 
   async load(): Promise<void> {
+    const asked = performance.now();
     try {
       const me = await api.me();
+      loggedInAt(asked);
       // Another person in the other tab: nothing of this one's page may linger.
       if (this.me && this.me.username !== me.username) location.reload();
       if (!this.me) onLoggedOut(() => (this.ended = true));
