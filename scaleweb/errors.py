@@ -15,6 +15,7 @@ from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext as _
 from rest_framework import exceptions, status
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -176,7 +177,9 @@ class AwayPages(MiddlewareMixin):
         if not unanswered(exception):
             return None
         logger.error("%s %s: the database does not answer: %s", request.method, request.path, exception)
-        response = answer(request, Away.status_code, "The database does not answer", Away.default_detail)
+        response = answer(
+            request, Away.status_code, _("The database does not answer"), _(Away.default_detail)
+        )
         response["Retry-After"] = str(Away.wait)
         return response
 
@@ -197,30 +200,32 @@ def answer(request: HttpRequest, code: int, title: str, detail: str) -> HttpResp
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
-        return answer(request, 413, "Too large", "The request is larger than this server takes.")
-    return answer(request, 400, "Bad request", "The server could not make sense of this request.")
+        return answer(request, 413, _("Too large"), _("The request is larger than this server takes."))
+    return answer(request, 400, _("Bad request"), _("The server could not make sense of this request."))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return answer(request, 403, "Not allowed", str(exception) or "Your role does not allow this.")
+    return answer(request, 403, _("Not allowed"), str(exception) or _("Your role does not allow this."))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return answer(request, 404, "Not found", f"There is nothing at {request.path[:200]}.")
+    return answer(
+        request, 404, _("Not found"), _("There is nothing at %(path)s.") % {"path": request.path[:200]}
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     number = getattr(request, "failure_id", "unknown")
-    detail = f"The server failed on this request. Its log has the reason under number {number}."
-    return answer(request, 500, "The server failed", detail)
+    detail = _("The server failed on this request. Its log has the reason under number %(number)s.")
+    return answer(request, 500, _("The server failed"), detail % {"number": number})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    detail = "This form is out of date or came from another site. Go back, reload the page and try again."
-    return answer(request, 403, "Not accepted", detail)
+    detail = _("This form is out of date or came from another site. Go back, reload the page and try again.")
+    return answer(request, 403, _("Not accepted"), detail)
 
 
-def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+def locked_out(request: HttpRequest, *given: Any, **named: Any) -> HttpResponse:
     """django-axes calls this after too many wrong passwords."""
-    detail = "Too many attempts with a wrong password. Wait a quarter of an hour, or ask an administrator."
-    return answer(request, 429, "Locked for now", detail)
+    detail = _("Too many attempts with a wrong password. Wait a quarter of an hour, or ask an administrator.")
+    return answer(request, 429, _("Locked for now"), detail)

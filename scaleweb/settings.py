@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",  # before static files: it checks the Host
     "scaleweb.static_files.StaticFiles",
     "scaleweb.sessions.SessionMiddleware",
+    "scaleweb.languages.PagesInTheirLanguage",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -90,6 +91,9 @@ SERIES_DATABASE = "series" if "series" in DATABASES else "default"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LANGUAGE_COOKIE_NAME = "scaleweb_language"
+LOCALE_PATHS = [BASE_DIR / "scaleweb" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 

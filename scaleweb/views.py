@@ -10,6 +10,7 @@ from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_safe
@@ -38,9 +39,9 @@ def login_once(request: HttpRequest, token: str) -> HttpResponse:
     )
     user = found.user if found is not None and won else None
     if user is None or not user.is_active:
-        detail = "This link was used already, or its time is over. Log in, or ask for a new link."
+        detail = _("This link was used already, or its time is over. Log in, or ask for a new link.")
         response = render(
-            request, "scaleweb/error.html", {"title": "Link no longer valid", "detail": detail}, status=410
+            request, "scaleweb/error.html", {"title": _("Link no longer valid"), "detail": detail}, status=410
         )
     else:
         login(request, user, backend="django.contrib.auth.backends.ModelBackend")
@@ -57,7 +58,7 @@ def page(path: Path, changed: int) -> bytes:
 @require_safe
 @login_required
 @ensure_csrf_cookie
-def application(request: HttpRequest, **_: object) -> HttpResponse:
+def application(request: HttpRequest, **named: object) -> HttpResponse:
     """The front end, which reads its address itself; the cookie is what it sends back with each change."""
     return front_end(request)
 
@@ -75,10 +76,12 @@ def front_end(request: HttpRequest) -> HttpResponse:
     try:
         content = page(INDEX, INDEX.stat().st_mtime_ns)
     except FileNotFoundError:
-        detail = (
+        detail = _(
             "The front end is not built here: run `make front`. The API works without it, see /api/docs/."
         )
-        return render(request, "scaleweb/error.html", {"title": "No pages yet", "detail": detail}, status=503)
+        return render(
+            request, "scaleweb/error.html", {"title": _("No pages yet"), "detail": detail}, status=503
+        )
     response = HttpResponse(content)
     # Its name has no hash in it: the browser asks each time, and the assets it names are kept for ever.
     response["Cache-Control"] = "no-cache, private"

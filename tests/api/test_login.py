@@ -1,11 +1,16 @@
 """Getting in: the login page, the one-time link, passwords, and being locked out."""
 
+import re
 from datetime import timedelta
+from gettext import GNUTranslations
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from scaleweb.errors import Away
 from tests.support.domain import a_user
 from training.models import ApiToken, TokenKind
 
@@ -149,3 +154,61 @@ def test_a_person_changes_their_password():
     good = {"old_password": "x", "new_password1": "gradient-descent-9", "new_password2": "gradient-descent-9"}
     assert client.post("/password", good)["Location"] == "/password/done"
     assert Client().login(username="ada", password="gradient-descent-9")
+
+
+CHINESE = {"HTTP_ACCEPT_LANGUAGE": "zh-CN,zh;q=0.9,en;q=0.8"}
+
+
+def test_who_reads_chinese_logs_in_and_is_told_of_errors_in_chinese():
+    a_user("ada")
+    client = Client(**CHINESE)
+    page = client.get("/login")
+    assert page["Content-Language"] == "zh-hans"
+    text = page.content.decode()
+    for words in ('<html lang="zh-hans">', "<h1>登录</h1>", "用户名", "密码", "没有账户？"):
+        assert words in text, text
+    wrong = client.post("/login", {"username": "ada", "password": "wrong"}).content.decode()
+    assert "请输入一个正确的用户名和密码" in wrong, wrong
+    missing = client.get("/nothing")
+    assert missing.status_code == 404
+    assert "/nothing 处没有任何内容。" in missing.content.decode()
+    assert "此链接已被使用" in client.get("/login/once/nonsense").content.decode()
+    client.force_login(a_user("root", is_superuser=True, is_staff=True))
+    assert "站点管理" in client.get("/admin/").content.decode()
+
+
+def test_a_language_that_was_chosen_in_settings_comes_before_the_browser_s():
+    client = Client(HTTP_ACCEPT_LANGUAGE="de,en;q=0.5")
+    assert "<h1>Log in</h1>" in client.get("/login").content.decode()
+    client.cookies["scaleweb_language"] = "zh-hans"
+    assert "<h1>登录</h1>" in client.get("/login").content.decode()
+    client.cookies["scaleweb_language"] = "tlhingan"
+    assert "<h1>Log in</h1>" in client.get("/login").content.decode()
+
+
+def test_programs_are_answered_in_english_after_a_chinese_page():
+    client = Client(**CHINESE)
+    client.get("/login")
+    assert client.get("/api/v1/me").json()["detail"] == "Authentication credentials were not provided."
+    client.force_login(a_user("ada"))
+    refused = client.post("/api/v1/tokens", {"name": ""}, content_type="application/json").json()
+    assert refused["fields"] == {"name": ["This field may not be blank."]}
+
+
+def test_every_sentence_of_these_pages_has_its_chinese():
+    top = Path(settings.BASE_DIR) / "scaleweb"
+    said = {Away.default_detail}
+    for template in (top / "templates/scaleweb").glob("*.html"):
+        text = template.read_text()
+        said |= set(re.findall(r'{% translate "(.*?)" %}', text))
+        said |= set(re.findall(r"{% blocktranslate %}(.*?){% endblocktranslate %}", text, re.DOTALL))
+    for source in (top / "errors.py", top / "views.py"):
+        said |= set(re.findall(r'\b_\(\s*"(.*?)"\s*\)', source.read_text()))
+    folder = top / "locale/zh_Hans/LC_MESSAGES"
+    written = dict(
+        re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', (folder / "django.po").read_text(), re.MULTILINE)
+    )
+    assert said == set(written)
+    with (folder / "django.mo").open("rb") as compiled:
+        built = GNUTranslations(compiled)
+    assert {each: built.gettext(each) for each in written} == written, "run msgfmt, see the head of django.po"

@@ -5,7 +5,9 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from alerts.conditions import parameters_of
 from alerts.models import Alert, Rule
+from alerts.presets import PRESETS
 from alerts.tick import tick
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
@@ -75,3 +77,30 @@ def test_a_rule_from_its_first_try_to_its_alert(window, operator, settings):
     expect(page.get_by_role("region", name="Last messages").get_by_text("sent", exact=True)).to_be_visible()
     page.get_by_role("button", name="Remove pager").click()
     expect(page.get_by_text("Alerts show in these pages alone")).to_be_visible()
+
+
+def test_the_page_makes_a_rule_of_every_kind(window, operator):
+    """Each ready rule by its button: its form filled by the preset, tried, created, in the list."""
+    operator.is_superuser = True  # rules about nodes are the whole site's
+    operator.save()
+    page = window().log_in(operator).open("/alerts?tab=rules")
+    expect(page.get_by_text("No rule yet")).to_be_visible()
+    for number, preset in enumerate(PRESETS, 1):
+        page.get_by_role("button", name="New rule").click()
+        dialog = page.get_by_role("dialog", name="New rule")
+        dialog.get_by_role("button", name=preset.name, exact=True).click()
+        expect(dialog.get_by_label("Name")).to_have_value(preset.name)
+        expect(dialog.get_by_label("Watches for")).to_have_value(preset.condition)
+        dialog.get_by_role("button", name="Try it on the past").click()
+        expect(dialog.get_by_text("It would have held 0 times, in 0 that were looked at.")).to_be_visible()
+        dialog.get_by_role("button", name="Create").click()
+        expect(dialog).to_be_hidden()
+        expect(page.get_by_role("table").get_by_role("row")).to_have_count(1 + number)
+    expect(page.get_by_role("cell", name="Hot device", exact=True)).to_be_visible()
+    made = {rule.name: rule for rule in Rule.objects.all()}
+    for preset in PRESETS:
+        rule = made[preset.name]
+        assert parameters_of(rule.condition, rule.parameters) == parameters_of(
+            preset.condition, preset.parameters
+        )
+        assert (rule.severity, rule.hold_seconds) == (preset.severity, preset.hold_seconds)

@@ -50,7 +50,7 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     first = propose(training, 0.05)
     Run.objects.update(config={"total_steps": 100_000})  # so that its end is known
     page = window().log_in(operator).open("/")
-    bell = page.get_by_role("button", name="1 wait for an answer")
+    bell = page.get_by_role("button", name="1 waits for an answer")
     bell.click()
     dialog = page.get_by_role("dialog", name="Waits for an answer")
     expect(dialog).to_contain_text("lr 0.1 → 0.05")

@@ -112,6 +112,13 @@ def test_a_person_is_spoken_to_in_their_language_and_told_times_in_their_zone(wi
     page.goto("/")
     started = page.get_by_role("cell", name=re.compile("ago$|now")).locator("time").first
     expect(started).to_have_attribute("title", re.compile("GMT-[45]|E[SD]T"))
+    # The server's own pages follow the choice, and without one the browser.
+    window.allowed.append("status of 404")
+    page.goto("/nothing")
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    page.context.clear_cookies()
+    page.goto("/login")
+    expect(page.get_by_role("heading", name="登录")).to_be_visible()
 
 
 def test_a_theme_is_kept_and_the_palette_leads_about_on_a_phone(window, operator):

@@ -8,6 +8,11 @@ const CATALOGUES: Record<Exclude<Language, "en">, () => Promise<{ default: Words
   zh: () => import("../words/zh"),
 };
 
+/** How the pages that the server writes itself (login, errors, the admin) hear of the choice. */
+const COOKIE = "scaleweb_language";
+const CODES: Record<Language, string> = { en: "en", zh: "zh-hans" };
+const YEAR_SECONDS = 31_536_000;
+
 class LanguageState {
   /** What the person chose; "system" is the browser's. */
   chosen = $state<Language | "system">(known(readStored<string>("language", "system")));
@@ -18,12 +23,14 @@ class LanguageState {
   /** Resolves as soon as the page can be drawn in its language; a catalogue out of reach leaves it in English. */
   async start(): Promise<void> {
     tellIn(this.zone);
+    tellServer(this.chosen);
     await this.load();
   }
 
   async choose(language: Language | "system"): Promise<void> {
     this.chosen = language;
     writeStored("language", language);
+    tellServer(language);
     await this.load();
     this.version += 1;
   }
@@ -49,6 +56,12 @@ class LanguageState {
 
 function known(language: string): Language | "system" {
   return Object.hasOwn(LANGUAGES, language) ? (language as Language) : "system";
+}
+
+function tellServer(chosen: Language | "system") {
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  const value = chosen === "system" ? "; max-age=0" : `${CODES[chosen]}; max-age=${YEAR_SECONDS}`;
+  document.cookie = `${COOKIE}=${value}; path=/; samesite=lax${secure}`;
 }
 
 export const language = new LanguageState();

@@ -21,6 +21,13 @@ it("follows the browser where nothing was chosen", async () => {
   expect(t("Settings")).toBe("设置");
 });
 
+it("tells the server, whose login comes before any page of ours, and takes it back", async () => {
+  await language.choose("zh");
+  expect(document.cookie).toContain("scaleweb_language=zh-hans");
+  await language.choose("system");
+  expect(document.cookie).not.toContain("scaleweb_language");
+});
+
 it("takes the last of two quick choices", async () => {
   await Promise.all([language.choose("zh"), language.choose("en")]);
   expect(t("Settings")).toBe("Settings");

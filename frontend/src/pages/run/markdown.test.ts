@@ -13,6 +13,7 @@ it("makes what people write: headings, tables, lists to tick, code", () => {
   expect(box.querySelector("h1")?.textContent).toBe("Tried");
   expect(box.querySelectorAll("td").length).toBe(2);
   expect([...box.querySelectorAll("input")].map((input) => [input.type, input.checked, input.disabled])).toEqual([["checkbox", true, true], ["checkbox", false, true]]);
+  expect([...box.querySelectorAll("input")].map((input) => input.ariaLabel ?? input.getAttribute("aria-label"))).toEqual(["done", "to do"]);
   expect(box.querySelector("pre code")?.textContent).toContain("x = 1");
   expect(box.querySelector("a")?.rel).toBe("noopener noreferrer");
 });

@@ -1,6 +1,7 @@
 /** Markdown as people write notes (GitHub's), made into HTML that runs and loads nothing. */
 import DOMPurify from "dompurify";
 import { Marked } from "marked";
+import { t } from "../../lib/i18n";
 
 const escaped = (text: string) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 // HTML in notes is text like any other.
@@ -18,7 +19,10 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
   // A box to tick is a picture of one here.
   if (node.nodeName === "INPUT") {
     if (node.getAttribute("type") !== "checkbox") node.remove();
-    else node.setAttribute("disabled", "");
+    else {
+      node.setAttribute("disabled", "");
+      node.setAttribute("aria-label", node.hasAttribute("checked") ? t("done") : t("to do"));
+    }
   }
   if (node.nodeName === "A" && /^https?:/i.test(node.getAttribute("href") ?? "")) {
     node.setAttribute("target", "_blank");

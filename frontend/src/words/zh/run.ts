@@ -53,6 +53,8 @@ export default {
   "Edit the notes": "编辑备注",
   "No notes yet": "还没有备注",
   "What was tried, what was learnt: in Markdown.": "试了什么、学到了什么：用 Markdown 写。",
+  "done": "已完成",
+  "to do": "待办",
   "Write notes": "写备注",
 
   // Media

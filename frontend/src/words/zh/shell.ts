@@ -142,7 +142,7 @@ export default {
   "Log out": "退出登录",
   "Language and looks": "语言与外观",
   Language: "语言",
-  "Rare errors of the server and the pages of its login are in English.": "服务器的少见错误和登录页面为英文。",
+  "Rare errors of the server, and parts of the admin, are in English.": "服务器的少见错误和管理后台的部分内容为英文。",
   "As in the browser": "跟随浏览器",
   "Time zone": "时区",
   "It is {time} there now.": "当地现在是 {time}。",
