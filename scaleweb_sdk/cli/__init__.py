@@ -72,6 +72,15 @@ def parser() -> argparse.ArgumentParser:
     one = add("logs", logs, "what a run printed")
     one.add_argument("run")
     one.add_argument("-n", type=int, default=100, help="lines from the end (100)")
+    one.add_argument(
+        "--grep", default="", metavar="WORDS", help="only lines with these words, whatever their case"
+    )
+    one.add_argument(
+        "--level",
+        default="",
+        choices=["debug", "info", "warning", "error"],
+        help="only lines of this level or above",
+    )
     one.add_argument("-f", "--follow", action="store_true")
     one = add_command("set", set_value, "set a tunable of a running run")
     one.add_argument("name")

@@ -99,10 +99,36 @@ def bounds(tunable: dict[str, Any]) -> str:
 def logs(options: argparse.Namespace) -> None:
     site = Site()
     code = site.known_run(options.run)["code"]
+    if options.grep or options.level:
+        search(site, code, options)
+        return
     page = site.get(f"runs/{code}/logs", start=-options.n, count=options.n)
     print_lines(page)
     if options.follow:
         follow(site, code, page["total"])
+
+
+def search(site: Site, code: str, options: argparse.Namespace) -> None:
+    """Print the newest lines with these words or of this level, each behind its number, as the page finds them."""
+    if options.follow:
+        raise Wrong("--follow prints every line as it comes; leave it out to search with --grep or --level")
+    hits: list[Any] = []
+    before: int | None = None
+    while len(hits) < options.n:
+        # A search of a long log ends after a while, and says where to look on.
+        page = site.get(
+            f"runs/{code}/logs/hits", search=options.grep, level=options.level, before=before,
+            count=min(1000, options.n - len(hits)),
+        )  # fmt: skip
+        hits[:0] = page["hits"]
+        before = page["before"]
+        if before is None:
+            break
+    for line, _, stream, text in hits:
+        print(f"{line + 1}: {text}", file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
+    if not hits:
+        what = " and ".join(filter(None, [options.grep and repr(options.grep), options.level]))
+        raise Wrong(f"of the {page['total']} lines of run {code} none has {what}")
 
 
 def follow(site: Site, code: str, start: int = 0) -> None:

@@ -105,8 +105,30 @@ def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator,
     page.goto("/nodes/node-a")
     expect(page.get_by_role("button", name="Drain")).to_have_count(0)
 
+    # A host that went away: what was heard of it last is not how it is, and its devices are nobody's to use.
+    gone = Node.objects.create(
+        name="node-b", hostname="node-b.lab", state="lost", last_seen_at=timezone.now() - timedelta(hours=2)
+    )
+    Device.objects.create(
+        node=gone, kind="gpu", index=0, uuid="GPU-2", name="H100", memory_total_bytes=80 * GIB,
+        latest={"utilisation_ratio": 0.7, "memory_used_bytes": 8 * GIB, "temperature_celsius": 64},
+    )  # fmt: skip
+    page.goto("/")
+    last = page.get_by_role("region", name="GPUs").get_by_role("link", name=re.compile("^node-b gpu0 · H100"))
+    expect(last).to_have_accessible_name(re.compile(r"· lost · 70 % used · .* · not heard of$"))
+    page.goto("/queue")
+    expect(page.get_by_text("1 of 2 devices busy")).to_be_visible()
+    page.goto("/nodes")
+    expect(page.get_by_text("2 nodes · 1 of 2 devices busy")).to_be_visible()
+    card = page.get_by_role("region", name="node-b")
+    expect(card.get_by_text("lost", exact=True)).to_be_visible()
+    expect(card.get_by_role("article")).to_contain_text(re.compile("GPU 0.*not heard of", re.DOTALL))
+    card.get_by_role("link", name="node-b").click()
+    expect(page).to_have_url(re.compile("/nodes/node-b$"))
+    expect(page.get_by_role("article").filter(has_text="GPU 0")).to_contain_text("not heard of")
+
     page = window().log_in(a_user("root", is_superuser=True, is_staff=True)).open("/nodes/node-a")
-    closed = Node.objects.values_list("cordoned", "draining")
+    closed = Node.objects.filter(name="node-a").values_list("cordoned", "draining")
     page.get_by_role("button", name="Cordon").click()
     told = page.get_by_text("node-a takes nothing new; what runs goes on.")
     expect(told).to_be_visible()
