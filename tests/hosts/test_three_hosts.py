@@ -5,20 +5,15 @@ put back; then a host dies under a job. `make hosts`; skipped, with the reason, 
 """
 
 import os
-import re
 import signal
-import sys
-import textwrap
 import time
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
-from tests.support.network import Network, why_not
+from tests.hosts.hosts import LEASE_SECONDS, Hosts
+from tests.support.network import why_not
 from tests.support.records import STEADY, devices_kept, lost_lines, lost_points, open_ends, two_live_attempts
-from tests.support.servers import Postgres, Valkey
-from tests.support.stack import TOP, RunningStack
 from tests.support.tally import made
 from tests.support.wait import until
 
@@ -29,7 +24,6 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(bool(REASON), reason=REASON),
 ]
-LEASE_SECONDS = 10
 # A step of both ranks, exchanged by gloo; rank 0 says when it is enough, so that none waits for one that has left.
 GANG = """
     import os, pathlib, sys, time
@@ -54,86 +48,14 @@ GANG = """
 """
 
 
-class Hosts:
-    """a: site, database, broker. b, c: nodes of one slot each, with a folder of checkpoints that both share."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.network = Network()
-        self.a, self.b, self.c = (self.network.host(name) for name in "abc")
-        self.database = Postgres(folder / "pg", self.a.address, self.a.start)
-        self.broker = Valkey(folder / "broker", self.a.address, self.a.start)
-        self.site = RunningStack(
-            folder / "a" / "home",
-            DATABASE_URL=self.database.url, REDIS_URL=self.broker.url, SCALEWEB_BIND=self.a.address,
-            SCALEWEB_ALLOWED_HOSTS=self.a.address, SCALEWEB_LEASE_SECONDS=str(LEASE_SECONDS), SCALEWEB_CPU_SLOTS="1",
-        )  # fmt: skip
-        self.site.within, self.site.address = self.a.within, self.a.address
-        self.site.start()
-        self.api = self.site.api()
-        self.workers = {}
-        (folder / "checkpoints").mkdir()
-        for host in (self.b, self.c):
-            self.join(host)
-        until(
-            lambda: {"b", "c"} <= {node["name"] for node in self.nodes() if node["state"] == "online"},
-            60,
-            0.2,
-        )
-        own = next(node["name"] for node in self.nodes() if node["name"] not in "bc")
-        self.api.post(f"nodes/{own}/cordon")
-
-    def nodes(self):
-        return self.api.get("nodes")["results"]
-
-    def state_of(self, name: str) -> str:
-        return next(node["state"] for node in self.nodes() if node["name"] == name)
-
-    def join(self, host) -> None:
-        home = self.folder / host.name
-        home.mkdir()
-        (home / "checkpoints").symlink_to(self.folder / "checkpoints")
-        token = self.api.post("invitations", {"name": host.name})["token"]
-        ours = re.compile("SCALEWEB_|DJANGO_|REDIS_|DATABASE_")
-        kept = {name: value for name, value in os.environ.items() if not ours.match(name)}
-        self.workers[host.name] = host.start(
-            sys.executable, "-m", "scaleweb_sdk", "node", "join", self.site.url, token, "--name", host.name, "--home",
-            home, "--plain-http", log=home / "worker.log", environment=kept | {"SCALEWEB_CPU_SLOTS": "1"}, cwd=TOP,
-        )  # fmt: skip
-
-    def submit(self, script: str, *arguments, **fields):
-        argv = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-        return self.api.post("jobs", {"experiment_name": "hosts", "argv": argv} | fields)
-
-    def attempts(self, job):
-        return self.api.get(f"jobs/{job['code']}")["attempts"]
-
-    def run(self, job):
-        return self.api.get(f"runs/{job['run']}")
-
-    def ranks(self, job):
-        return self.api.get(f"runs/{job['run']}/ranks")["ranks"]
-
-    def goes_on(self, job, by: int = 20) -> None:
-        until(lambda: self.run(job)["state"] == "running", 60, every=0.2)
-        seen = self.run(job)["last_step"] or 0
-        until(lambda: (self.run(job)["last_step"] or 0) > seen + by, 60, every=0.2)
-
-    def close(self) -> None:
-        for host in (self.b, self.c):
-            host.kill()
-        self.site.close()
-        self.network.close()
-
-
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hosts")
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)  # PostgreSQL's user has to get through
     made = Hosts(folder)
-    yield made
-    made.close()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def test_a_training_over_two_hosts_outlives_broker_web_server_and_cable(hosts, tmp_path):

@@ -48,8 +48,12 @@ class Network:
         self.prefix = f"198.18.{os.getpid() % 250}"
         self.hosts: list[Host] = []
         ip("link", "add", self.mark, "type", "bridge")
-        ip("addr", "add", f"{self.prefix}.254/24", "dev", self.mark)
-        ip("link", "set", self.mark, "up")
+        try:
+            ip("addr", "add", f"{self.prefix}.254/24", "dev", self.mark)
+            ip("link", "set", self.mark, "up")
+        except OSError:
+            self.close()
+            raise
 
     def host(self, name: str) -> "Host":
         made = Host(self, name, len(self.hosts) + 1)
@@ -57,10 +61,11 @@ class Network:
         return made
 
     def close(self) -> None:
-        for host in self.hosts:
-            host.kill()
-            ip("netns", "del", host.space)
-        ip("link", "del", self.mark)
+        """All hosts with all that runs there, though one of them resists."""
+        with contextlib.ExitStack() as ending:
+            ending.callback(ip, "link", "del", self.mark)
+            for host in self.hosts:
+                ending.callback(host.close)
 
 
 class Host:
@@ -70,11 +75,15 @@ class Host:
         self.name, self.space, self.port = name, f"{network.mark}{name}", f"{network.mark}{name}"
         self.address = f"{network.prefix}.{number}"
         ip("netns", "add", self.space)
-        ip("link", "add", self.port, "type", "veth", "peer", "name", "eth0", "netns", self.space)
-        ip("link", "set", self.port, "master", network.mark, "up")
-        ip("-n", self.space, "addr", "add", f"{self.address}/24", "dev", "eth0")
-        ip("-n", self.space, "link", "set", "eth0", "up")
-        ip("-n", self.space, "link", "set", "lo", "up")
+        try:
+            ip("link", "add", self.port, "type", "veth", "peer", "name", "eth0", "netns", self.space)
+            ip("link", "set", self.port, "master", network.mark, "up")
+            ip("-n", self.space, "addr", "add", f"{self.address}/24", "dev", "eth0")
+            ip("-n", self.space, "link", "set", "eth0", "up")
+            ip("-n", self.space, "link", "set", "lo", "up")
+        except OSError:
+            self.close()
+            raise
 
     @property
     def within(self) -> list[str]:
@@ -104,6 +113,10 @@ class Host:
             with contextlib.suppress(psutil.Error):
                 found.append(psutil.Process(int(pid)))
         return found
+
+    def close(self) -> None:
+        self.kill()
+        ip("netns", "del", self.space)
 
     def kill(self) -> None:
         """As when the power goes: none of them comes to say a last word."""
