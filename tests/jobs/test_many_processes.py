@@ -25,6 +25,7 @@ from training.models import Attempt, Command, Job, Member
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(databases="__all__", transaction=True)]
 SCRIPT = Path(__file__).with_name("elastic_training.py")
+EPOCH = 1792  # its samples
 
 
 @pytest.fixture(autouse=True)
@@ -129,8 +130,13 @@ def test_where_the_rate_is_to_follow_each_rank_does_what_it_did_and_the_rate_gro
     assert 0.1 <= rate_after(bench, job, resumptions=2) < 0.2
     (notes / "stop").touch()
     bench.until_over(job, 60)
-    sizes = {(world, len(samples)) for world, samples in steps_of(notes).values()}
-    assert sizes == {(1, 32), (2, 64)}
+    trained, seen = steps_of(notes), 0
+    for step in sorted(trained):
+        world, samples = trained[step]
+        seen += len(samples)
+        # Two ranks may find an odd number of batches left of an epoch: its last step has what there is.
+        assert len(samples) == 32 * world or (seen % EPOCH == 0 and len(samples) == 32), (step, world)
+    assert {world for world, _ in trained.values()} == {1, 2}
     told = [event.reason for event in rescalings(job)]
     assert "64 samples a step in place of 32, learning rate 0.1 -> 0.2" in told[0]
     assert "32 samples a step in place of 64, learning rate 0.2 -> " in told[1]
