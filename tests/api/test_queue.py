@@ -11,7 +11,7 @@ from tests.support.domain import a_project, a_run, a_user
 from training.jobs import moving
 from training.jobs.groups import submit_array
 from training.jobs.queued import waiting as waiting_jobs
-from training.models import Attempt, DeviceLease, Job, JobGroup, Membership, Quota
+from training.models import Attempt, DeviceLease, Experiment, Job, JobGroup, Membership, Quota
 
 
 @pytest.fixture
@@ -185,3 +185,19 @@ def test_metrics_tell_waits_preemptions_and_use_against_reservation(queued, node
     assert found["scaleweb_preemptions_asked",] == 1
     assert found["scaleweb_devices_busy_utilisation_ratio", "gpu"] == 0.25
     assert 0 <= found["scaleweb_queue_wait_seconds", "gpu", "0.99"] < 60
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("jobs", {"argv": ["true"], "min_devices": 64, "max_devices": 64}),
+        ("jobs", {"argv": ["true"], "after": ["nosuch"]}),
+        ("job-groups", {"argv": ["true"], "grid": {"a": list("ab"), "b": list("aa")}}),
+        ("job-groups", {"argv": ["true"], "array": "0-999999"}),
+    ],
+)
+def test_what_is_refused_leaves_no_experiment_of_its_name_behind(operator, node, path, asked):
+    answer = operator.ask("POST", path, {"experiment_name": "never heard of"} | asked)
+    assert answer.status_code == 400
+    assert not Experiment.objects.filter(name="never heard of").exists()
+    assert not Job.objects.exists()

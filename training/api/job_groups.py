@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import django_filters
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, status
@@ -95,9 +96,10 @@ class JobGroups(ProjectScoped, generics.ListCreateAPIView):
         """Queue one job for each combination of a grid, or each index of an array: all of them or none."""
         wanted = NewGroupSerializer(data=request.data, context=self.get_serializer_context())
         wanted.is_valid(raise_exception=True)
-        arguments = wanted.arguments()
-        make = groups.submit_grid if "grid" in arguments else groups.submit_array
-        group = make(user=request.user, **arguments)
+        with transaction.atomic():  # an experiment that is made for a group goes where the group is refused
+            arguments = wanted.arguments()
+            make = groups.submit_grid if "grid" in arguments else groups.submit_array
+            group = make(user=request.user, **arguments)
         return Response(NewGroupAnswer(group).data, status=status.HTTP_201_CREATED)
 
 

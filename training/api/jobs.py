@@ -3,6 +3,7 @@
 from typing import Any
 
 import django_filters
+from django.db import transaction
 from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import generics, serializers, status
@@ -174,7 +175,8 @@ class Jobs(ProjectScoped, generics.ListCreateAPIView):
         """Queue a command. It starts on a node's free devices as soon as there are enough."""
         wanted = NewJobSerializer(data=request.data, context=self.get_serializer_context())
         wanted.is_valid(raise_exception=True)
-        job = submit.submit(user=request.user, **wanted.arguments())
+        with transaction.atomic():  # an experiment that is made for a job goes where the job is refused
+            job = submit.submit(user=request.user, **wanted.arguments())
         return Response(JobSerializer(JOBS.get(pk=job.pk)).data, status=status.HTTP_201_CREATED)
 
 
