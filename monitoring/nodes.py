@@ -149,7 +149,8 @@ def leave(name: str) -> None:
 def unheard(name: str, seconds: float) -> None:
     """A lease of this node ran out: nothing is placed there until it is seen again, if it gave no other sign of life.
 
-    `mark_absent` comes later, and a job that was just lost there would be given to the dead node again.
+    seconds: less than a lease. A dead node's last sign may have come after its last renewal, since others than its
+    loop give them. `mark_absent` comes later, and a job that was just lost there would be given to the dead node again.
     """
     quiet = Node.objects.filter(
         name=name, state=Node.State.ONLINE, last_seen_at__lt=Now() - timedelta(seconds=seconds)

@@ -159,3 +159,19 @@ def test_where_there_is_no_other_node_it_takes_what_there_is(fleet):
     Node.objects.filter(name="n2").update(cordoned=True)
     job = submitted(max_retries=9)
     assert [lost_in_the_middle(job) for _ in range(3)] == ["n1", "n1", "n1"]
+
+
+def test_what_was_lost_with_its_node_goes_elsewhere_though_the_nodes_last_sign_came_after_its_last_renewal(
+    fleet, settings
+):
+    settings.LEASE_SECONDS = 10
+    job = submitted(max_retries=1)
+    attempt = placed(job)
+    assert attempt.node.name == "n1"
+    Attempt.objects.filter(pk=attempt.pk).update(state=Attempt.State.RUNNING)
+    # It renewed for the last time 11 s ago; its agent was heard of for two seconds more.
+    Node.objects.filter(name="n1").update(last_seen_at=timezone.now() - timedelta(seconds=9))
+    lease_runs_out(attempt)
+    assert Node.objects.get(name="n1").state == "silent"
+    tasks.place_tick()
+    assert Attempt.objects.get(job=job, ended_at=None).node.name == "n2"

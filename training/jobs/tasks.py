@@ -129,7 +129,7 @@ def reap_tick() -> int:
         return 0
     ended = 0
     for pk, node, name, state in found:
-        nodes.unheard(name, settings.LEASE_SECONDS)
+        nodes.unheard(name, settings.LEASE_SECONDS / 2)
         unstarted = state == Attempt.State.ASSIGNED
         lost = attempts.end(
             pk, Attempt.Outcome.LOST,
@@ -147,7 +147,7 @@ def reap_tick() -> int:
         .exclude(state=Attempt.State.ENDED)
         .select_related("node")
     ):
-        nodes.unheard(member.node.name, settings.LEASE_SECONDS)
+        nodes.unheard(member.node.name, settings.LEASE_SECONDS / 2)
         unstarted = member.state == Attempt.State.ASSIGNED
         lost = attempts.end(
             member.attempt_id, Attempt.Outcome.LOST,
