@@ -1,5 +1,6 @@
 """Nodes and their devices."""
 
+import re
 from typing import Any
 
 import django_filters
@@ -15,9 +16,11 @@ from monitoring.models import Device, Node
 
 from .pages import KeySetPages
 from .permissions import SiteAdmin
-from .strict import Nothing
+from .strict import Nothing, StrictSerializer, Text
 from .whose import seen_by
 
+MAX_LABELS = 100
+LABEL_NAME = re.compile(r"[^\s=]{1,100}")
 # Who holds a device is known a layer up; the relation's name is all that is needed of it here.
 NODES = Node.objects.prefetch_related(
     Prefetch(
@@ -142,6 +145,40 @@ class Uncordon(Cordon):
     """Let a node that is cordoned or draining take jobs again."""
 
     cordoned = False
+
+
+class LabelsSerializer(StrictSerializer):
+    labels = serializers.DictField(
+        child=Text(max_length=200, allow_blank=True),
+        help_text="All that the node has from then on: {name: text}. Jobs ask for them by name and value.",
+    )
+
+    def validate_labels(self, labels: dict[str, str]) -> dict[str, str]:
+        if len(labels) > MAX_LABELS:
+            raise serializers.ValidationError(f"{len(labels)} labels; at most {MAX_LABELS} are kept.")
+        for name in labels:
+            if not LABEL_NAME.fullmatch(name):
+                raise serializers.ValidationError(
+                    f"{name!r:.80} is no label's name; expected 1 to 100 characters without spaces or =."
+                )
+        return labels
+
+
+class Labels(APIView):
+    """What jobs can ask for of a node by name, such as zone=a."""
+
+    permission_classes = [SiteAdmin]
+
+    @extend_schema(request=LabelsSerializer, responses=NodeSerializer)
+    def put(self, request, name: str):
+        """Replaces them all. What runs there goes on; what waits is placed by them at the next tick."""
+        node = found(name)
+        wanted = LabelsSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        Node.objects.filter(pk=node.pk).update(labels=wanted.validated_data["labels"])
+        for topic in (f"node:{node.name}", "fleet"):
+            publish_change(topic, "node", {"name": node.name})
+        return Response(NodeSerializer(found(name), context={"request": request}).data)
 
 
 def open_or_close(node: Node, cordoned: bool, draining: bool) -> None:

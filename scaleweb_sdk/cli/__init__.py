@@ -9,8 +9,9 @@ from scaleweb_sdk import settings
 from scaleweb_sdk.rest import Declined, Unreachable
 
 from . import node
+from .checkpoints import checkpoints, fork, pin
+from .clone import add_changes, clone
 from .clone import add_options as add_clone_options
-from .clone import clone
 from .login import login, send_kept
 from .look import export, jobs, logs, runs, show
 from .queue import after, groups, stop
@@ -48,6 +49,20 @@ def parser() -> argparse.ArgumentParser:
     add_options(one)
     one = add("clone", clone, "queue a run again with changes: scaleweb clone CODE --set lr=1e-3")
     add_clone_options(one)
+    one = add("checkpoints", checkpoints, "which checkpoints a run has, newest first")
+    one.add_argument("run", help="the code of a run or of its job")
+    one.add_argument("-n", type=int, default=20)
+    for name, help in (
+        ("pin", "keep a checkpoint whatever the run's keep rule says"),
+        ("unpin", "leave a checkpoint to the keep rule again"),
+    ):
+        one = add(name, pin, help)
+        one.add_argument("run", help="the code of a run or of its job")
+        one.add_argument("step", type=int, help="as `scaleweb checkpoints` lists it")
+    one = add("fork", fork, "a new run that goes on from a checkpoint: scaleweb fork CODE 1000 --env K=V")
+    one.add_argument("run", help="the code of a run or of its job")
+    one.add_argument("step", type=int, help="the checkpoint's, as `scaleweb checkpoints` lists it")
+    add_changes(one)
     one = add("runs", runs, "list runs, newest first")
     one.add_argument("-n", type=int, default=20)
     one.add_argument("--state", default="")
@@ -134,7 +149,10 @@ def add_queue(made: argparse.ArgumentParser) -> None:
         ("requeue", "queue a job again that is over, or all of a grid or array that failed or were stopped"),
         ("stop", "end a job, or take it out of the queue; or all of a grid or array"),
     ):
-        actions.add_parser(name, help=help).add_argument("job")
+        one = actions.add_parser(name, help=help)
+        one.add_argument("job")
+        if name == "requeue":
+            one.add_argument("--step", type=int, help="of an older checkpoint to go on from (one job alone)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

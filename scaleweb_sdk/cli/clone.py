@@ -40,6 +40,11 @@ def add_options(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, as in lr=1e-3"
     )
+    add_changes(one)
+
+
+def add_changes(one: argparse.ArgumentParser) -> None:
+    """Of what a job like an old one may change."""
     one.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
     one.add_argument("--unset", action="append", default=[], metavar="NAME", help="a variable to leave out")
     one.add_argument("--name", default="")

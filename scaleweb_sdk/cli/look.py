@@ -69,6 +69,19 @@ def show(options: argparse.Namespace) -> None:
     for key, value in sorted(run["summary"].items()):
         if not key.startswith("_"):
             print(f"  {key:<24} {number(value)}")
+    attempts = site.get(f"jobs/{run['job']}")["attempts"] if run["job"] else []
+    if attempts:
+        print("\nAttempts:")
+        table(
+            ["", "node", "devices", "started (UTC)", "ended (UTC)", "outcome", "why"],
+            [
+                [
+                    each["number"], each["node"], ", ".join(each["devices"]), (each["started_at"] or "-")[:19],
+                    (each["ended_at"] or "-")[:19], each["outcome"] or each["state"], how(each),
+                ]
+                for each in attempts
+            ],
+        )  # fmt: skip
     tunables = site.get(f"runs/{run['code']}/tunables")["results"]
     if tunables:
         print("\nCan be set while it runs:")

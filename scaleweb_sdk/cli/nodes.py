@@ -1,6 +1,8 @@
-"""The site's nodes by hand: `scaleweb node list`, `workers`, `cordon`, `drain` and `uncordon`."""
+"""The site's nodes by hand: `scaleweb node list`, `workers`, `label`, `cordon`, `drain` and `uncordon`."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +16,13 @@ def add_to(verbs: Any) -> None:
     one.set_defaults(work=show)
     one = verbs.add_parser("workers", help="the site's Celery workers and ticks, and what is wrong with them")
     one.set_defaults(work=workers)
+    one = verbs.add_parser(
+        "label",
+        help="the labels of a node that jobs ask for by --label, as in zone=a; zone= takes one away (administrators)",
+    )
+    one.add_argument("name", help="the node's name, as `scaleweb node list` prints it")
+    one.add_argument("labels", nargs="*", metavar="NAME=VALUE", help="left out, they are shown")
+    one.set_defaults(work=label)
     for name, work, help in (
         ("cordon", cordon, "place nothing new on a node; what runs goes on"),
         ("drain", drain, "place nothing new, and move what runs elsewhere at a checkpoint"),
@@ -65,16 +74,41 @@ def row(node: dict[str, Any]) -> list[Any]:
     return [node["name"], node["state"], closed, devices or "none", busy, node["passed_over_reason"]]
 
 
-def asked(options: argparse.Namespace, verb: str) -> Site:
-    site = Site()
+def label(options: argparse.Namespace) -> None:
+    site, path = Site(), f"nodes/{quote(options.name, safe='')}"
+    with known(options.name):
+        labels = {name: str(value) for name, value in site.get(path)["labels"].items()}
+        for pair in options.labels:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise Wrong(
+                    f"{pair!r} is no label; expected NAME=VALUE, as in zone=a, or NAME= to take it away"
+                )
+            labels[name] = value
+            if not value:
+                del labels[name]
+        if options.labels:
+            labels = site.put(f"{path}/labels", {"labels": labels})["labels"]
+    print(
+        "\n".join(f"{name}={value}" for name, value in sorted(labels.items()))
+        or f"{options.name} has no labels"
+    )
+
+
+@contextmanager
+def known(name: str) -> Iterator[None]:
     try:
-        site.post(f"nodes/{quote(options.name, safe='')}/{verb}")
+        yield
     except Declined as declined:
         if declined.status != 404:
             raise
-        raise Wrong(
-            f"there is no node {options.name!r}; `scaleweb node list` lists those there are"
-        ) from None
+        raise Wrong(f"there is no node {name!r}; `scaleweb node list` lists those there are") from None
+
+
+def asked(options: argparse.Namespace, verb: str) -> Site:
+    site = Site()
+    with known(options.name):
+        site.post(f"nodes/{quote(options.name, safe='')}/{verb}")
     return site
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from .checkpoints import at_step
 from .site import Site, Wrong, table
 from .submit import priority
 
@@ -29,7 +30,7 @@ def queue(options: argparse.Namespace) -> None:
             else f"job {found['code']} has priority {wanted}"
         )
     elif action == "requeue":
-        found = site.post(f"{meant(site, options.job)}/requeue")
+        found = site.post(f"{meant(site, options.job)}/requeue", chosen(site, options))
         print(
             f"{jobs(found['queued'])} of group {options.job} that failed or were stopped are queued again"
             if "queued" in found
@@ -44,6 +45,16 @@ def queue(options: argparse.Namespace) -> None:
         )
     else:
         show(site.get("queue"))
+
+
+def chosen(site: Site, options: argparse.Namespace) -> dict[str, Any]:
+    """The checkpoint that a job is to go on from, where one was named by its step."""
+    if options.step is None:
+        return {}
+    run = site.run(options.job)
+    if run is None:
+        raise Wrong(f"--step is for one job: {options.job!r} is no job or run that you may see")
+    return {"checkpoint": at_step(site, run["code"], options.step)["id"]}
 
 
 def meant(site: Site, code: str) -> str:

@@ -135,6 +135,7 @@ API = {
     "nodes": {"GET": LOGIN},
     "nodes/<str:name>": {"GET": LOGIN},
     "nodes/<str:name>/history": {"GET": LOGIN},
+    "nodes/<str:name>/labels": {"PUT": SITE_ADMIN},
     "nodes/<str:name>/cordon": {"POST": SITE_ADMIN},
     "nodes/<str:name>/drain": {"POST": SITE_ADMIN},
     "nodes/<str:name>/uncordon": {"POST": SITE_ADMIN},
@@ -317,6 +318,7 @@ def ask(run, job, node, decision, alert, settings, tmp_path):
         "PUT api/v1/projects/<slug:slug>/members": {"username": "ada", "role": "admin"},
         "DELETE api/v1/projects/<slug:slug>/members": {"username": "vera"},
         "PUT api/v1/projects/<slug:slug>/quotas": {"kind": "gpu", "devices": 4},
+        "PUT api/v1/nodes/<str:name>/labels": {"labels": {"zone": "a"}},
         "DELETE api/v1/projects/<slug:slug>/quotas": {"kind": "gpu"},
     }
 

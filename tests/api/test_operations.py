@@ -241,3 +241,23 @@ def test_a_site_admin_cordons_drains_and_opens_a_node(root, node):
     assert closed("cordon") == (True, False), "nothing more is moved"
     assert closed("uncordon") == (False, False)
     assert root.ask("POST", "nodes/n1/drain", {"now": True}).status_code == 400
+
+
+def test_labels_of_a_node_are_replaced_whole_and_jobs_are_placed_by_them(root, operator, node):
+    asked = {"experiment_name": "x", "argv": ["true"], "node_labels": {"gpu-type": "h100"}}
+    assert "there is no node with label gpu-type=h100" in operator.ask("POST", "jobs", asked).json()["detail"]
+    told = root.ask("PUT", "nodes/n1/labels", {"labels": {"gpu-type": "h100", "zone": "a"}})
+    assert told.json()["labels"] == {"gpu-type": "h100", "zone": "a"}
+    assert operator.ask("POST", "jobs", asked).status_code == 201
+    assert root.ask("PUT", "nodes/n1/labels", {"labels": {}}).json()["labels"] == {}
+    for wrong in (
+        {"a b": "c"},
+        {"": "c"},
+        {"a=b": "c"},
+        {"a": 5},
+        {"x" * 101: "c"},
+        {str(n): "c" for n in range(101)},
+    ):
+        assert root.ask("PUT", "nodes/n1/labels", {"labels": wrong}).status_code == 400
+    assert root.ask("PUT", "nodes/n1/labels", {}).status_code == 400
+    assert root.ask("PUT", "nodes/none/labels", {"labels": {}}).status_code == 404

@@ -146,6 +146,14 @@ def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator,
     expect(page.get_by_role("button", name="Cordon")).to_be_visible()
     expect(still).to_have_count(0)
     assert closed.get() == (False, False)
+    page.get_by_role("button", name="Add labels").click()
+    labels = page.get_by_role("dialog", name="Labels of node-a")
+    labels.get_by_label("Labels").fill("gpu type=h100")
+    expect(labels.get_by_role("alert")).to_have_text("line 1 is not NAME=value")
+    labels.get_by_label("Labels").fill("gpu-type=h100\nzone=a")
+    labels.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("gpu-type=h100")).to_be_visible()
+    assert Node.objects.get(name="node-a").labels == {"gpu-type": "h100", "zone": "a"}
     page.get_by_role("link", name="Nodes").first.click()
     window.allowed.append("status of 400")  # the answer of a site that no other host can reach
     page.get_by_role("button", name="Add a node").click()

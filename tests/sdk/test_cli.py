@@ -3,11 +3,13 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 
 import pytest
+from django.utils import timezone
 
 import scaleweb_sdk
 from monitoring import nodes
@@ -15,7 +17,7 @@ from scaleweb_sdk.cli import main
 from tests.support.domain import a_member, a_project, a_run, a_run_token, a_user
 from tests.support.wait import until
 from training.jobs import attempts, tasks
-from training.models import ApiToken, Attempt, Job, JobGroup, TokenKind
+from training.models import ApiToken, Attempt, Checkpoint, Job, JobGroup, TokenKind
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, databases="__all__")]
 
@@ -192,6 +194,47 @@ def test_runs_show_logs_and_export(say, training):
     assert say("logs", row.code)[0] == 0
 
 
+def test_checkpoints_are_listed_pinned_forked_from_and_gone_on_from(logged_in, say):
+    say("submit", "--experiment", "digits", "--", "python", "train.py")
+    job = Job.objects.select_related("run").get()
+    code = job.run.code
+    old, _, gone = (
+        Checkpoint.objects.create(
+            run=job.run, step=step, path=f"/c/{step}", size_bytes=2**21, metrics={"loss": 0.5}
+        )
+        for step in (10, 20, 30)
+    )
+    Checkpoint.objects.filter(pk=gone.pk).update(available=False)
+    say("stop", code)
+    listed = say("checkpoints", job.code)[1].splitlines()[1:]
+    assert [line.split()[0] for line in listed] == ["30", "20", "10"]
+    assert ("gone" in listed[0], "2.0 MiB  loss 0.5" in listed[1]) == (True, True)
+    assert (
+        say("pin", code, 10)[1]
+        == f"the checkpoint of step 10 of run {code} is kept whatever the keep rule says\n"
+    )
+    old.refresh_from_db()
+    assert old.pinned
+    assert "is left to the keep rule" in say("unpin", code, 10)[1]
+    wrong = say("fork", code, 30)
+    assert wrong[::2] == (1, f"scaleweb: run {code} has no checkpoint of step 30; it has 20, 10\n")
+    assert say("fork", code, 20, "--env", "K=V", "--name", "beside")[0] == 0
+    forked = Job.objects.select_related("run").latest("id")
+    assert (forked.run.parent.code, forked.run.parent_step, forked.env, forked.run.name) == (
+        code, 20, {"K": "V"}, "beside",
+    )  # fmt: skip
+    assert say("queue", "requeue", code, "--step", 10)[1] == f"job {job.code} is queued again\n"
+    job.refresh_from_db()
+    assert (job.state, job.start_from["checkpoint"]) == ("queued", old.pk)
+    # Each attempt stands with the run.
+    node = nodes.register("n1", {"hostname": "n1"}, [{"kind": "cpu", "index": 0}])
+    Attempt.objects.create(
+        job=job, number=1, node=node, state="ended", outcome="failed", exit_code=3, lease_expires_at=timezone.now(),
+        ended_at=timezone.now(), first_error_line="ValueError: bad",
+    )  # fmt: skip
+    assert re.search(r"1  n1 .* failed   exit code 3: ValueError: bad", say("show", code)[1])
+
+
 def test_why_a_job_failed_stands_in_its_row_and_with_its_run(logged_in, say):
     say("submit", "--experiment", "digits", "--", "no-such-program")
     nodes.register("n1", {"hostname": "n1"}, [{"kind": "cpu", "index": 0}])
@@ -214,6 +257,11 @@ def test_a_node_is_cordoned_drained_and_opened_again(logged_in, say, monkeypatch
     assert "n1 takes nothing new; 0 jobs on it leave at a checkpoint" in say("node", "drain", "n1")[1]
     assert "draining" in say("node", "list")[1]
     assert say("node", "uncordon", "n1")[1] == "n1 takes jobs again\n"
+    assert say("node", "label", "n1")[1] == "n1 has no labels\n"
+    assert say("node", "label", "n1", "zone=a", "gpu-type=h100")[1] == "gpu-type=h100\nzone=a\n"
+    assert say("node", "label", "n1", "zone=")[1] == "gpu-type=h100\n"
+    assert "expected NAME=VALUE" in say("node", "label", "n1", "zone")[2]
+    assert "there is no node 'n9'" in say("node", "label", "n9", "zone=a")[2]
     assert "there is no node 'n9'; `scaleweb node list`" in say("node", "drain", "n9")[2]
 
 

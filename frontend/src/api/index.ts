@@ -184,6 +184,7 @@ const cordon = (name: string) => post<t.Node>(path`nodes/${name}/cordon`);
 const drain = (name: string) => post<t.Node>(path`nodes/${name}/drain`);
 const uncordon = (name: string) => post<t.Node>(path`nodes/${name}/uncordon`);
 export const closeNode = (name: string, verb: "cordon" | "drain" | "uncordon") => ({ cordon, drain, uncordon })[verb](name);
+export const labelNode = (name: string, labels: Record<string, string>) => ask<t.Node>(path`nodes/${name}/labels`, { method: "PUT", body: { labels } });
 
 /** Lets one host in as a node, once; the token is in this answer alone. */
 export const invite = () => post<t.Invitation>("invitations", {});

@@ -753,6 +753,11 @@ export interface KeysPage {
   results: KeyInfo[];
 }
 
+export interface Labels {
+  /** All that the node has from then on: {name: text}. Jobs ask for them by name and value. */
+  labels: Record<string, string>;
+}
+
 export type Learning = "use" | "teach" | "off";
 
 export interface Lineage {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseSettings } from "./settings";
+import { LABEL, parseSettings } from "./settings";
 
 describe("parseSettings", () => {
   it("reads one setting a line and keeps = in values", () => {
@@ -8,6 +8,10 @@ describe("parseSettings", () => {
   it("says which line is wrong", () => {
     expect(parseSettings("A=1\nexport B=2").error).toBe("line 2 is not NAME=value");
     expect(parseSettings("1A=2").error).toBe("line 1 is not NAME=value");
+  });
+  it("takes for labels what no variable may be called", () => {
+    expect(parseSettings("gpu-type=h100\nexample.org/rack=3", LABEL).values).toEqual({ "gpu-type": "h100", "example.org/rack": "3" });
+    expect(parseSettings("gpu type=h100", LABEL).error).toBe("line 1 is not NAME=value");
   });
   it("lets the last of two equal names win", () => {
     expect(parseSettings("A=1\nA=2").values).toEqual({ A: "2" });

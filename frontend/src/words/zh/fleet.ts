@@ -87,4 +87,10 @@ export default {
   "What the map shows": "热图内容",
   "{metric}, in the mean {share}": "{metric}，平均 {share}",
   "a run of another project": "其他项目的运行",
+  "Labels": "标签",
+  "Edit labels": "编辑标签",
+  "Add labels": "添加标签",
+  "Labels of {name}": "{name} 的标签",
+  "Labels of {name} are saved.": "{name} 的标签已保存。",
+  "One NAME=value a line. Jobs ask for them: scaleweb submit --label zone=a": "每行一个 NAME=value。任务可按标签选择节点：scaleweb submit --label zone=a",
 };

@@ -1,0 +1,1 @@
+import{Gr as e,Qn as t,t as n}from"./start-DwR4n_Aq.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));

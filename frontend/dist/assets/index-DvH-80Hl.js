@@ -1,1 +1,0 @@
-import{Wr as e,Zn as t,t as n}from"./start-DvdUDD9D.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
