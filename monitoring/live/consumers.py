@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ TOO_MUCH = 4429
 MAX_TEXT = 64 * 1024
 MAX_TOPICS = 500
 RECHECK_SECONDS = 60
+MAX_AGO_SECONDS = 86_400
+ON_ITS_WAY_SECONDS = 1.0
 TOPIC = re.compile(r"(run|node|experiment):[^\x00-\x1f\x7f]{1,200}|queue|fleet|alerts|notices")
 # (user, topics) -> the topics that the user may watch; None once the user may not be here at all.
 MayWatch = Callable[[Any, list[str]], set[str] | None]
@@ -80,14 +83,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if kind == "ping":
             await self.reply({"type": "pong"})
         elif kind == "subscribe":
-            await self.subscribe(topics_of(frame))
+            await self.subscribe(topics_of(frame), since_of(frame))
         elif kind == "unsubscribe":
             for topic in topics_of(frame):
                 self.hub.unsubscribe(self.viewer, topic)
         else:
             raise BadFrame(f"type={kind!r:.80} is unknown; expected subscribe, unsubscribe or ping")
 
-    async def subscribe(self, topics: list[str]) -> None:
+    async def subscribe(self, topics: list[str], since: float | None) -> None:
         total = len(self.viewer.topics.keys() | set(topics))
         if total > MAX_TOPICS:
             raise BadFrame(f"{total} topics are too many; one connection watches at most {MAX_TOPICS}")
@@ -97,7 +100,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         taken = [topic for topic in topics if topic in allowed]
         for topic in taken:
-            self.hub.subscribe(self.viewer, topic)
+            self.hub.subscribe(self.viewer, topic, since)
         # Answers leave the queue before messages, so this one precedes the first message of its topics.
         refused = [topic for topic in topics if topic not in allowed]
         await self.reply({"type": "subscribed", "topics": taken, "refused": refused})
@@ -156,6 +159,21 @@ def parse(text: str | None) -> dict[str, Any]:
     if not isinstance(frame, dict):
         raise BadFrame(f"expected a JSON object with a type, got {type(frame).__name__}")
     return frame
+
+
+def since_of(frame: dict[str, Any]) -> float | None:
+    """When the page began to read what it shows, by this process' own clock that only grows; None: it does not say."""
+    seconds = frame.get("read_seconds_ago")
+    if seconds is None:
+        return None
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 <= seconds <= MAX_AGO_SECONDS
+    ):
+        raise BadFrame(f"read_seconds_ago={seconds!r:.80} must be a number from 0 to {MAX_AGO_SECONDS}")
+    # The frame was on its way for a while, too.
+    return time.monotonic() - seconds - ON_ITS_WAY_SECONDS
 
 
 def topics_of(frame: dict[str, Any]) -> list[str]:

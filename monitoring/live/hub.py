@@ -7,6 +7,7 @@ at once, all that waits for it in one piece; only one that is behind costs a tur
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from . import frames, metrics
 from .broker import background, closed, connect, listen
 from .channels import LIVE_CHANNEL, WATCH_CHANNEL, WATCH_EXPIRES_SECONDS, WATCH_KEY, WATCH_REFRESH_SECONDS
 from .frames import Message
+from .recent import Recent
 
 logger = logging.getLogger(__name__)
 QUEUE_MESSAGES = 256
@@ -99,6 +101,7 @@ class LiveHub:
 
     def __init__(self) -> None:
         self.topics: dict[str, Topic] = {}
+        self.recent = Recent(time.monotonic)
         self.unsent: deque[Viewer] = deque()  # the viewers to flush
         self.flushing = False
         self.fresh: set[str] = set()  # topics that got their first viewer since the last beat
@@ -118,7 +121,8 @@ class LiveHub:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def subscribe(self, viewer: Viewer, name: str) -> None:
+    def subscribe(self, viewer: Viewer, name: str, since: float | None = None) -> None:
+        """From here on the viewer hears of the topic, and first of what was published since then (monotonic)."""
         if name in viewer.topics:
             return
         topic = self.topics.setdefault(name, Topic())
@@ -126,7 +130,11 @@ class LiveHub:
             self.fresh.add(name)
             self.beat.set()
         topic.viewers.add(viewer)
-        viewer.topics[name] = topic.n
+        missed = [] if since is None else self.recent.of(name, since)
+        before = [frames.encode(frames.LOST)] if missed is None else missed
+        viewer.topics[name] = topic.n - len(before)
+        for n, body in enumerate(before, 1):
+            viewer.offer(frames.numbered(n, frames.with_topic(name, body)))
 
     def unsubscribe(self, viewer: Viewer, name: str) -> None:
         if viewer.topics.pop(name, None) is None:
@@ -143,6 +151,7 @@ class LiveHub:
 
     def receive(self, channel: str, body: bytes) -> None:
         name = channel[len(LIVE_CHANNEL) :]
+        self.recent.keep(name, body)
         topic = self.topics.get(name)
         if topic is not None:
             metrics.MESSAGES.inc()
@@ -182,6 +191,7 @@ class LiveHub:
         self.flush_soon()
 
     async def opened(self) -> None:
+        self.recent.restart()
         # What was published while the broker was away, or before the first subscription, is gone for those who
         # watch already: a jump in the number says so.
         body = frames.encode(frames.LOST)

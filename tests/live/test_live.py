@@ -200,6 +200,39 @@ async def test_changes_are_numbered_per_topic_and_page(live_site, run, headers):
         assert (await first.receive())["data"] == {"e": 5}
 
 
+async def test_who_began_to_read_before_it_listened_hears_first_of_what_changed_meanwhile(
+    live_site, run, headers
+):
+    async with browser(live_site, headers) as page:
+        await page.subscribe("queue")
+
+        async def begin() -> dict:
+            """What it hears first, of two changes that the site has heard before the page listens."""
+            for n in range(2):
+                await db(publish_change, run.source, "run", {"n": n})
+            await db(publish_change, "queue", "job", {"heard": True})
+            await page.expect("changed")
+            await page.send({"type": "subscribe", "topics": [run.source], "read_seconds_ago": 0.5})
+            await page.expect("subscribed")
+            return await page.receive()
+
+        while (frame := await begin())["type"] == "lost":  # the site has not listened for so long yet
+            assert frame["n"] == 1
+            await page.send({"type": "unsubscribe", "topics": [run.source]})
+        changes = [frame, await page.receive()]
+        assert [each["data"] for each in changes[-2:]] == [{"n": 0}, {"n": 1}]
+        await db(publish_change, run.source, "run", {"n": 2})
+        while (frame := await page.receive())["data"] != {"n": 2}:
+            changes.append(frame)
+        assert [each["n"] for each in [*changes, frame]] == list(range(1, len(changes) + 2))
+    async with browser(live_site, headers) as late:
+        await late.send({"type": "subscribe", "topics": [run.source], "read_seconds_ago": 3600})
+        assert (await late.expect("lost"))["n"] == 1
+        for ago in (-1, "soon", True, 1e9):
+            await late.send({"type": "subscribe", "topics": [run.source], "read_seconds_ago": ago})
+            assert "must be a number from 0" in (await late.expect("error"))["message"]
+
+
 async def test_a_command_is_seen_on_its_way(live_site, run, headers):
     token = await db(a_run_token, run)
     async with linked(live_site, token, hello(run.source)) as peer, browser(live_site, headers) as page:

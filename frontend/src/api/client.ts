@@ -66,10 +66,15 @@ export function ask<T>(where: string, options: Options = {}): Promise<T> {
 const KEPT_MILLISECONDS = 10_000; // an older answer is no answer any more
 const kept = new Map<string, Promise<unknown>>();
 let keeping = false;
+let ahead = -Infinity; // when that was asked last, by performance.now()
+
+/** When the answers that may be used ahead of their question were asked for; Infinity where there are none. */
+export const aheadSince = (): number => (performance.now() - ahead < KEPT_MILLISECONDS ? ahead : Infinity);
 
 /** Ask now what a page is about to ask, while its own file is still on the way; its `ask` then gets this answer. */
 export function askAhead(questions: () => Promise<unknown>[]): void {
   keeping = true;
+  ahead = performance.now();
   // The page that asks in earnest tells of what failed.
   for (const asked of questions()) asked.catch(() => undefined);
   keeping = false;

@@ -7,6 +7,7 @@ import * as api from "../api";
 import { isAbort, messageOf } from "../api/client";
 import { append, cell, coarsen, emptyColumns, type Part, type XAxis } from "../lib/columns";
 import type { PointsFrame } from "../live/frames";
+import { listening } from "../live/live.svelte";
 import type { XRange } from "./group";
 import { asLine, asPart, OWN_AXES, xOf, type Entry, type LatePoint, type SeriesLine } from "./series";
 
@@ -41,6 +42,7 @@ export class SeriesBoard {
     readonly x: XAxis = "step",
     readonly width = 1000,
     private read: Read = api.series,
+    private ready: (sources: readonly string[]) => Promise<void> = listening,
   ) {}
 
   listen(key: string, listener: () => void): () => void {
@@ -77,6 +79,9 @@ export class SeriesBoard {
     const parts = this.entries.get(`${key}\t${source}`)?.parts ?? [];
     return parts.length > 0 && parts.every((part) => (part.axis ?? this.x) !== this.axisOf(key));
   }
+
+  /** Whether a source has no point of a key at all. */
+  lacks = (source: string, key: string): boolean => this.loaded.has(key) && !this.entries.get(`${key}\t${source}`)?.parts.length;
 
   private rangeOf = (key: string): XRange | null => this.ranges.get(key) ?? this.range;
 
@@ -140,6 +145,8 @@ export class SeriesBoard {
   }
 
   private async flush(): Promise<void> {
+    // Read before the server listens, what came in between would be in neither.
+    await this.ready(this.sources);
     this.timer = 0;
     const keys = [...this.pending];
     this.pending.clear();

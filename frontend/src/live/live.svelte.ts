@@ -1,5 +1,5 @@
 /** The one connection of this page, and what it is honest to say about it. */
-import { ask } from "../api/client";
+import { aheadSince, ask } from "../api/client";
 import { LiveSocket, type Connection, type Subscriber } from "./socket";
 
 class LiveState {
@@ -20,6 +20,7 @@ const socket = new LiveSocket({
   later: (run, milliseconds) => window.setTimeout(run, milliseconds),
   cancel: (timer) => window.clearTimeout(timer),
   chance: Math.random,
+  now: () => performance.now(),
   // The next question to the API answers 401, which leads to the login and back to this page.
   loggedOut: () => void ask("me").catch(() => undefined),
   heard: () => {
@@ -45,4 +46,8 @@ export function startLive(): void {
 /** Try the line again now. */
 export const tryNow = (): void => socket.nudge();
 
-export const subscribe = (topic: string, subscriber: Subscriber): (() => void) => socket.subscribe(topic, subscriber);
+/** Listen to a topic. What is shown of it is begun to be read now, or was asked for while the page's file was fetched. */
+export const subscribe = (topic: string, subscriber: Subscriber): (() => void) => socket.subscribe(topic, subscriber, Math.min(performance.now(), aheadSince()));
+
+/** Before points or lines of these topics are read for the first time. */
+export const listening = (topics: readonly string[]): Promise<void> => socket.listening(topics);

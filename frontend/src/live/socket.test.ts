@@ -35,6 +35,7 @@ let status: Connection[];
 let timers: { run: () => void; milliseconds: number; cancelled: boolean }[];
 let live: LiveSocket;
 let waits: number[];
+let clock: number;
 const [loggedOut, heard] = [vi.fn(), vi.fn()];
 const wire = () => Wire.all[Wire.all.length - 1];
 const due = (milliseconds: number) => {
@@ -49,6 +50,7 @@ beforeEach(() => {
   Wire.all = [];
   status = [];
   waits = [];
+  clock = 5_000;
   heard.mockClear();
   timers = [];
   live = new LiveSocket({
@@ -62,6 +64,7 @@ beforeEach(() => {
     status: (connection) => status.push(connection),
     loggedOut,
     heard,
+    now: () => clock,
     waiting: (milliseconds) => waits.push(milliseconds),
   });
   live.start();
@@ -74,7 +77,7 @@ describe("subscriptions", () => {
     wire().open();
     const [stopOne, stopTwo] = [live.subscribe("run:a", subscriber()), live.subscribe("run:a", subscriber())];
     stopOne();
-    expect(wire().sent).toEqual([{ type: "subscribe", topics: ["run:a"] }]);
+    expect(wire().sent).toEqual([{ type: "subscribe", topics: ["run:a"], read_seconds_ago: 0 }]);
     stopTwo();
     stopTwo();
     expect(wire().sent.at(-1)).toEqual({ type: "unsubscribe", topics: ["run:a"] });
@@ -84,7 +87,7 @@ describe("subscriptions", () => {
   it("sends what was asked for before the line was open", () => {
     live.subscribe("queue", subscriber());
     wire().open();
-    expect(wire().sent).toEqual([{ type: "subscribe", topics: ["queue"] }]);
+    expect(wire().sent).toEqual([{ type: "subscribe", topics: ["queue"], read_seconds_ago: 0 }]);
   });
 
   it("tells the one who was refused", () => {
@@ -121,6 +124,7 @@ describe("what was missed", () => {
     const one = subscriber();
     live.subscribe("run:a", one);
     wire().open();
+    wire().say({ type: "subscribed", topics: ["run:a"], refused: [] });
     wire().fail();
     expect(status.at(-1)).toBe("offline");
     due(500);
@@ -132,6 +136,59 @@ describe("what was missed", () => {
     wire().say(points(1)); // numbers start again: no gap
     expect(one.refresh).toHaveBeenCalledOnce();
     expect(status).toEqual(["connecting", "live", "offline", "live"]);
+  });
+});
+
+describe("what changes between the first reading and the listening", () => {
+  it("is asked for by how long ago the reading began, however late the line opens", () => {
+    live.subscribe("run:a", subscriber(), 4_800); // asked for while the page's file was fetched
+    live.subscribe("queue", subscriber());
+    clock = 5_500;
+    wire().open();
+    expect(wire().sent).toEqual([{ type: "subscribe", topics: ["run:a", "queue"], read_seconds_ago: 0.7 }]);
+  });
+
+  const settled = async (promise: Promise<void>) => {
+    let done = false;
+    void promise.then(() => (done = true));
+    await Promise.resolve().then(() => undefined);
+    return () => done;
+  };
+
+  it("holds up who reads points until the server listens, and nobody whose topics it listens for", async () => {
+    live.subscribe("run:a", subscriber());
+    const waits = await settled(live.listening(["run:a", "run:of-nobody"]));
+    wire().open();
+    expect(waits()).toBe(false);
+    wire().say({ type: "subscribed", topics: ["run:a"], refused: [] });
+    await Promise.resolve();
+    expect(waits()).toBe(true);
+    expect((await settled(live.listening(["run:a"])))()).toBe(true);
+  });
+
+  it("is read again where the server answered too late to be waited for", async () => {
+    const one = subscriber();
+    live.subscribe("run:a", one);
+    const waits = await settled(live.listening(["run:a"]));
+    due(1_000);
+    await Promise.resolve();
+    expect(waits()).toBe(true);
+    wire().open();
+    wire().say({ type: "subscribed", topics: ["run:a"], refused: [] });
+    expect(one.refresh).toHaveBeenCalledOnce();
+  });
+
+  it("holds up nobody where there is no line, or the topic is refused or left", async () => {
+    const leave = live.subscribe("run:a", subscriber());
+    const [first, second] = [await settled(live.listening(["run:a"])), await settled(live.listening(["run:a"]))];
+    leave();
+    await Promise.resolve();
+    expect([first(), second()]).toEqual([true, true]);
+    live.subscribe("run:b", subscriber());
+    const third = await settled(live.listening(["run:b"]));
+    wire().fail();
+    await Promise.resolve();
+    expect(third()).toBe(true);
   });
 });
 

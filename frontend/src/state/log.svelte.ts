@@ -3,6 +3,7 @@ import * as api from "../api";
 import { isAbort, messageOf } from "../api/client";
 import type { LogLine } from "../api/types";
 import { hasLevel } from "../lib/ansi";
+import { listening } from "../live/live.svelte";
 
 export interface Row {
   number: number;
@@ -43,6 +44,7 @@ export class LogBook {
   /** The newest page, which says how many lines there are. */
   async start(): Promise<void> {
     this.pages.clear();
+    await listening([`run:${this.code}`]);
     try {
       const page = await api.logs(this.code, { start: -PAGE, count: PAGE }, this.controller.signal);
       this.total = page.total;
