@@ -7,6 +7,7 @@ import type uPlot from "uplot";
 import type { XAxis } from "../lib/columns";
 import { clockLabels, secondsLabel, SECOND_INCREMENTS, STEP_INCREMENTS, stepLabel } from "../lib/ticks";
 import { tickLabels, unitOf, type Unit } from "../lib/units";
+import { bentTicks } from "./bentticks";
 import type { Scale } from "./look";
 import type { Colour } from "./paint";
 
@@ -32,6 +33,12 @@ export interface Ticks {
   labels: string[];
 }
 
+/** CSS pixels between the plot and the labels below it, where marks stand: within it they would hide what is drawn there. */
+export const MARKS_HIGH = 13;
+
+export const DRAG = 6; // CSS pixels, from which on a press is a drag
+const ROOM = 34; // CSS pixels from one label of an upright axis to the next
+
 /** Round distances of ticks up to the largest number: uPlot's own end at 1e32, and an axis beyond them has no tick at all. */
 const ROUND = Array.from({ length: 338 }, (_, i) => [1, 2, 2.5, 5].map((m) => Number(`${m}e${i - 30}`))).flat();
 const BYTES = Array.from({ length: 18 }, (_, i) => [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].map((m) => m * 1024 ** i)).flat();
@@ -53,10 +60,12 @@ export function options(parts: Parts): uPlot.Options {
     ...axis,
     size: growing(unit.startsWith("bytes") ? 12 : 6),
     gap: 6,
-    space: 34,
+    space: ROOM,
     incrs: unit.startsWith("bytes") && parts.scale === "linear" ? BYTES : ROUND,
-    ...(parts.scale === "linear" ? {} : { grid: { ...axis.grid, filter: (_: uPlot, ticks: number[]) => grid(ticks, parts.ranges()[which - 1]) } }),
-    // A bent axis has ticks beyond its ends too: what lies there is not told.
+    ...(parts.scale === "linear" ? {} : {
+      splits: () => bentTicks(parts.scale as "log" | "symlog", parts.ranges()[which - 1], parts.threshold, Math.floor((parts.height - 45) / ROOM)),
+      filter: (_: uPlot, ticks: number[]) => ticks,
+    }),
     values: (_: uPlot, ticks: (number | null)[]) => told(which, ticks, tickLabels(ticks.map((tick) => (inside(tick, parts.ranges()[which - 1]) ? tick : null)), unit)),
   });
   const along = horizontal(parts.x);
@@ -71,7 +80,8 @@ export function options(parts: Parts): uPlot.Options {
     padding: [8, parts.second ? 0 : 18, 0, 0], // at the right, for half of the last label below
     legend: { show: false },
     cursor: {
-      drag: { x: true, y: false, setScale: false, dist: 6 },
+      // What is a click and what the end of a drag is for the plot to say (plot.ts): marks are pressed below its frame, too.
+      drag: { x: true, y: false, setScale: false, dist: DRAG, click: () => undefined },
       points: { show: false },
       // Only the crosshair is linked here; ranges are linked by the group, which also reads points anew.
       sync: { key: parts.syncKey, setSeries: false, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
@@ -85,8 +95,8 @@ export function options(parts: Parts): uPlot.Options {
     axes: [
       {
         ...axis,
-        size: 26,
-        gap: 4,
+        size: 22 + MARKS_HIGH,
+        gap: MARKS_HIGH,
         space: 70,
         ...(along.incrs ? { incrs: along.incrs } : {}),
         values: (_: uPlot, ticks: number[]) => told(0, ticks, along.labels(ticks)),
@@ -100,14 +110,6 @@ export function options(parts: Parts): uPlot.Options {
 }
 
 const inside = (tick: number | null, [low, high]: [number, number]): boolean => tick !== null && tick >= low - (high - low) * 1e-9 && tick <= high + (high - low) * 1e-9;
-
-/** Lines at powers of ten alone, unless there are too few of them to read by. */
-function grid(ticks: number[], range: [number, number]): (number | null)[] {
-  const power = (tick: number) => tick === 0 || Math.abs(Math.log10(Math.abs(tick)) - Math.round(Math.log10(Math.abs(tick)))) < 1e-6;
-  const seen = ticks.filter((tick) => inside(tick, range));
-  const few = seen.filter(power).length < 2;
-  return ticks.map((tick) => (inside(tick, range) && (few || power(tick)) ? tick : null));
-}
 
 function horizontal(x: XAxis): { incrs?: number[]; labels: (ticks: number[]) => string[] } {
   if (x === "step" || x === "relative_step") return { incrs: STEP_INCREMENTS, labels: (ticks) => ticks.map(stepLabel) };

@@ -1,9 +1,11 @@
 /** What is drawn onto a chart: bands, lines, left branches, marks, values that are not finite. */
 import type uPlot from "uplot";
 import type { Columns } from "../lib/columns";
+import type { Crowd } from "./crowd";
 import type { XRange } from "./group";
 import { within, type ShownLine } from "./lines";
 import type { Scale } from "./look";
+import { MARKS_HIGH } from "./options";
 import { shareOf } from "./projection";
 
 export interface ChartMark {
@@ -165,23 +167,46 @@ function dot(ctx: CanvasRenderingContext2D, x: number, y: number): void {
   ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
 }
 
-/** Over the lines: marks, and a triangle at the top where a value was not finite. */
-export function paintOver(ctx: CanvasRenderingContext2D, bbox: uPlot.BBox, scene: Scene, marks: ChartMark[], hovered: string): void {
+/** Under the lines of the runs: what marks draw through the picture, so that they hide nothing. */
+export function paintUnder(ctx: CanvasRenderingContext2D, bbox: uPlot.BBox, scene: Scene, crowds: Crowd[], hovered: string): void {
+  const unit = devicePixelRatio;
+  const bottom = bbox.top + bbox.height;
+  ctx.save();
+  for (const crowd of crowds) {
+    const { kind } = crowd.marks[0];
+    if (kind === "checkpoint") continue;
+    const strong = isHovered(crowd, hovered);
+    const x = bbox.left + Math.round(crowd.at * unit);
+    ctx.strokeStyle = scene.colour(crowd.colour ?? TONES[crowd.tone]);
+    ctx.globalAlpha = strong ? 1 : 0.75;
+    ctx.lineWidth = (strong ? 2 : 1) * unit;
+    ctx.setLineDash(crowd.marks.length > 1 || kind === "decision" ? [] : kind === "command" ? [4 * unit, 3 * unit] : [unit, 3 * unit]);
+    ctx.beginPath();
+    ctx.moveTo(x + 0.5, crowd.tall || strong ? bbox.top : bottom - SHORT * unit);
+    ctx.lineTo(x + 0.5, bottom);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+const SHORT = 6; // CSS pixels of a mark's line where it does not go through the picture
+
+/** What stands for marks below the plot, and over the lines a triangle at the top where a value was not finite. */
+export function paintOver(ctx: CanvasRenderingContext2D, bbox: uPlot.BBox, scene: Scene, crowds: Crowd[], hovered: string): void {
   const unit = devicePixelRatio;
   const share = shareOf("linear", scene.range, 1);
   const place = (value: number) => bbox.left + bbox.width * share(value);
   const inView = ({ x }: { x: number }) => x >= scene.range[0] && x <= scene.range[1];
   ctx.save();
   ctx.beginPath();
-  ctx.rect(bbox.left - 4 * unit, bbox.top - 6 * unit, bbox.width + 8 * unit, bbox.height + 12 * unit);
+  ctx.rect(bbox.left - 8 * unit, bbox.top - 6 * unit, bbox.width + 16 * unit, bbox.height + (6 + MARKS_HIGH) * unit);
   ctx.clip();
-  for (const mark of marks) {
-    if (!inView(mark)) continue;
-    ctx.strokeStyle = ctx.fillStyle = scene.colour(mark.colour ?? TONES[mark.tone]);
-    const strong = mark.id === hovered;
-    ctx.globalAlpha = strong ? 1 : 0.75;
-    ctx.lineWidth = (strong ? 2 : 1) * unit;
-    markShape(ctx, mark, Math.round(place(mark.x)), bbox, unit, strong);
+  for (const crowd of crowds) {
+    ctx.fillStyle = scene.colour(crowd.colour ?? TONES[crowd.tone]);
+    ctx.globalAlpha = isHovered(crowd, hovered) ? 1 : crowd.marks[0].kind === "checkpoint" ? 0.5 : crowd.marks.length > 1 ? 1 : 0.75;
+    const x = bbox.left + Math.round(crowd.at * unit);
+    if (crowd.marks.length > 1 && crowd.marks[0].kind !== "checkpoint") countShape(ctx, crowd.marks.length, x, bbox, unit, scene.colour("--surface"));
+    else markShape(ctx, crowd.marks[0], x, bbox, unit);
   }
   ctx.globalAlpha = 1;
   ctx.fillStyle = scene.colour("--bad");
@@ -201,26 +226,21 @@ export function paintOver(ctx: CanvasRenderingContext2D, bbox: uPlot.BBox, scene
   ctx.restore();
 }
 
+const isHovered = ({ marks }: Crowd, hovered: string): boolean => hovered !== "" && marks.some((mark) => mark.id === hovered);
+
 export const TONES: Record<ChartMark["tone"], string> = {
   good: "--good", bad: "--bad", warn: "--warn", accent: "--accent-text", quiet: "--text-3",
 };
 
-function markShape(ctx: CanvasRenderingContext2D, mark: ChartMark, x: number, bbox: uPlot.BBox, unit: number, strong: boolean): void {
+function markShape(ctx: CanvasRenderingContext2D, mark: ChartMark, x: number, bbox: uPlot.BBox, unit: number): void {
   const bottom = bbox.top + bbox.height;
   if (mark.kind === "checkpoint") {
-    // Checkpoints are many: a short tick on the axis, not a line through the picture.
-    ctx.fillRect(x - unit, bottom - 7 * unit, 2 * unit, 7 * unit);
+    // Checkpoints are many: a short tick, not a line through the picture.
+    ctx.fillRect(x - unit, bottom + 3 * unit, 2 * unit, 6 * unit);
     return;
   }
-  ctx.setLineDash(mark.kind === "decision" ? [] : mark.kind === "command" ? [4 * unit, 3 * unit] : [unit, 3 * unit]);
-  ctx.beginPath();
-  // Lines of many runs' marks would hide the picture: theirs are short until one is pointed at.
-  ctx.moveTo(x + 0.5, mark.run && !strong ? bottom - 14 * unit : bbox.top);
-  ctx.lineTo(x + 0.5, bottom);
-  ctx.stroke();
-  ctx.setLineDash([]);
   const r = 3.5 * unit;
-  const y = bottom - r;
+  const y = bottom + 6 * unit;
   ctx.beginPath();
   if (mark.kind === "decision") for (const [dx, dy] of [[0, -r], [r, 0], [0, r], [-r, 0]]) ctx.lineTo(x + dx, y + dy);
   else if (mark.kind === "command") ctx.arc(x, y, r * 0.9, 0, 7);
@@ -228,11 +248,17 @@ function markShape(ctx: CanvasRenderingContext2D, mark: ChartMark, x: number, bb
   ctx.fill();
 }
 
-/** The marks within `reach` pixels of a point, nearest first. `left` is in CSS pixels from the plot's left edge. */
-export function marksAt(u: uPlot, marks: ChartMark[], left: number, reach = 5): ChartMark[] {
-  return marks
-    .map((mark) => ({ mark, distance: Math.abs(u.valToPos(mark.x, "x") - left) }))
-    .filter(({ distance }) => distance <= reach)
-    .sort((a, b) => a.distance - b.distance)
-    .map(({ mark }) => mark);
+/** How many marks share a place. */
+function countShape(ctx: CanvasRenderingContext2D, count: number, x: number, bbox: uPlot.BBox, unit: number, ground: string): void {
+  const words = count > 99 ? "99+" : String(count);
+  const [width, height] = [(5 + 5.5 * words.length) * unit, 12 * unit];
+  const top = bbox.top + bbox.height;
+  ctx.beginPath();
+  ctx.roundRect(x - width / 2, top, width, height, 3 * unit);
+  ctx.fill();
+  ctx.fillStyle = ground;
+  ctx.font = `600 ${9 * unit}px ui-sans-serif, system-ui, sans-serif`;
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  ctx.fillText(words, x, top + height / 2 + 0.5 * unit);
 }

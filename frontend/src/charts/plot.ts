@@ -4,11 +4,12 @@ import "uplot/dist/uPlot.min.css";
 import type { XAxis } from "../lib/columns";
 import type { Unit } from "../lib/units";
 import { panned, pinched, type Range } from "../lib/zoom";
+import { crowdsOf, type Crowd } from "./crowd";
 import { extentX, extentY, padded, smoothed, type ChartLine, type ShownLine } from "./lines";
 import type { Look } from "./look";
-import { options, type Ticks } from "./options";
-import { paintLines, paintOver, type ChartMark, type Scene } from "./paint";
-import { symlogThreshold } from "./projection";
+import { DRAG, options, type Ticks } from "./options";
+import { paintLines, paintOver, paintUnder, type ChartMark, type Scene } from "./paint";
+import { shareOf, symlogThreshold } from "./projection";
 import { listenToFingers } from "./touch";
 
 export interface Setting {
@@ -38,6 +39,7 @@ export interface Drawn {
 export class Plot {
   lines: ShownLine[] = [];
   marks: ChartMark[] = [];
+  crowds: Crowd[] = []; // the same as they are drawn
   all: Range = [0, 1];
   range: Range = [0, 1];
   ranges: [Range, Range] = [[0, 1], [0, 1]];
@@ -139,7 +141,7 @@ export class Plot {
         width: this.box.clientWidth, height, x, units, second, scale: look.scale, threshold: this.threshold, colour: this.colour, syncKey,
         rangeX: () => this.range, ranges: () => this.ranges, ticked: (axis, ticks) => (this.ticks[axis] = ticks),
         hooks: {
-          draw: [(u) => { paintLines(u.ctx, u.bbox, this.scene()); paintOver(u.ctx, u.bbox, this.scene(), this.marks, this.hoveredMark); }],
+          draw: [(u) => this.paint(u)],
           setCursor: [(u) => this.ears.moved(u.cursor.left ?? -1, u.cursor.top ?? -1)],
           setSelect: [(u) => this.selected(u)],
         },
@@ -148,6 +150,14 @@ export class Plot {
       this.box,
     );
     this.listen(this.u);
+  }
+
+  private paint({ ctx, bbox }: uPlot): void {
+    const [scene, width, share] = [this.scene(), bbox.width / devicePixelRatio, shareOf("linear", this.range, 1)];
+    this.crowds = crowdsOf(this.marks, (x) => width * share(x), width);
+    paintUnder(ctx, bbox, scene, this.crowds, this.hoveredMark);
+    paintLines(ctx, bbox, scene);
+    paintOver(ctx, bbox, scene, this.crowds, this.hoveredMark);
   }
 
   private selected(u: uPlot): void {
@@ -163,8 +173,12 @@ export class Plot {
     over.addEventListener("mouseenter", () => this.ears.entered(true));
     over.addEventListener("mouseleave", () => this.ears.entered(false));
     over.addEventListener("dblclick", () => this.ears.zoomed(null));
-    over.addEventListener("click", (event) => u.select.width < 3 && !event.shiftKey && !event.altKey && this.ears.clicked());
-    over.addEventListener("pointerdown", (event) => this.pan(event));
+    let pressed = 0;
+    over.addEventListener("click", (event) => Math.abs(event.clientX - pressed) < DRAG && !event.shiftKey && !event.altKey && this.ears.clicked());
+    over.addEventListener("pointerdown", (event) => {
+      pressed = event.clientX;
+      this.pan(event);
+    });
     let before: Range = this.range;
     listenToFingers(over, {
       point: (left, top) => {

@@ -1,6 +1,7 @@
 /** What is told at the crosshair: each line's reading, the marks there, and which of them is pointed at. */
+import { crowdsAt } from "./crowd";
 import { inOrder, readings, type Reading } from "./lines";
-import { marksAt, type ChartMark } from "./paint";
+import type { ChartMark } from "./paint";
 import type { Plot } from "./plot";
 
 export interface Tip {
@@ -10,14 +11,13 @@ export interface Tip {
   readings: Reading[];
   near: string; // the line nearest to the pointer
   held: string; // the same where the pointer is on it: the others step back
-  marks: ChartMark[];
+  marks: ChartMark[]; // all that stand here, nearest first
   dots: { left: number; top: number; colour: string }[];
 }
 
 const REACH = 0.02; // of the axis: a line with no point nearer says nothing here
 const ON_A_LINE = 24; // pixels
 const MOST_DOTS = 8; // lines
-const MOST_MARKS = 4;
 
 export function readAt(plot: Plot, left: number): Reading[] {
   const { u, lines, range, setting } = plot;
@@ -36,7 +36,7 @@ export function tipAt(plot: Plot, found: Reading[], left: number, top: number): 
     readings: inOrder(found, plot.setting?.look.tip ?? "nearest", away),
     near: nearest?.id ?? "",
     held: plot.lines.length > 1 && nearest && away(nearest) < ON_A_LINE ? nearest.id : "",
-    marks: marksAt(u, plot.marks, left).slice(0, MOST_MARKS),
+    marks: crowdsAt(plot.crowds, left).flatMap(({ marks }) => marks),
     dots: plot.lines.length > MOST_DOTS ? [] : found.map((each) => ({ left: offsetLeft + u.valToPos(each.x, "x"), top: offsetTop + place(each), colour: each.colour })),
   };
 }

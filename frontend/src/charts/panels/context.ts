@@ -39,6 +39,7 @@ export interface PanelContext {
   marks?: (lines: ChartLine[]) => ChartMark[];
   onmark?: (mark: ChartMark) => void;
   heading: (key: string) => string;
+  chosen?: boolean; // its runs were chosen one by one: what one of them lacks is told
   runs?: RunsContext; // on pages of several runs
 }
 

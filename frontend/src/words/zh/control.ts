@@ -258,6 +258,7 @@ export default {
   "{metric} was {found} where {forecast} was forecast without the change ({low} to {high}).": "{metric} 为 {found}；若不更改，预测为 {forecast}（{low} 到 {high}）。",
   "That is {difference}.": "即{difference}。",
   "{n} times as far from the forecast as chance goes in nine cases of ten": "与预测的差距是九成情况下偶然波动的 {n} 倍",
+  "as far from the forecast as chance goes in nine cases of ten": "与预测的差距恰是九成情况下偶然波动的幅度",
   "within what chance gives in nine cases of ten": "在九成情况下的偶然波动之内",
   "within what was expected": "符合预期",
   "more than was expected": "超出预期",
