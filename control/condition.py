@@ -114,7 +114,7 @@ def cure(run: Run, course: Course) -> dict[str, Any]:
 
 
 def recent_gain(window: Window, direction: str) -> tuple[float, int] | None:
-    """(how far the metric came, in parts of its level, over so many steps): the upper end of what the trend allows."""
+    """(how far the metric came, in parts of where it began; over so many steps): the most that the trend allows."""
     steps, values = window.steps[-TAIL // 2 :], window.values[-TAIL // 2 :]
     good = np.isfinite(values)
     if good.sum() < FLAT_POINTS // 2:
@@ -122,7 +122,11 @@ def recent_gain(window: Window, direction: str) -> tuple[float, int] | None:
     trend = robust_trend(steps[good], values[good])
     scale = max(abs(trend.level), 1e-12)
     best = -trend.slope_low if direction == "min" else trend.slope_high
-    return float(best * trend.steps / scale), trend.steps
+    came = float(best * trend.steps)
+    # What falls towards zero cannot fall by more than all of it, however small the rest is.
+    falls = direction == "min" and came > 0 and np.median(values[good]) > 0
+    began = max(trend.level, 0.0) + came if falls else scale
+    return came / began, trend.steps
 
 
 def wait_share(windows: dict[str, Window]) -> float | None:

@@ -177,9 +177,8 @@ def judge(
     if fixed is None:
         return Judgement("unclear", "There were too few points before the change to forecast from.")
     if len(late) < 5:
-        return Judgement(
-            "unclear", f"Only {len(late)} points of {metric} came after the change.", metric=metric
-        )
+        points = "1 point" if len(late) == 1 else f"{len(late)} points"
+        return Judgement("unclear", f"Only {points} of {metric} came after the change.", metric=metric)
     span = (int(late.steps[0]), int(late.steps[-1]))
     finite = np.isfinite(late.values)
     if finite.mean() < 0.9:

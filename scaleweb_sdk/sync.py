@@ -136,7 +136,7 @@ def deliver(spool: Spool) -> str:
         raise Kept(
             f"run {code}: {link.acknowledged} of {last} batches were sent, then the server did not answer"
         )
-    return f"run {code}: {last} batches sent"
+    return f"run {code}: {last} {'batch' if last == 1 else 'batches'} sent"
 
 
 def check_reachable(url: str) -> None:

@@ -113,6 +113,11 @@ def test_a_falling_loss_is_healthy_and_ends_by_its_pace():
     assert found.eta_seconds == pytest.approx(601 * 0.5, rel=0.01)
 
 
+def test_a_loss_that_is_nearly_gone_fell_by_no_more_than_all_of_it():
+    gain = judged(2.0 * np.exp(-np.arange(STEPS) / 60) + 0.002 * NOISE).figures["gain"]
+    assert 0.6 < gain <= 1
+
+
 def test_the_loss_tells_where_the_goal_is_measured_now_and_then():
     found = judged(goal="val/loss", **{"val/loss": np.linspace(0.9, 0.5, 8)})
     assert (found.state, found.figures["metric"]) == ("healthy", "loss")

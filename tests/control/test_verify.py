@@ -98,6 +98,7 @@ def test_with_too_few_points_before_or_after_it_is_unclear():
     assert forecast("loss", a_window([]), 100) is None
     assert verdict_now(None, then(1.0), 199, 100).verdict == "unclear"
     sparse = a_window([1.0, 1.0, 1.0], first_step=150, stride=100)
+    assert judge(FIXED, sparse, 199, 100).sentence == "Only 1 point of loss came after the change."
     assert judge(FIXED, sparse, 199, 100).verdict == "unclear"
 
 

@@ -38,6 +38,7 @@ it("says how sure a verdict is, and whether it came as expected", () => {
   expect(verdictOf({ ...left, measured: { metric: "loss", measured: 0.5, forecast: 1 } })).toBe("loss is 0.5 where 1 was forecast. Nothing was changed.");
   expect(keptWords(left)).toBe("");
   expect(surenessOf(judged)).toBe("3.1 times as far from the forecast as chance goes in nine cases of ten");
+  expect(surenessOf({ ...judged, measured: { ...measured, measured: 0.798 } })).toBe("as far from the forecast as chance goes in nine cases of ten");
   expect(surenessOf({ ...judged, measured: { ...measured, measured: 0.95 } })).toBe("within what chance gives in nine cases of ten");
   expect(surenessOf({ ...judged, measured: { sentence: "Too few points." } })).toBe("");
   expect(keptWords(judged)).toBe("more than was expected");

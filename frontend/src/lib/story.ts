@@ -71,6 +71,7 @@ export function surenessOf({ verdict, measured }: Pick<Decision, "measured" | "v
   const half = Math.abs(to(y > f ? h : l) - to(f));
   if (!(half > 0)) return "";
   const times = Math.abs(to(y) - to(f)) / half;
+  if (times > 1 && number(times, 2) === "1") return t("as far from the forecast as chance goes in nine cases of ten");
   return times > 1
     ? t("{n} times as far from the forecast as chance goes in nine cases of ten", { n: number(times, 2) })
     : t("within what chance gives in nine cases of ten");
