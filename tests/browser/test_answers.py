@@ -22,10 +22,10 @@ pytestmark = [
 ]
 
 
-def propose(run, value: float) -> Decision:
+def propose(run, value: float, now: float = 0.1) -> Decision:
     decision = Decision.objects.create(
         run=run, policy="learning_rate", state="proposed", mode="advise", tunable="lr", reason="The loss stands still.",
-        old_value=0.1, new_value=value, changes=[{"verb": "set", "tunable": "lr", "value": value, "old_value": 0.1}],
+        old_value=now, new_value=value, changes=[{"verb": "set", "tunable": "lr", "value": value, "old_value": now}],
         expected={"metric": "loss"}, decided_step=10, judge_at_step=110, judge_after_steps=100,
     )  # fmt: skip
     announce(decision)
@@ -113,3 +113,14 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     )
     second.refresh_from_db()
     assert (second.state, second.decided_by.get_username()) == ("sent", "ada")
+    # The same from the run's own page, once that one is judged.
+    Decision.objects.filter(pk=second.pk).update(state="judged", verdict="same")
+    third = propose(training, 0.01, now=0.02)
+    page = window().log_in(operator).open(f"/runs/{training.code}?tab=decisions")
+    card = page.get_by_role("list", name="Decisions, newest first").get_by_role("listitem").first
+    expect(card).to_contain_text("lr 0.02 → 0.01")
+    card.get_by_role("button", name="Approve").click()
+    expect(card.get_by_role("button", name="Approve")).to_have_count(0)
+    until(lambda: Command.objects.filter(run=training, state="applied", new_value=0.01).exists())
+    third.refresh_from_db()
+    assert third.decided_by.get_username() == "ada"

@@ -6,12 +6,13 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from alerts.models import Alert, Rule
 from control.models import Decision
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_run
 from tests.support.wait import until
-from training.models import Run
+from training.models import Checkpoint, Command, Run, RunEvent
 
 pytestmark = [
     pytest.mark.browser,
@@ -31,9 +32,11 @@ def runs():
         times=[1.7e9 + s for s in steps],
         values=[2.0 - s / 20 for s in steps],
     )
-    for run in (first, second):
-        series.append(run.source, "a" * 32, [Batch(seq=1, columns=[column])])
-        Run.objects.filter(pk=run.pk).update(summary={"loss": 1.05}, last_step=19)
+    alone = Column(key="accuracy", steps=steps, times=column.times, values=[s / 20 for s in steps])
+    for run, columns in ((first, [column]), (second, [column, alone])):
+        series.append(run.source, "a" * 32, [Batch(seq=1, columns=columns)])
+        summary = {each.key: each.values[-1] for each in columns}
+        Run.objects.filter(pk=run.pk).update(summary=summary, last_step=19)
     return first, second
 
 
@@ -65,12 +68,23 @@ def test_a_run_gets_a_name_tags_and_notes_and_is_deleted_in_the_end(window, oper
 def test_chosen_runs_are_tagged_and_deleted_together(window, operator, runs):
     page = window().log_in(operator).open(f"/experiments/{runs[0].experiment_id}")
     page.get_by_role("checkbox", name="Select all").check()
+    page.get_by_role("link", name="Compare", exact=True).click()
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
+    both = page.get_by_role("region", name="Differences").get_by_role("columnheader")
+    expect(both).to_have_text(["second", "first"])
+    lacking = page.get_by_role("region", name="accuracy", exact=True)
+    expect(lacking).to_contain_text("first has no point of this")
+    expect(page.get_by_role("region", name="loss", exact=True)).not_to_contain_text("no point of this")
+    page.go_back()
+    page.get_by_role("checkbox", name="Select all").check()
     page.get_by_role("button", name="Tag").click()
     page.get_by_role("dialog").get_by_label("Tags to add").fill("old")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("2 runs were tagged.")).to_be_visible()
     assert list(Run.objects.values_list("tags", flat=True)) == [["old"], ["old"]]
     page.get_by_role("checkbox", name="Select first").check()
+    page.get_by_role("button", name="Draw only these").click()
+    expect(page.locator("[aria-pressed=true][aria-label^='Draw ']")).to_have_count(1)
     page.get_by_role("button", name="Delete the selected runs").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("1 run was deleted.")).to_be_visible()
@@ -92,6 +106,76 @@ def test_a_decision_is_marked_on_the_experiments_charts_and_opens(window, operat
     page.mouse.down()
     page.mouse.up()
     expect(page).to_have_url(re.compile(rf"/runs/{runs[1].code}\?tab=decisions&at={decision.pk}"))
+
+
+def mark_everything(run) -> dict[str, int]:
+    """A mark of each kind, far enough apart, but for a roll back's command and what the process said of it."""
+    now = timezone.now()
+    project = run.experiment.project
+    applied = {"run": run, "asked_by": "ada", "state": "applied", "applied_at": now}
+    rate = {"verb": "set", "tunable": "lr", "value": 0.3, "old_value": 0.1, "new_value": 0.3}
+    made = {"rate": Command.objects.create(seq=1, **rate, applied_step=2, **applied)}
+    for seq in range(2, 40):  # and more since than are shown at first
+        Command.objects.create(seq=seq, verb="action", tunable="evaluate", **applied)
+    made["saved"] = Checkpoint.objects.create(run=run, step=5, path="/nowhere/step-5.pt", size_bytes=1)
+    back = {"verb": "rollback", "value": {"step": 5, "checkpoint": made["saved"].pk}}
+    rule = Rule.objects.create(
+        project=project, name="Loss is high", condition="run_figure", severity="critical"
+    )
+    Alert.objects.create(
+        rule=rule, subject=f"run:{run.code}", label=run.name, project=project, run=run,
+        message="It stands at 9.", step=8, started_at=now, fired_at=now,
+    )  # fmt: skip
+    made["restarted"] = RunEvent.objects.create(
+        run=run, step=12, kind="resumed", reason="from step 10 on node-a"
+    )
+    made["back"] = Command.objects.create(seq=40, **back, applied_step=15, **applied)
+    made["went"] = RunEvent.objects.create(run=run, step=15, kind="branch", reason="rollback from step 15")
+    return {name: row.pk for name, row in made.items()}
+
+
+def test_each_mark_on_a_runs_chart_opens_what_it_marks_and_those_of_one_place_are_chosen_from(
+    window, operator, runs
+):
+    made = mark_everything(runs[1])
+    page = window().log_in(operator).open(f"/runs/{runs[1].code}")
+    panel = page.get_by_role("region", name="loss", exact=True)
+
+    def press(step: int, words: str) -> None:
+        expect(panel.locator(".canvas[data-marks]")).to_have_attribute(
+            "data-marks", re.compile("branch|event")
+        )
+        panel.scroll_into_view_if_needed()
+        box = panel.locator(".u-over").bounding_box()
+        page.mouse.move(
+            box["x"] + box["width"] * step / 19, box["y"] + box["height"] + 6
+        )  # below the plot, on the mark itself
+        expect(panel.locator(".tip")).to_contain_text(words)
+        page.mouse.down()
+        page.mouse.up()
+
+    for step, words, tab, name in (
+        (2, "lr: 0.1 → 0.3, by ada", "control", "rate"),
+        (5, "checkpoint at step 5", "checkpoints", "saved"),
+        (12, "from step 10 on node-a", "events", "restarted"),
+    ):
+        press(step, words)
+        expect(page).to_have_url(re.compile(rf"tab={tab}&at={made[name]}$"))
+        # However long the list is, what was meant is seen in it.
+        named = page.locator("li.highlight, li.open")
+        expect(named).to_have_count(1)
+        expect(named).to_be_in_viewport()
+        page.go_back()
+    for name, tab in (("back", "control"), ("went", "events")):
+        press(15, "roll back to step 5, by ada")
+        choice = page.get_by_role("dialog", name="2 marks here")
+        expect(choice.get_by_role("button", name="step 15")).to_have_count(2)
+        choice.get_by_role("button", name=re.compile("by ada" if name == "back" else "branch")).click()
+        expect(page).to_have_url(re.compile(rf"tab={tab}&at={made[name]}$"))
+        page.go_back()
+    press(8, "Loss is high: It stands at 9.")
+    expect(page).to_have_url(re.compile(rf"/alerts\?run={runs[1].code}$"))
+    expect(page.get_by_text("It stands at 9.")).to_be_visible()
 
 
 def test_any_run_or_page_is_a_few_letters_away(window, operator, runs):

@@ -25,12 +25,14 @@ STEPS = np.arange(3000)
 
 @pytest.fixture
 def experiment(live_site, operator):
-    """Three runs; the second one has no epoch, and the first one many metrics."""
+    """Three runs; the second one has no epoch, and alone a metric, and the first one many metrics."""
     for number in range(3):
         loss = (number + 1) * np.exp(-STEPS / 1000) - 0.2
         keys = {"loss": loss, "val/loss": loss * 2, HOSTILE: loss, LONG: loss}
         if number != 1:
             keys["epoch"] = STEPS / 100
+        else:
+            keys["solo"] = loss
         many = {f"layer/weight{place}": float(place) for place in range(300)} if number == 0 else {}
         run = a_run(
             state="finished", name=f"run {number}", last_step=2999, config={"lr": 10.0**-number, "depth": number},
@@ -86,13 +88,18 @@ def test_charts_are_zoomed_moved_and_read_along_any_axis_and_taken_along_as_file
     until(lambda: 500 < shown(page, "loss")[0] < 1000)
     assert shown(page, "epoch") == shown(page, "loss")  # linked
     until(lambda: points(page, "loss") > coarse)
-    before = shown(page, "loss")
-    page.keyboard.down("Shift")
-    drag(page, "loss", 0.5, 0.25)
-    page.keyboard.up("Shift")
-    until(lambda: shown(page, "loss")[0] > before[0] + 100)
-    page.mouse.wheel(0, 200)  # scrolls the page and nothing else
-    moved = shown(page, "loss")
+    for key in ("Shift", "Alt"):  # either moves what is shown, and keeps its length
+        before = shown(page, "loss")
+        page.keyboard.down(key)
+        drag(page, "loss", 0.5, 0.25)
+        page.keyboard.up(key)
+        until(lambda before=before: shown(page, "loss")[0] > before[0] + 100)
+        after = shown(page, "loss")
+        assert after[1] - after[0] == pytest.approx(before[1] - before[0], rel=0.01)
+    moved, top = shown(page, "loss"), page.evaluate("scrollY")
+    page.mouse.wheel(0, 200)  # over the chart: scrolls the page and nothing else
+    until(lambda: page.evaluate("scrollY") > top + 100)
+    assert shown(page, "loss") == moved
     panel(page, "loss").locator(".u-over").dblclick(position={"x": 50, "y": 50})
     until(lambda: shown(page, "loss") == whole)
     assert moved != whole
@@ -118,6 +125,16 @@ def test_charts_are_zoomed_moved_and_read_along_any_axis_and_taken_along_as_file
     page.get_by_label("Horizontal axis").select_option("epoch")
     expect(panel(page, "loss")).to_contain_text("1 run has no epoch and is left out")
     expect(panel(page, "loss")).to_contain_text(re.compile(r"[\d,]+ points? at or below 0"))
+    assert shown(page, "loss")[1] < 31
+    # What has no value of it at all is drawn by step, and says so.
+    page.get_by_label("Find a panel").fill("solo")
+    expect(panel(page, "solo")).to_contain_text(
+        "No point of this has a value of epoch beside it: drawn by step"
+    )
+    assert shown(page, "solo")[1] > 2900
+    page.get_by_label("Find a panel").fill("")
+    expect(panel(page, "loss")).to_contain_text("1 run has no epoch and is left out")
+    expect(panel(page, "loss")).not_to_contain_text("drawn by step")
     page.get_by_text("Symlog", exact=True).click()  # has a place for both signs
     expect(panel(page, "loss")).not_to_contain_text("at or below 0")
     for form, beginning in (("SVG", "<svg"), ("CSV", "line,x,step,time,mean"), ("PNG", "\x89PNG")):
@@ -180,7 +197,10 @@ def test_the_same_runs_are_seen_as_bars_dots_histograms_images_and_on_two_axes(
     page.get_by_label("Fit the axis without outliers").check()
     page.get_by_text("Options", exact=True).click()
     panel(page, "Both").locator(".u-over").hover(position={"x": 90, "y": 60})
-    expect(panel(page, "Both").locator(".tip")).to_contain_text("run 0")
+    first = panel(page, "Both").locator(".tip .reading").filter(has_text="run 0 · loss")
+    expect(first).to_have_count(1)
+    expect(first.locator("b, .raw")).to_have_count(2)  # smoothed, and as it was measured
+    assert first.locator("b").inner_text() != first.locator(".raw").inner_text()
     # A bin of a histogram draws its runs alone; the groups of the table are the lines of the charts.
     dialog = add(page, "Histogram")
     dialog.get_by_label("Column").fill("config:depth")

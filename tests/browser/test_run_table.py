@@ -86,6 +86,11 @@ def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, 
     search = table.get_by_role("searchbox", name="Search runs")
     search.fill("/^run 6[0-9]$/")
     expect(table.get_by_text("10 runs")).to_be_visible()
+    for pattern, count in (("/^lr=0.00[1-3]$/", 4), ("/^even$/", 349)):  # of settings and of tags, too
+        search.fill(pattern)
+        expect(table.get_by_text(f"{count} runs")).to_be_visible()
+    search.fill("/^run 6[0-9]$/")
+    expect(table.get_by_text("10 runs")).to_be_visible()
     search.fill("/run (/")
     expect(table.get_by_role("alert")).to_contain_text("Close what you open")
     assert len(names(page)) == 10
@@ -105,7 +110,13 @@ def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, 
     table.get_by_role("button", name="Select all 350 that match").click()
     table.get_by_role("button", name="Tag").click()
     page.get_by_role("dialog").get_by_label("Tags to add").fill("kept")
+    held: list = []
+    page.route("**/api/v1/runs/bulk", lambda route: held.append(route))
     page.get_by_role("button", name="Add", exact=True).click()
+    until(lambda: page.evaluate("true") and held)
+    expect(page.get_by_role("status").filter(has_text="0 of 350")).to_be_visible()  # how far it is
+    held[0].continue_()
+    page.unroute("**/api/v1/runs/bulk")
     expect(page.get_by_text("350 runs were tagged.")).to_be_visible()
     assert Run.objects.filter(config__optimizer="adam", tags__icontains="kept").count() == 350
     page.get_by_role("button", name="Undo").click()

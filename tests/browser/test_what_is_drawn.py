@@ -150,14 +150,17 @@ def experiment(live_site, operator):
         if number == 0:
             keys["jumpy"] = 10.0 + (-1.0) ** steps
             keys["spiked"] = np.where(steps == 200, 1000.0, 1 + steps / 400)
+            keys["uneven"] = np.where(steps < 200, 0.0, 1.0)
         run = a_run(
             state="finished", name=f"run {number}", last_step=399, config={"depth": 2},
             summary={key: float(values[-1]) for key, values in keys.items()},
         )  # fmt: skip
-        columns = [
-            Column(key, steps.tolist(), (1.7e9 + steps).tolist(), values.tolist())
-            for key, values in keys.items()
-        ]
+        # Of the second half of one of them every fifth step was logged alone.
+        seen = {"uneven": (steps < 200) | (steps % 5 == 0)}
+        columns = []
+        for key, values in keys.items():
+            there = steps[seen.get(key, steps >= 0)]
+            columns.append(Column(key, there.tolist(), (1.7e9 + there).tolist(), values[there].tolist()))
         series.append(run.source, "s" * 32, [Batch(1, columns=columns)])
     return run.experiment_id
 
@@ -180,6 +183,15 @@ def test_smoothing_a_scale_without_outliers_and_a_groups_band_change_the_picture
     top, bottom = ink(page, "jumpy", "line")
     assert top < 0.5 < bottom
     assert high(page, "jumpy", "any") > 0.8
+    # By points the few of the second half hardly count; by their distance on the axis they do.
+    canvas(page, "uneven").scroll_into_view_if_needed()
+    expect(canvas(page, "uneven")).to_have_attribute("data-points", "240")
+    by_points = drawn(page, "uneven")[-1]["smoothed"]
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Smoothing counts by").select_option(label="distance on the axis")
+    page.get_by_text("Options", exact=True).click()
+    until(lambda: drawn(page, "uneven")[-1]["smoothed"] > by_points + 0.02)
+    canvas(page, "jumpy").scroll_into_view_if_needed()
     page.get_by_role("slider", name="Smoothing").press("Home")
     until(lambda: high(page, "jumpy", "line") > 0.8)
     # One spike presses the rest flat, until the axis goes by the others; it is still drawn, and counted.

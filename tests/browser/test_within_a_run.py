@@ -12,7 +12,8 @@ from monitoring.storage import logs, series
 from scaleweb_sdk.protocol import Batch, Column, LogLine
 from tests.support.domain import a_run
 from tests.support.media import PNG, Sender
-from training.models import Rank, Run
+from tests.support.wait import until
+from training.models import Command, Rank, Run
 
 pytestmark = [
     pytest.mark.browser,
@@ -52,6 +53,7 @@ def run(settings, tmp_path, live_site):
     row = a_run(
         state="finished", name="n" * 200, config={"lr": 0.1, "model": {"depth": 2}, "seed": 1}, last_step=399,
         process={"world_size": 3}, started_at=now, ended_at=now,
+        usage={"device_seconds": 7200.0, "cost": 3.5, "currency": "EUR", "energy_joules": 1.8e6, "settled": True},
     )  # fmt: skip
     Run.objects.create(
         experiment=row.experiment, name="wider", state="finished",
@@ -74,6 +76,18 @@ def run(settings, tmp_path, live_site):
     series.append(row.source, "s" * 32, [Batch(1, columns=columns)])
     logs.append(
         row.source, "l" * 32, 1, [LogLine(BEGAN + at, "stdout", text) for at, text in enumerate(LINES)]
+    )
+    answered = {str(rank): {"step": 300, "ok": True, "message": ""} for rank in range(2)}
+    Command.objects.create(
+        run=row,
+        seq=1,
+        verb="set",
+        tunable="lr",
+        value=0.2,
+        asked_by="ada",
+        state="sent",
+        sent_at=now,
+        acks=answered,
     )
     sender = Sender(row)
     for step in (3, 6, 9):
@@ -148,8 +162,19 @@ def test_what_a_run_logged_beside_its_figures_is_seen_heard_read_and_noted(windo
 
 
 def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window, operator, run):
-    page = window().log_in(operator).open(f"/runs/{run.code}")
+    page = window().log_in(operator).context.new_page()
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    # While the run itself is read, what will be there is outlined.
+    address, held = f"**/api/v1/runs/{run.code}", []
+    page.route(address, lambda route: held.append(route))
+    page.goto(f"/runs/{run.code}")
+    expect(page.locator("main").get_by_role("status", name="Loading")).to_be_visible()
+    until(lambda: page.evaluate("true") and held)
+    held[0].continue_()
+    page.unroute(address)
+    header = page.locator("header").first
+    for name, figure in (("Device time", "2 h 00 m"), ("Cost", "3.5 EUR"), ("Energy", "0.5 kWh")):
+        expect(header).to_contain_text(re.compile(rf"{name}\s*{figure}"))
     loss = page.get_by_role("region", name="loss", exact=True)
     # While it is not known what there is, nothing is said of it.
     nothing = page.get_by_text("Nothing has been logged yet")
@@ -194,7 +219,15 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
         "button", name="Show on the charts"
     ).click()  # from the time of a line to the step of then
     expect(page).to_have_url(re.compile("step=200"))
-    expect(loss.locator(".canvas[data-step]")).to_be_attached()
+    expect(loss.locator(".canvas[data-marks]")).to_have_attribute("data-marks", re.compile("event:0"))
+    box = loss.locator(".u-over").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 200 / 399, box["y"] + 40)  # and back from its mark
+    expect(page).to_have_url(re.compile("tab=logs"))
+    expect(log).to_contain_text("step 200 done")
+    # A change that two of three ranks have answered.
+    page.get_by_role("link", name="Control").click()
+    stages = page.get_by_role("list", name="How far it has come")
+    expect(stages).to_contain_text("2 of 3 ranks")
     page.get_by_role("link", name="System").click()
     ranks = page.get_by_role("region", name="Ranks")
     expect(ranks).to_contain_text("Rank 1 on host-1 cpu holds the others up by 50 ms, 50% of a step.")

@@ -1,1 +1,0 @@
-import{Gr as e,Qn as t,t as n}from"./start-DwR4n_Aq.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
