@@ -5,9 +5,9 @@ import pytest
 from monitoring import nodes
 from monitoring.models import Node
 from tests.support.domain import a_project
-from training.jobs import attempts, tasks
+from training.jobs import attempts, spec, tasks
 from training.jobs import submit as jobs
-from training.models import Attempt, Experiment, Quota
+from training.models import Attempt, Checkpoint, Experiment, Quota
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(databases="__all__", transaction=True)]
 GIB = 2**30
@@ -73,3 +73,22 @@ def test_a_job_does_not_grow_beyond_what_its_project_may_have_and_keeps_what_it_
     assert again.devices.count() == 3
     Quota.objects.update(devices=1)
     assert left(again, devices=3, elsewhere=False).devices.count() == 3
+
+
+def test_a_job_whose_checkpoints_another_node_has_says_that_it_begins_anew_and_what_would_help(fleet):
+    first = running(max_retries=2)
+    assert first.node.name == "small"
+    run = first.job.run
+    for step in (10, 20):
+        Checkpoint.objects.create(run=run, step=step, path=f"/nowhere/{step}.pt", size_bytes=7)
+    Node.objects.filter(name="small").update(cordoned=True)
+    attempts.end(first.pk, "lost", "nothing was heard from the worker of small for 10 s")
+    assert tasks.place_tick() == 1
+    second = Attempt.objects.select_related("node", "job__run").get(job=first.job, number=2)
+    assert (second.node.name, spec.resumable(second)) == ("big", None)
+    (told,) = run.events.filter(kind="error")  # one, of however many there are
+    assert told.reason.startswith(
+        "it begins anew on big: the checkpoint of step 20, which small saved, is not there. Let all nodes share one "
+        "folder of checkpoints ("
+    )
+    assert run.checkpoints.filter(available=True).count() == 2, "they may still be on the other node"

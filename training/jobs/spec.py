@@ -183,21 +183,47 @@ def sdk_folder() -> Path:
 def newest_whole_checkpoint(attempt: Attempt, after: int = 0) -> Checkpoint | None:
     """The run's newest checkpoint whose file is what was saved; one that is cut short is marked and passed over.
 
-    after: only those recorded after this id.
+    after: only those recorded after this id. What is not used is told in the run's history.
     """
-    run = attempt.job.run
+    run, elsewhere, found = attempt.job.run, [], None
     for checkpoint in run.checkpoints.filter(available=True, pk__gt=after).order_by("-id"):
+        if not Path(checkpoint.path).exists():
+            # A file that is merely not on this node may still be on another.
+            elsewhere.append(checkpoint)
+            continue
         fault = fault_of(checkpoint)
         if not fault:
-            return checkpoint
-        RunEvent.objects.create(
-            run=run, kind="error", step=checkpoint.step,
-            reason=f"the checkpoint of step {checkpoint.step} is not used: {fault}", data={"path": checkpoint.path},
-        )  # fmt: skip
-        # A file that is merely not on this node may still be on another.
-        if "there is no" not in fault:
-            Checkpoint.objects.filter(pk=checkpoint.pk).update(available=False)
-    return None
+            found = checkpoint
+            break
+        tell(run, checkpoint, f"the checkpoint of step {checkpoint.step} is not used: {fault}")
+        Checkpoint.objects.filter(pk=checkpoint.pk).update(available=False)
+    if elsewhere:
+        tell(run, elsewhere[0], not_here(attempt, elsewhere, found))
+    return found
+
+
+def not_here(attempt: Attempt, missing: list[Checkpoint], found: Checkpoint | None) -> str:
+    """What it costs that files are not on the attempt's node, and what would help."""
+    newest, here, begin = missing[0], attempt.node.name, attempt.job.start_from
+    saved_by = attempt.job.attempts.filter(created_at__lte=newest.created_at, number__lt=attempt.number)
+    there = saved_by.order_by("-number").values_list("node__name", flat=True).first()
+    then = (
+        f"goes on from step {found.step}" if found
+        else f"begins at step {begin['step']} of run {begin['run']} again" if begin
+        else "begins anew"
+    )  # fmt: skip
+    if there in (None, here):
+        return f"it {then} on {here}: the file of the checkpoint of step {newest.step} is gone: {newest.path}"
+    return (
+        f"it {then} on {here}: the checkpoint of step {newest.step}, which {there} saved, is not there. Let all nodes "
+        f"share one folder of checkpoints ({settings.CHECKPOINT_DIR} on {here}), or keep the job to its node by a label"
+    )
+
+
+def tell(run: Run, checkpoint: Checkpoint, reason: str) -> None:
+    RunEvent.objects.create(
+        run=run, kind="error", step=checkpoint.step, reason=reason, data={"path": checkpoint.path}
+    )
 
 
 def fault_of(checkpoint: Checkpoint) -> str:

@@ -72,6 +72,12 @@ export default {
     "消息代理没有响应；恢复之前任务启动会延迟，页面也不会实时更新。请检查它是否在运行，以及 REDIS_URL 是否指向它。",
   "The broker does not answer, so nobody can be asked.": "消息代理没有响应，因此无法查询任何工作进程。",
 
+  // Checkpoints that are not where the job goes on (training/jobs/spec.py)
+  "it begins anew on {here}: the checkpoint of step {step}, which {name} saved, is not there. Let all nodes share one folder of checkpoints ({folder} on {host}), or keep the job to its node by a label":
+    "在 {here} 上从头开始：第 {step} 步的检查点由 {name} 保存，此处没有。请让所有节点共享同一个检查点目录（{host} 上的 {folder}），或用标签把任务固定在原节点",
+  "it goes on from step {step} on {here}: the checkpoint of step {n}, which {name} saved, is not there. Let all nodes share one folder of checkpoints ({folder} on {host}), or keep the job to its node by a label":
+    "在 {here} 上从第 {step} 步继续：第 {n} 步的检查点由 {name} 保存，此处没有。请让所有节点共享同一个检查点目录（{host} 上的 {folder}），或用标签把任务固定在原节点",
+
   // How it ended (training/jobs)
   "exit code {n}": "退出码 {n}",
   "exit code {n}: {why}": "退出码 {n}：{why}",
