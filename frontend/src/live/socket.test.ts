@@ -148,6 +148,13 @@ describe("what changes between the first reading and the listening", () => {
     expect(wire().sent).toEqual([{ type: "subscribe", topics: ["run:a", "queue"], read_seconds_ago: 0.7 }]);
   });
 
+  it("is asked for where the line opens after days, too, by no more than the server takes", () => {
+    live.subscribe("queue", subscriber());
+    clock += 3 * 86_400_000;
+    wire().open();
+    expect(wire().sent).toEqual([{ type: "subscribe", topics: ["queue"], read_seconds_ago: 86_400 }]);
+  });
+
   const settled = async (promise: Promise<void>) => {
     let done = false;
     void promise.then(() => (done = true));

@@ -42,6 +42,8 @@ const PING_MILLISECONDS = 15_000;
 const SILENCE_MILLISECONDS = 10_000; // without a pong for so long after a ping, the line counts as dead
 const PATIENCE_MILLISECONDS = 1_000; // after which points are read all the same, and once more when the server listens
 
+const MOST_AGO_SECONDS = 86_400; // the server takes no more; it tells of changes long past that they are lost
+
 export class LiveSocket {
   private socket: WebSocket | null = null;
   private topics = new Map<string, Set<Subscriber>>();
@@ -210,7 +212,8 @@ export class LiveSocket {
   private ask(topics: string[]): void {
     const began = Math.min(...topics.map((topic) => this.read.get(topic) ?? Infinity));
     const ago = (this.around.now() - began) / 1000;
-    this.send({ type: "subscribe", topics, ...(Number.isFinite(ago) ? { read_seconds_ago: Math.max(0, ago) } : {}) });
+    const told = Number.isFinite(ago) ? { read_seconds_ago: Math.min(Math.max(0, ago), MOST_AGO_SECONDS) } : {};
+    this.send({ type: "subscribe", topics, ...told });
   }
 
   private look(): void {
