@@ -12,8 +12,9 @@ from typing import Any
 from django.utils import timezone
 
 from monitoring.plain import plain
-from training.commands import VOID, withdraw
+from training.commands import withdraw
 from training.models import Command
+from training.models.command import VOID
 from training.states import ENDED
 
 from . import actions, history

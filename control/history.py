@@ -13,8 +13,8 @@ from django.db.models import Count, F, Q
 from django.db.models import Window as WindowOf
 from django.db.models.functions import RowNumber
 
-from training.commands import VOID
 from training.models import Checkpoint, Command, CommandState, Experiment, Run, RunEvent, Tunable
+from training.models.command import VOID
 from training.states import RunState
 
 from .base import AnyPolicy

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from training.commands import VOID
+from training.models.command import VOID
 
 from . import actions, beliefs, effects, gathering, history
 from .deadline import Patience

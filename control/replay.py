@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from training.commands import VOID
 from training.models import Command, CommandState, Run, RunEvent
+from training.models.command import VOID
 from training.states import RunState
 
 from . import history

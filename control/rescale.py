@@ -20,8 +20,8 @@ from django.utils import timezone
 
 from monitoring.models import Device, Node
 from monitoring.plain import plain
-from training.commands import VOID
 from training.models import Attempt, Job, JobState, Run
+from training.models.command import VOID
 from training.states import RunState
 
 from . import actions, measuring, power_limits, rescale_verdict

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.db import transaction
 
+from .command_checks import undeclared
 from .commands import CommandRefused as CommandRefused
-from .commands import issue, undeclared
+from .commands import issue
 from .models import Command, Run, Tunable
 from .schedules import rounded
 

@@ -10,7 +10,8 @@ from monitoring.live.publish import wake_run
 from monitoring.plain import text
 
 from . import waiting
-from .commands import CommandRefused, announce, check_set, check_state
+from .command_checks import check_set, check_state
+from .commands import CommandRefused, announce
 from .models import Command, CommandState, Run
 from .models.command import Verb
 from .values import shown

@@ -15,9 +15,10 @@ from django.utils import timezone
 from monitoring.live.publish import wake_run
 from monitoring.plain import text
 
-from .commands import OPEN, VOID, CommandRefused, announce, check_state, close, refuse_for, undeclared
+from .command_checks import check_state, refuse_for, undeclared
+from .commands import CommandRefused, announce, close
 from .models import Command, CommandState, Run, Tunable
-from .models.command import Verb
+from .models.command import OPEN, VOID, Verb
 from .values import BATCH_ROLES, BadValue, check_value
 from .waiting import UNSENT
 

@@ -16,7 +16,8 @@ from monitoring.live.publish import publish_change, wake_run
 from monitoring.plain import text
 
 from . import waiting
-from .commands import CommandRefused, announce, check_state, issue, undeclared
+from .command_checks import check_state, undeclared
+from .commands import CommandRefused, announce, issue
 from .models import Command, Run, Schedule, Tunable
 from .models.command import Verb
 from .values import BadValue, check_value

@@ -19,7 +19,7 @@ from django.db.models.functions import Cast, Now
 
 from training import commands
 from training.models import Attempt, Command, Job, JobState, RunEvent
-from training.models.command import Verb
+from training.models.command import OPEN, Verb
 from training.models.job import Preemptible
 
 from .devices import usable
@@ -123,7 +123,7 @@ def origin_of(attempt: Attempt) -> str:
 
 def close_commands(run: Any) -> None:
     """What the process that left did not answer any more would make the next one leave as well."""
-    open_ones = Command.objects.filter(run=run, origin__startswith=ORIGIN, state__in=commands.OPEN)
+    open_ones = Command.objects.filter(run=run, origin__startswith=ORIGIN, state__in=OPEN)
     commands.close(open_ones, commands.S.EXPIRED, "the process had left before it answered")
 
 

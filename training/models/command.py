@@ -15,6 +15,11 @@ class CommandState(models.TextChoices):
     SUPERSEDED = "superseded"  # a newer command for the same tunable took its place before it was sent
 
 
+OPEN = (CommandState.PENDING, CommandState.SENT)
+# In one of these states a command had no effect and shows no intent that still stands.
+VOID = (CommandState.REJECTED, CommandState.EXPIRED, CommandState.SUPERSEDED)
+
+
 class Verb(models.TextChoices):
     SET = "set"
     PAUSE = "pause"

@@ -1,12 +1,10 @@
-"""Groups of jobs, what jobs wait for and what was sent with them, in the Django admin: to look at, and groups to stop
-and to queue again."""
+"""Groups of jobs, what jobs wait for and what was sent with them: to look at, and groups to stop and to queue again."""
 
 from django.contrib import admin
 
 from monitoring.admin import ReadOnly
-
-from .jobs import groups
-from .models import JobDependency, JobGroup, WorkingCopy
+from training.jobs import groups
+from training.models import JobDependency, JobGroup, WorkingCopy
 
 
 @admin.register(JobGroup)
