@@ -10,7 +10,7 @@ it("tells share, rate and time left", () => {
 });
 
 it.each([
-  [{ total: null }, ["", "10 steps/s", "no end known", "step 250"]],
+  [{ total: null, stepSeconds: 1 }, ["", "1 step/s", "no end known", "step 250"]],
   [{ moving: false }, ["25 %", "", "time left unknown", "250 / 1,000"]],
   [{ stepSeconds: null }, ["25 %", "", "time left unknown", "250 / 1,000"]],
   [{ step: 1200 }, ["100 %", "10 steps/s", "at its end", "1,200 / 1,000"]],

@@ -1,7 +1,7 @@
 /** How far a training is and when it will be done, from what is known of it. */
 import type { Condition, RunProgress } from "../api/types";
 import { duration, integer, number, percent } from "./format";
-import { t } from "./i18n";
+import { plural, t } from "./i18n";
 
 export interface Progress {
   share: number | null; // 0 to 1; null: nobody knows where it ends
@@ -33,7 +33,10 @@ export function progressFrom(condition: Condition, step: number | null): Progres
 }
 
 export const shareWords = ({ share }: Progress): string => (share === null ? "" : percent(Math.floor(share * 1000) / 1000));
-export const rateWords = ({ rate }: Progress): string => (rate === null ? "" : t("{n} steps/s", { n: number(rate, 3) }));
+export function rateWords({ rate }: Progress): string {
+  const n = number(rate, 3);
+  return rate === null ? "" : plural(Number(n), "{n} step/s", "{n} steps/s", { n });
+}
 export const leftWords = ({ left, total, share }: Progress): string =>
   total === null ? t("no end known") : share === 1 ? t("at its end") : left === null ? t("time left unknown") : t("{time} left", { time: duration(left) });
 export const stepWords = ({ step, total }: Progress): string => (total === null ? t("step {n}", { n: integer(step) }) : `${integer(step)} / ${integer(total)}`);
