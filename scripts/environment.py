@@ -109,8 +109,10 @@ def offer_sdk(python: Path) -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(TOP / "scaleweb_sdk")
     script = FOLDER / "bin" / "scaleweb"
-    if not script.exists():
-        script.write_text(f'#!/bin/sh\nexec "{python}" -m scaleweb_sdk "$@"\n')
+    # -P: a token.py or logging.py beside somebody's training is theirs, and no part of the command.
+    words = f'#!/bin/sh\nexec "{python}" -P -m scaleweb_sdk "$@"\n'
+    if not script.exists() or script.read_text() != words:
+        script.write_text(words)
         script.chmod(0o755)
 
 

@@ -101,3 +101,15 @@ def test_of_what_pip_says_the_long_downloads_are_passed_on():
         "  downloading numpy-2.4.0-cp311.whl (16.9 MB)",
         "  unpacking 3 packages",
     ]
+
+
+def test_the_command_takes_nothing_from_the_folder_that_it_is_called_in(tmp_path, monkeypatch):
+    """A token.py beside somebody's training hid Python's own from all that the command loads."""
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    monkeypatch.setattr(environment, "FOLDER", tmp_path / "venv")
+    environment.offer_sdk(Path(sys.executable))
+    (tmp_path / "token.py").write_text("raise SystemExit('not this one')")
+    command = [tmp_path / "venv" / "bin" / "scaleweb", "--help"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert "submit" in told.stdout
