@@ -9,7 +9,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from .pages import take
+from .pages import FORMAT, take
 from .site import TOP, a_site
 from .story import tell
 
@@ -34,7 +34,7 @@ def main() -> None:
         take(site, story, options.into, options.only, options.language)
         while options.keep and input("Enter takes them again, anything else ends: ") == "":
             take(site, story, options.into, options.only, options.language)
-    size = sum(each.stat().st_size for each in options.into.glob("*.jpg"))
+    size = sum(each.stat().st_size for each in options.into.glob(f"*.{FORMAT}"))
     print(f"{size / 2**20:.1f} MiB of pictures in {options.into}")
 
 
