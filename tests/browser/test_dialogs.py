@@ -38,11 +38,13 @@ python train.py --lr 0.1
 """
 # Without motion: a colour on its way from one theme to the other is none to judge.
 LOOKS = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light", "reduced_motion": "reduce"}
-OUT_OF_VIEW = """each => {
+# Once it is laid out for the new size: what of it is out of view, or "".
+OUT_OF_VIEW = """each => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
   const box = each.getBoundingClientRect();
-  const wider = each.scrollWidth > each.clientWidth;
-  return box.left < 0 || box.right > innerWidth || box.top < 0 || box.bottom > innerHeight || wider;
-}"""
+  const wide = each.scrollWidth - each.clientWidth;
+  const out = box.left < 0 || box.right > innerWidth || box.top < 0 || box.bottom > innerHeight || wide > 0;
+  done(out ? `${JSON.stringify(box)}, ${wide} too wide, of ${innerWidth} x ${innerHeight}` : "");
+})))"""
 
 
 @pytest.fixture
@@ -162,8 +164,8 @@ def of_dialog(page: Page, title: str) -> list[str]:
     expect(dialog.locator(".skeleton")).to_have_count(0)
     found = in_both_themes(page, within="dialog[open]")
     page.set_viewport_size({"width": 390, "height": 844})
-    if dialog.evaluate(OUT_OF_VIEW):
-        found.append("it does not fit a phone")
+    if out := dialog.evaluate(OUT_OF_VIEW):
+        found.append(f"it does not fit a phone: {out}")
     page.set_viewport_size({"width": 1440, "height": 900})
     if not dialog.evaluate("each => each.contains(document.activeElement)"):
         found.append("the focus is not in it")
