@@ -140,7 +140,8 @@ def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
     browser = window().log_in(operator)
     page = browser.open(f"/runs/{training.code}?tab=config")  # goes about meanwhile
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    left = browser.context.new_page()  # stays where it is, for ten minutes by its own clock
+    # One that stays where it is, for ten minutes by its own clock: a clock is that of all pages of a context.
+    left = window().log_in(operator).context.new_page()
     left.clock.install()
     left.goto(f"/runs/{training.code}")
     chart = left.get_by_role("region", name="loss", exact=True)
