@@ -132,7 +132,8 @@ def test_on_a_phone_with_keys_things_are_done_as_well(window, admin, node):
     expect(page.get_by_role("dialog").get_by_label("Name")).to_be_focused()
     page.keyboard.type("digits-cnn")
     page.keyboard.press("Enter")
-    until(lambda: Experiment.objects.filter(name="digits-cnn").exists(), 15)
+    expect(heading).to_have_text("digits-cnn")  # its page is there: it would close what is opened before
+    assert Experiment.objects.filter(name="digits-cnn").exists()
     choose(page, "submit", "Submit")
     expect(heading).to_have_text("Submit a job")
     tab_to(page, re.compile("^Command"), "TEXTAREA")

@@ -151,8 +151,9 @@ def experiment(live_site, operator):
             keys["jumpy"] = 10.0 + (-1.0) ** steps
             keys["spiked"] = np.where(steps == 200, 1000.0, 1 + steps / 400)
             keys["uneven"] = np.where(steps < 200, 0.0, 1.0)
+        # A run's colour hangs on its code, and some shine through to another's where they cross a line of the ground.
         run = a_run(
-            state="finished", name=f"run {number}", last_step=399, config={"depth": 2},
+            code=f"drawnrun{number}", state="finished", name=f"run {number}", last_step=399, config={"depth": 2},
             summary={key: float(values[-1]) for key, values in keys.items()},
         )  # fmt: skip
         # Of the second half of one of them every fifth step was logged alone.
