@@ -1,1 +1,0 @@
-import{$n as e,qr as t,t as n}from"./start-oagq2c1G.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
