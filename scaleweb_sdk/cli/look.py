@@ -82,11 +82,36 @@ def show(options: argparse.Namespace) -> None:
                 for each in attempts
             ],
         )  # fmt: skip
+    show_ranks(site.get(f"runs/{run['code']}/ranks"))
     tunables = site.get(f"runs/{run['code']}/tunables")["results"]
     if tunables:
         print("\nCan be set while it runs:")
     for item in tunables:
         print(f"  {item['name']:<24} {number(item['value'])}  {bounds(item)}".rstrip())
+
+
+def show_ranks(told: dict[str, Any]) -> None:
+    """Where each process of a run of several is, its pace, and which of them the others wait for."""
+    if not told["ranks"]:
+        return
+    print(f"\nRanks, of {told['world_size']}:")
+    table(
+        ["", "node", "device", "pid", "ms a step", "of them apart", ""],
+        [
+            [
+                each["rank"], each["node"] or "-", each["device"] or "-", number(each["pid"]),
+                milliseconds(each["step_seconds"]), milliseconds(each["apart_seconds"]),
+                "the others wait for it" if each["straggler"] else "",
+            ]
+            for each in told["ranks"]
+        ],
+    )  # fmt: skip
+    if told["sentence"]:
+        print(told["sentence"])
+
+
+def milliseconds(seconds: float | None) -> str:
+    return number(None if seconds is None else seconds * 1000)
 
 
 def why_ended(site: Site, run: dict[str, Any]) -> str:

@@ -13,11 +13,13 @@ from django.utils import timezone
 
 import scaleweb_sdk
 from monitoring import nodes
+from monitoring.storage import series
 from scaleweb_sdk.cli import main
+from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_member, a_project, a_run, a_run_token, a_user
 from tests.support.wait import until
 from training.jobs import attempts, tasks
-from training.models import ApiToken, Attempt, Checkpoint, Job, JobGroup, TokenKind
+from training.models import ApiToken, Attempt, Checkpoint, Job, JobGroup, Rank, TokenKind
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, databases="__all__")]
 
@@ -180,6 +182,25 @@ def test_what_the_site_refuses_is_told_in_its_words(say, training):
     )
     assert "expected NAME=VALUE" in say("submit", "--env", "A", "--", "true")[2]
     assert "what is to be run" in say("submit")[2]
+
+
+def test_show_tells_where_the_ranks_are_and_which_of_them_the_others_wait_for(logged_in, say, project):
+    run = a_run(project, state="running")
+    assert "Ranks" not in say("show", run.code)[1], "a run of one process"
+    steps, columns = list(range(60)), []
+    for rank in range(3):
+        Rank.objects.create(
+            run=run, rank=rank, world_size=3, connected_at=timezone.now(),
+            process={"hostname": f"host-{rank}", "device": "cpu", "pid": 100 + rank},
+        )  # fmt: skip
+        for key, seconds in (("_step_seconds", 0.2), ("_apart_seconds", 0.15 if rank == 2 else 0.05)):
+            own = key if key == "_step_seconds" and rank == 0 else f"{key}/rank{rank}"
+            columns.append(Column(own, steps, [1.7e9 + step for step in steps], [seconds] * 60))
+    series.append(run.source, "s" * 32, [Batch(1, columns=columns)])
+    said = say("show", run.code)[1]
+    assert re.search(r"Ranks, of 3:\n.*\n0  host-0 +cpu +100 +200 +50\n", said)
+    assert re.search(r"2  host-2 +cpu +102 +200 +150 +the others wait for it\n", said)
+    assert "Rank 2 on host-2 cpu holds the others up by 100 ms, 50% of a step." in said
 
 
 def test_runs_show_logs_and_export(say, training):
