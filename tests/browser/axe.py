@@ -49,7 +49,11 @@ def in_both_themes(page: Page, within: str = "html") -> list[str]:
     """The page as it stands, in light and then in dark: only colours differ, and it is light again afterwards."""
     found = violations(page, within=within, named=True)
     turn(page, "dark")
-    found += [f"dark: {each}" for each in violations(page, contrast_alone=True, within=within)]
+    dark = violations(page, contrast_alone=True, within=within)
+    if dark:  # on a busy machine a part may have been painted late: what stays as it is, is wrong
+        page.evaluate(DRAWN)
+        dark = violations(page, contrast_alone=True, within=within)
+    found += [f"dark: {each}" for each in dark]
     turn(page, "light")
     return found
 

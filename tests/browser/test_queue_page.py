@@ -4,13 +4,14 @@ import re
 import time
 
 import pytest
+from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from tests.support.domain import a_run
+from tests.support.domain import a_member, a_project, a_run
 from training.jobs import ticks
 from training.jobs.groups import submit_grid
 from training.jobs.submit import submit
-from training.models import Job
+from training.models import Job, Quota
 
 pytestmark = [
     pytest.mark.browser,
@@ -73,3 +74,31 @@ def test_a_grid_unfolds_and_is_stopped_as_one_and_jobs_are_moved_and_moved_back(
         expect(stalled).to_contain_text("nobody sends the ticks; is beat running?")
     ticks.note("training.place", 0.01, well=True)
     expect(stalled).to_have_count(0, timeout=30_000)  # the page looks by itself
+
+
+def test_an_administrator_sets_a_projects_quota_and_takes_it_back(window, live_site, broker):
+    project = a_project()
+    user = a_member(project, "ada")
+    user.is_superuser = user.is_staff = True
+    user.save()
+    a_member(project, "eve")
+    page = window().log_in(user).open("/queue")
+    page.get_by_role("button", name="Set a quota").click()
+    dialog = page.get_by_role("dialog", name="Quota of a project")
+    dialog.get_by_label("Devices").select_option("cpu")
+    dialog.get_by_label("Its own").fill("-1")
+    dialog.get_by_role("button", name="Save").click()
+    assert not Quota.objects.exists(), "the field says what it takes"
+    dialog.get_by_label("Its own").fill("2")
+    dialog.get_by_label("May borrow").fill("3")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    row = page.get_by_role("region", name="Who uses what").get_by_role("row").filter(has_text=project.slug)
+    expect(row).to_contain_text("0 of 2")
+    assert Quota.objects.values_list("kind", "devices", "borrow").get() == ("cpu", 2, 3)
+    page.get_by_role("button", name="Undo").click()
+    expect(row).to_have_count(0)
+    assert not Quota.objects.exists()
+    eve = window().log_in(User.objects.get(username="eve")).open("/queue")
+    expect(eve.get_by_role("heading", name="Running")).to_be_visible()
+    expect(eve.get_by_role("button", name="Set a quota")).to_have_count(0)

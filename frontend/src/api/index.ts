@@ -164,6 +164,8 @@ export const replay = (code: string) => post<t.Replay>(path`runs/${code}/replay`
 export const submitJob = (body: Record<string, unknown>) => post<t.Job>("jobs", body);
 export const job = (code: string, signal?: Signal) => ask<t.Job>(path`jobs/${code}`, { signal });
 export const submitGroup = (body: Record<string, unknown>) => post<t.NewGroup>("job-groups", body);
+export const setQuota = (project: string, body: t.NewQuota) => ask<t.ProjectQuota>(path`projects/${project}/quotas`, { method: "PUT", body });
+export const dropQuota = (project: string, kind: t.NewQuota["kind"]) => ask<t.ProjectQuota>(path`projects/${project}/quotas`, { method: "DELETE", body: { kind } });
 export const prioritiseGroup = (code: string, priority: number) => post<t.Prioritised>(path`job-groups/${code}/priority`, { priority });
 export const stopGroup = (code: string) => post<{ stopped: number }>(path`job-groups/${code}/stop`);
 /** What an old job was asked for with, its environment too. */

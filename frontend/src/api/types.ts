@@ -133,6 +133,8 @@ export type Prioritised = made.Prioritised;
 /** How far a run is, from its row. */
 export type RunProgress = made.Progress;
 export type Job = Narrow<made.Job, { run_state: RunStateName }>;
+export type NewQuota = made.NewQuota;
+export type ProjectQuota = made.ProjectQuota;
 export type Share = made.Share;
 export type Queue = Narrow<made.Queue, { waiting: Job[]; active: Job[] }>;
 

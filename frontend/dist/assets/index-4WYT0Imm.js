@@ -1,1 +1,0 @@
-import{$n as e,qr as t,t as n}from"./start-W6npsZcd.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
