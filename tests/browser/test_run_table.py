@@ -171,6 +171,11 @@ def test_columns_are_arranged_runs_told_apart_and_new_ones_wait_until_they_are_a
     assert "Created" not in heads(page)
     table.get_by_role("button", name="data", exact=True).press("Alt+ArrowLeft")
     assert heads(page)[-2] == "data"
+    data, last = (
+        table.get_by_role("columnheader", name=name) for name in (re.compile("^data"), heads(page)[-1])
+    )
+    data.drag_to(last)  # and by the pointer, back to where it was
+    until(lambda: heads(page)[-1] == "data")
     loss = table.get_by_role("columnheader", name=re.compile("^loss"))
     wide = loss.bounding_box()["width"]
     box = loss.locator(".size").bounding_box()
@@ -216,6 +221,17 @@ def test_columns_are_arranged_runs_told_apart_and_new_ones_wait_until_they_are_a
     page.get_by_role("dialog").get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text(re.compile("^1 run was asked to stop"))).to_be_visible()
     assert Job.objects.get().state == "stopped"
+    # Which setting matters, by a forest over all runs: the loss follows from the rate alone.
+    page.goto(f"/experiments/{experiment.pk}?layout=charts")
+    page.get_by_role("button", name="Add a panel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Importance").click()
+    edited = page.get_by_role("dialog", name="Edit the panel")
+    edited.get_by_label("Metric").fill("loss")
+    edited.get_by_role("button", name="Done").click()
+    expect(
+        page.get_by_text(re.compile(r"The forest explains (9\d|100) % of the differences"))
+    ).to_be_visible()
+    expect(page.locator("[data-panel] tbody th").first).to_have_text("lr")
 
 
 def test_a_link_that_leads_nowhere_says_why(window, operator, experiment):
