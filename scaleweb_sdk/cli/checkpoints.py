@@ -1,15 +1,14 @@
 """A run's checkpoints: `checkpoints`, `pin`, `unpin`, and `fork`, a new run that goes on from one."""
 
 import argparse
-import shlex
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from .clone import changes
 from .look import follow
 from .site import Site, Wrong, number, table
-from .submit import device_range, pair, priority
 
 TOLD = 10  # steps of a run's checkpoints in a refusal
 
@@ -77,20 +76,8 @@ def pin(options: argparse.Namespace) -> None:
 def fork(options: argparse.Namespace) -> None:
     site = Site()
     code = site.known_run(options.run)["code"]
-    body: dict[str, Any] = {
-        "checkpoint": at_step(site, code, options.step)["id"], "name": options.name,
-        "env": dict(pair(item, "--env") for item in options.env) | dict.fromkeys(options.unset),
-        "argv": shlex.split(options.command_line),
-    }  # fmt: skip
-    if options.devices:
-        body["min_devices"], body["max_devices"] = device_range(options.devices)
-    if options.priority:
-        body["priority"] = priority(options.priority)
-    if options.retries is not None:
-        body["max_retries"] = options.retries
-    made = site.post(
-        f"runs/{code}/fork", {name: value for name, value in body.items() if value not in ("", {}, [])}
-    )
+    body = changes(options) | {"checkpoint": at_step(site, code, options.step)["id"]}
+    made = site.post(f"runs/{code}/fork", body)
     print(f"job {made['code']}: run {made['run']}  {site.url}/runs/{made['run']}")
     if options.follow:
         follow(site, made["run"])

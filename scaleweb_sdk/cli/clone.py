@@ -10,13 +10,9 @@ from .site import Site, Wrong
 from .submit import device_range, pair, priority
 
 
-def clone(options: argparse.Namespace) -> None:
-    site = Site()
-    run = site.known_run(options.run)
-    if not run["job"]:
-        raise Wrong(f"run {run['code']} was not submitted as a job, so there is no command to run again")
+def changes(options: argparse.Namespace) -> dict[str, Any]:
+    """What is to differ from the job that is run again; what was not asked for is left out."""
     body: dict[str, Any] = {
-        "settings": dict(pair(item, "--set") for item in options.set),
         "env": dict(pair(item, "--env") for item in options.env) | dict.fromkeys(options.unset),
         "name": options.name, "argv": shlex.split(options.command_line),
     }  # fmt: skip
@@ -26,10 +22,17 @@ def clone(options: argparse.Namespace) -> None:
         body["priority"] = priority(options.priority)
     if options.retries is not None:
         body["max_retries"] = options.retries
-    made = site.post(
-        f"jobs/{quote(run['job'])}/clone",
-        {name: value for name, value in body.items() if value not in ("", {}, [])},
-    )
+    return {name: value for name, value in body.items() if value not in ("", {}, [])}
+
+
+def clone(options: argparse.Namespace) -> None:
+    site = Site()
+    run = site.known_run(options.run)
+    if not run["job"]:
+        raise Wrong(f"run {run['code']} was not submitted as a job, so there is no command to run again")
+    settings = dict(pair(item, "--set") for item in options.set)
+    body = changes(options) | ({"settings": settings} if settings else {})
+    made = site.post(f"jobs/{quote(run['job'])}/clone", body)
     print(f"job {made['code']}: run {made['run']}  {site.url}/runs/{made['run']}")
     if options.follow:
         follow(site, made["run"])
