@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from control import effects
 from control.models import ControllerSettings
 from tests.support.wait import until
 from training.models import Command
@@ -66,14 +68,23 @@ def test_a_tunable_set_in_the_page_is_applied_at_a_step_and_marked_on_the_chart(
     expect(page.get_by_text("lr=50 is outside 0.0001 to 10.")).to_be_visible()
     expect(page.get_by_role("button", name="Apply")).to_be_disabled()
     field.fill("0.02")
+    page.get_by_role("textbox", name="Why (optional)").fill("it jumps about")
     page.get_by_role("button", name="Apply").click()
     expect(changes(page).first).to_contain_text(re.compile(r"applied at step [\d,]+: 0\.1 → 0\.02"))
     expect(changes(page).first).to_contain_text("ada")
+    expect(changes(page).first).to_contain_text("it jumps about")
     command = Command.objects.get(run=training, verb="set")
     assert (command.state, command.new_value) == ("applied", 0.02)
     expect(loss_chart(page)).to_have_attribute("data-marks", re.compile(rf"command:{command.pk}\b"))
     page.get_by_role("switch", name="augment").click()
     expect(changes(page).first).to_contain_text("off → on")
+    # It can be switched back while what it did is still being measured.
+    effects.follow(timezone.now())
+    expect(changes(page).first.get_by_role("list", name="How far it has come")).to_contain_text(
+        "effect at step"
+    )
+    page.get_by_role("switch", name="augment").click()
+    expect(changes(page).first).to_contain_text("on → off")
     page.get_by_role("button", name="print weights").click()
     expect(changes(page).first).to_contain_text("applied at step")
 
@@ -82,7 +93,13 @@ def test_several_settings_go_as_one_are_followed_undone_and_planned_for_a_step(p
     page.get_by_role("link", name=re.compile("^Control")).click()
     page.get_by_role("textbox", name="lr").fill("0.5")
     expect(page.get_by_text("0.1 → 0.5, × 5")).to_be_visible()
-    page.get_by_role("textbox", name="patience").fill("9")
+    patience = page.get_by_role("textbox", name="patience")
+    patience.fill("9")
+    expect(page.get_by_role("button", name="Apply together")).to_be_visible()
+    patience.fill("5")  # as it is: one change is left, with its own button
+    expect(page.get_by_role("button", name="Apply together")).to_be_hidden()
+    expect(page.get_by_role("button", name="Apply", exact=True)).to_be_enabled()
+    patience.fill("9")
     tray = page.get_by_role("form", name="Change of several settings")
     expect(tray).to_contain_text("2 changes drafted")
     page.reload()  # nothing that was typed is lost

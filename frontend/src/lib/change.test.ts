@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Command, Decision, Effect, Tunable } from "../api/types";
-import { historyOf, readDraft, stagesOf, stepPicture } from "./change";
+import { draftsOf, historyOf, readDraft, stagesOf, stepPicture } from "./change";
 
 const lr = { name: "lr", kind: "float", value: 0.1, initial: 0.2, low: 1e-6, high: 1, scale: "log", choices: [], changed_step: null, changed_by: "" } as unknown as Tunable;
 const command = (fields: Partial<Command>): Command =>
@@ -23,6 +23,12 @@ describe("a change before it is sent", () => {
     expect(draft?.wrong).toContain("outside 1e-6 to 1");
     expect(draft?.words).toBe("");
     expect(readDraft(lr, "fast")?.wrong).toContain("not a number");
+  });
+
+  it("counts only what is another value than now, of settings that there are", () => {
+    const size = { ...lr, name: "size", kind: "int", value: 64, low: 1, high: 512 } as Tunable;
+    expect(draftsOf([lr, size], { size: "64", lr: "0.5", gone: "3" }).map(({ tunable, value }) => [tunable.name, value])).toEqual([["lr", 0.5]]);
+    expect(draftsOf([lr, size], { size: "128", lr: "0.5" }).length).toBe(2);
   });
 
   it("names a trial of the controller that it would end", () => {

@@ -30,6 +30,10 @@ export function readDraft(tunable: Tunable, typed: string, decisions: readonly D
   };
 }
 
+/** All that is drafted, in the order of the controls; what was typed back to what it is, is no change. */
+export const draftsOf = (tunables: readonly Tunable[], typed: Record<string, string>, decisions?: readonly Decision[]): Draft[] =>
+  tunables.flatMap((tunable) => (tunable.name in typed ? (readDraft(tunable, typed[tunable.name], decisions) ?? []) : []));
+
 const same = (a: Json, b: Json): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /** How many times as much; null where a factor has no meaning. */

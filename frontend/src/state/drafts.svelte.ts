@@ -50,6 +50,7 @@ export class Drafts {
     if (text === null) delete rest[name];
     else rest[name] = text;
     this.typed = rest;
+    if (!Object.keys(rest).length) this.reason = this.atStep = ""; // they were of what is not asked for any more
     this.error = "";
     this.refused = { ...this.refused, [name]: "" };
     this.keep();
@@ -69,10 +70,13 @@ export class Drafts {
     else sessionStorage.setItem(this.place, JSON.stringify(kept));
   }
 
-  /** Send these settings as one change. Null where they were not taken; why stands in `error` and `refused`. */
-  async send(settings: Record<string, Json>): Promise<Command[] | null> {
-    const step = this.atStep.trim() === "" ? null : Number(this.atStep);
-    const body = { settings, reason: this.reason.trim(), at_step: step };
+  /**
+   * Send these settings as one change; `bare`, without the reason and the step, which are of what is drafted beside it.
+   * Null where they were not taken; why stands in `error` and `refused`.
+   */
+  async send(settings: Record<string, Json>, bare = false): Promise<Command[] | null> {
+    const step = bare || this.atStep.trim() === "" ? null : Number(this.atStep);
+    const body = { settings, reason: bare ? "" : this.reason.trim(), at_step: step };
     const asked = JSON.stringify(body);
     if (asked !== this.asked || !this.key) this.key = newKey();
     this.asked = asked;
@@ -86,7 +90,7 @@ export class Drafts {
       const rest = { ...this.typed };
       for (const name of Object.keys(settings)) delete rest[name];
       this.typed = rest;
-      this.reason = this.atStep = "";
+      if (!bare) this.reason = this.atStep = "";
       this.answered();
       return made;
     } catch (problem) {
