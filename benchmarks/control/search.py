@@ -79,10 +79,24 @@ def by_stopping(steps: np.ndarray, rows: np.ndarray, settings: dict[str, dict[st
     return Found(trained, pick, float(rows[pick, -1]), len(rows) - len(going))
 
 
+def drawn(count: int, size: int, seed: int) -> list[int]:
+    """The numbers of so many of the grid's settings, none twice."""
+    return [int(number) for number in np.random.default_rng(seed).choice(count, size, replace=False)]
+
+
+def of_a_few(numbers: Sequence[int], ends: Sequence[float], steps: int) -> Found:
+    """Trainings that began with these settings: the one that ended best.
+
+    ends: the loss each of them ended at, not finite where it broke down.
+    """
+    told = [end if math.isfinite(end) else math.inf for end in ends]
+    best = int(np.argmin(told))
+    return Found(len(numbers) * steps, numbers[best], told[best])
+
+
 def by_population(grid: Sequence[Setting], seed: int, size: int, steps: int, every: int) -> Found:
     """A population of live nets that begins with settings drawn from the grid; each look is a chance to take over."""
-    dice = np.random.default_rng(seed)
-    chosen = [grid[number] for number in dice.choice(len(grid), size, replace=False)]
+    chosen = [grid[number] for number in drawn(len(grid), size, seed)]
     nets = Many(chosen, seed)
     policy = Population()
     asked_for = {

@@ -154,6 +154,7 @@ class Site:
         """A command's outcome: the decision that it belongs to is in force, or the run refused it."""
         name = self.ordered.get(data["seq"])
         if data["ok"] and name:
+            self.changed[name] = (step, self.known.get(name))
             self.known[name] = data["new_value"]
         for made in self.made:
             if data["seq"] in made.seqs and made.past.state == "sent":
@@ -237,9 +238,6 @@ class Site:
         if back is not None:
             self.told.append(f"{seen.step}: {back.reason}")
             self._order(back.changes, "undo")
-            for change in back.changes:
-                if change.verb == "set":
-                    self.changed[change.tunable] = (seen.step, seen.tunables[change.tunable].value)
 
     def _decide(self, seen: Observation) -> None:
         considered, problems = consider(seen, self.policies, self.settings, self.limits)

@@ -53,6 +53,7 @@ class Trial:
     batch: int = 0  # samples in a micro-batch, 0 for the workload's own
     accumulate: int = 1  # of which so many make a step
     settings: tuple[tuple[str, str, Any], ...] = ()  # (policy, parameter, value)
+    says_its_end: bool = False  # declares that it ends after `most` steps, as a script does that knows
 
 
 @dataclass
@@ -79,12 +80,17 @@ class Outcome:
 
 def run(trial: Trial) -> Outcome:
     """The training from its seed to the target, or until `most` steps are done."""
+    return led(trial, load(trial.workload))
+
+
+def led(trial: Trial, workload: Workload) -> Outcome:
+    """The same for a workload that no name or file stands for."""
     logging.getLogger("scaleweb").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="sw-trial-", dir=memory_disk()))
     try:
         with timed_by(time.process_time):
-            return Driver(trial, load(trial.workload), folder).drive()
+            return Driver(trial, workload, folder).drive()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -146,8 +152,11 @@ class Driver:
         batch_before = self._effective_batch()
         reached = None
         latest: dict[str, float] = {}
+        end = self.trial.most if self.trial.says_its_end else None
         steps: Any = (
-            self.loop.batches() if self.built.loader is not None else ((s, None) for s in self.loop.steps())
+            self.loop.batches(end)
+            if self.built.loader is not None
+            else ((s, None) for s in self.loop.steps(end))
         )
         for _, batch in steps:
             before = self.loop.step

@@ -297,7 +297,7 @@ def test_the_rate_is_lowered_twice_towards_the_end_of_a_declared_budget(left, pa
 @pytest.mark.parametrize(
     "fields",
     [
-        {"total": 900, "left": 90},
+        {"total": 499, "left": 90},
         {"windows": {"lr": a_window(np.linspace(0.1, 0.05, 400), 2801)}},
         {"rate": a_rate(1e-6)},
     ],
@@ -306,6 +306,11 @@ def test_the_rate_is_lowered_twice_towards_the_end_of_a_declared_budget(left, pa
 def test_the_end_is_left_to_the_script_where(fields):
     found = near_the_end(**{"left": 800} | fields)
     assert not [p for p in found if "steps left" in p.reason]
+
+
+def test_a_short_run_is_lowered_too_once_its_search_is_over():
+    (proposal,) = near_the_end(left=100, total=500)
+    assert "loss has 20 % of 500 steps left" in proposal.reason
 
 
 def test_a_rate_is_not_raised_any_more_towards_the_end():

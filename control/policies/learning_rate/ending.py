@@ -13,7 +13,7 @@ from .reading import schedule_falls
 from .tries import ANSWERED, last_change
 
 SHARES = (0.2, 0.1)  # of the budget, with which left the rate is lowered
-LEAST_STEPS = 1000  # of a budget: the end of a shorter one is too near to its start
+LEAST_STEPS = 500  # of a budget: the end of a shorter one lies in its search
 LEAST_LEFT = 50  # steps in which a lower rate can show what it brings
 
 
