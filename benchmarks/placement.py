@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.cluster.schedulers import ALL
-from benchmarks.cluster.study import TRACE, ahead, cases, mean, study
+from benchmarks.cluster.study import TRACES, ahead, cases, mean, study
 from benchmarks.report import Report, parser, seeds_of
 
 REPORT_SEEDS = (1, 2, 3, 4, 5)
@@ -23,11 +23,11 @@ def main() -> None:
     arguments.add_argument("--seeds", type=seeds_of, default=REPORT_SEEDS, help="such as 1-10 or 1000,1003")
     arguments.add_argument("--only", default="", help="cases whose name holds this")
     arguments.add_argument(
-        "--trace", type=Path, default=TRACE, help="a trace file in place of the small team's"
+        "--trace", type=Path, action="append", help="a trace file in place of ours; may be given again"
     )
     options = arguments.parse_args()
     report = Report("placement", options.json)
-    for case in cases(options.trace):
+    for case in cases(options.trace or TRACES):
         if options.only not in case.name:
             continue
         start = time.process_time()

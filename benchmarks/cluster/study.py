@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from .measures import Measures, measures
 from .schedulers import ALL
 from .workload import Cluster, SimJob, cluster, generated, recorded
 
-TRACE = Path(__file__).parent / "traces" / "small_team.csv"
+FOLDER = Path(__file__).parent / "traces"
+TRACES = (FOLDER / "small_team.csv", FOLDER / "philly_night.csv")
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,13 @@ class Case:
     jobs: Callable[[int], list[SimJob]]
 
 
-def cases(trace: Path = TRACE) -> list[Case]:
+def cases(traces: Sequence[Path] = TRACES) -> list[Case]:
     equal, mixed = cluster("equal"), cluster("mixed")
     return [
         Case("160 jobs in 8 h", equal, lambda seed: generated(seed, 160)),
         Case("320 jobs in 8 h", equal, lambda seed: generated(seed, 320)),
         Case("160 jobs, three kinds", mixed, lambda seed: generated(seed, 160, kinds=tuple(mixed.kinds))),
-        Case(f"trace {trace.stem}", equal, lambda seed: recorded(trace, seed)),
+        *(Case(f"trace {each.stem}", equal, partial(recorded, each)) for each in traces),
     ]
 
 

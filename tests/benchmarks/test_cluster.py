@@ -8,7 +8,7 @@ from benchmarks.cluster import philly
 from benchmarks.cluster.engine import ROUND_SECONDS, Overcommitted, simulate
 from benchmarks.cluster.measures import measures
 from benchmarks.cluster.schedulers import ALL
-from benchmarks.cluster.study import TRACE
+from benchmarks.cluster.study import TRACES, cases
 from benchmarks.cluster.workload import Cluster, cluster, generated, recorded
 
 DEVELOPMENT = 1000
@@ -80,10 +80,19 @@ def test_generated_jobs_are_heavy_tailed_and_come_in_order():
 
 
 def test_the_small_teams_trace_is_read_and_keeps_its_lengths():
-    jobs = recorded(TRACE, DEVELOPMENT)
+    jobs = recorded(TRACES[0], DEVELOPMENT)
     assert len(jobs) > 50
     assert jobs[0].submitted == 0
     assert {job.project for job in jobs} == {0, 1, 2, 3, 4}
+
+
+def test_the_recorded_night_is_a_case_of_the_study_with_the_lengths_of_its_record():
+    (case,) = [each for each in cases() if each.name == "trace philly_night"]
+    jobs = case.jobs(DEVELOPMENT)
+    assert [job.submitted for job in jobs] == sorted(job.submitted for job in jobs)
+    assert (len(jobs), {job.asked for job in jobs}) == (256, {1, 2, 4, 8})
+    hours = sum(job.work / job.rate("a", job.asked, -(-job.asked // 4)) * job.asked for job in jobs) / 3600
+    assert 76.6 * 0.9 < hours < 76.6 * 1.1  # its GPU hours; goodput is tabled in eight levels
 
 
 @pytest.mark.parametrize(
