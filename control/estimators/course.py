@@ -17,6 +17,8 @@ EVERY = 2 * BLOCK  # points between two looks into the past
 LONG_AGO = Limits(ratio=3.0, jump_ratio=3.0)
 LEAST_FALL = float(np.log(1.1))  # of the level since its peak
 WAY_BACK = 0.05  # the same of what has no logarithm, of the way back
+LOOKS = (0, BLOCK, 2 * BLOCK)  # points ago: who falls has fallen at each, who wanders seldom has
+FAR = 8.0  # of the scatter: no wandering goes so far
 NEWEST = 3  # medians, of which one is about the lowest since the peak where it still falls
 BACK_RATIO = (
     2.0  # of the healthy level: who is above it is not back, however much the explosion itself scattered
@@ -63,7 +65,8 @@ def find_course(whole: Window, tail: Window, limits: Limits, known: Trouble | No
     peak, worst = _peak(whole, trouble)
     if over and back is not None:
         return Course(Stage.RECOVERED, trouble, back, worst)
-    if _is_falling(whole, peak, trouble):
+    looks = (_is_falling(_until(whole, len(whole) - ago), peak, trouble) for ago in LOOKS)
+    if next(looks) and (_is_far_below(whole, peak) or all(looks)):
         return Course(Stage.RECOVERING, trouble, int(whole.steps[peak]), worst)
     # What healing keeps from being called trouble, and yet does not fall, is trouble.
     return Course(Stage.BROKEN, trouble, trouble.onset_step, worst)
@@ -142,6 +145,16 @@ def _is_falling(window: Window, peak: int, trouble: Trouble) -> bool:
         return False  # it was lower before: it wanders
     halves = (slice(None), slice(min(len(y) // 2, len(y) - BLOCK), None))
     return all(_surely_falls(robust_trend(steps[half], y[half])) for half in halves)
+
+
+def _is_far_below(window: Window, peak: int) -> bool:
+    """Whether it fell since its peak by far more than it scatters: then one look is enough."""
+    values = tame(window.values[peak:])
+    if not bool(np.isfinite(values).all()):
+        return False
+    y = np.log(values) if values.min() > 0 else values
+    trend = robust_trend(window.steps[peak + 1 :], y[1:])
+    return float(y[0]) - median(y[-BLOCK:]) > FAR * trend.noise
 
 
 def _surely_falls(trend: Trend) -> bool:
