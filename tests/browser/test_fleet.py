@@ -58,10 +58,26 @@ def run():
     columns = [("gpu0/utilisation_ratio", [0.9] * 50), ("gpu0/xid_count", [float(each > 0) for each in xid])]
     columns += [("gpu0/ecc_uncorrected_count", [0.0] * 30 + [2.0] * 20)]
     columns += [("gpu0/throttle_ratio", [0.0] * 20 + [0.9] * 5 + [0.0] * 25)]
+    before = [at - 3600 * hour for hour in range(7 * 24, 1, -1)]  # a node's history is longer than a run's
+    past = [Column("gpu0/utilisation_ratio", list(range(len(before))), before, [0.9] * len(before))]
+    steps = list(range(1000, 1050))
     series.append(
-        node.source, "n", [Batch(1, columns=[Column(key, list(range(50)), times, v) for key, v in columns])]
+        node.source,
+        "n",
+        [
+            Batch(1, columns=past),
+            Batch(2, columns=[Column(key, steps, times, values) for key, values in columns]),
+        ],
     )
+    # Its first figure comes some minutes after it was started.
+    loss = Column("loss", list(range(40)), times[10:], [1 / (1 + step) for step in range(40)])
+    series.append(run.source, "r", [Batch(1, columns=[loss])])
     return run
+
+
+def shown(page, name: str) -> list[float]:
+    canvas = page.get_by_role("region", name=name, exact=True).locator(".canvas")
+    return [float(end) for end in (canvas.get_attribute("data-range") or "").split()]
 
 
 def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator, run, settings):
@@ -99,9 +115,28 @@ def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator,
     fault = past.get_by_role("row").filter(has_text="XID error")
     fault.get_by_role("link", name=run.code).click()
     expect(page.get_by_role("heading", name="bold-otter")).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 1800})
     page.get_by_role("link", name="System").click()  # its device on the axis of its own figures
     expect(page.get_by_role("heading", name="Its node, node-a")).to_be_visible()
-    expect(page.locator("main .canvas[data-points]").first).to_be_attached()
+    expect(page.get_by_role("combobox", name="Metric")).to_have_value("loss")
+    busy = "GPU 0 · Utilisation"
+    began = run.started_at.timestamp()
+    until(lambda: shown(page, "loss") and shown(page, busy) == shown(page, "loss"))
+    assert shown(page, busy)[0] == pytest.approx(began, abs=5), "of the node's week the run's hour is seen"
+    over = page.get_by_role("region", name="loss", exact=True).locator(".u-over")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    with page.expect_response(  # a zoom of the one reads the exact points of the other
+        lambda answer: (
+            answer.url.endswith("/series/read") and "node:node-a" in (answer.request.post_data or "")
+        )
+    ):
+        page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 60, steps=4)
+        page.mouse.up()
+    until(lambda: shown(page, busy) == shown(page, "loss") and shown(page, busy)[0] > began + 600)
+    page.set_viewport_size({"width": 1280, "height": 720})
     page.goto("/nodes/node-a")
     expect(page.get_by_role("button", name="Drain")).to_have_count(0)
 

@@ -41,6 +41,17 @@ describe("reading", () => {
     expect(Array.from(board.line("run:b", "acc")!.columns.x)).toEqual([0, 1, 2]);
   });
 
+  it("reads of a long history what is to be seen, and of that a zoom", async () => {
+    const board = new SeriesBoard(["node:a"], "time", 100, read);
+    board.span = [1000, null];
+    board.want("power_watts");
+    await settled();
+    expect(asked[0]).toMatchObject({ start: 1000, end: null });
+    board.zoom([1001, 1002]);
+    await vi.advanceTimersByTimeAsync(300);
+    expect(asked[1]).toMatchObject({ start: 1001, end: 1002 });
+  });
+
   it("keeps faded branches apart and joins those in force", async () => {
     answer = () => [
       buckets("run:a", "loss", [0, 1]), buckets("run:a", "loss", [2, 3], { faded: true }), buckets("run:a", "loss", [2, 3, 4], { branch: 1 }),

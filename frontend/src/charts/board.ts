@@ -21,6 +21,8 @@ export type Read = typeof api.series;
 
 export class SeriesBoard {
   error = "";
+  /** What of the axis there is to be seen; null: as far as there are points. Set before the first reading. */
+  span: [from: number | null, to: number | null] = [null, null];
   private entries = new Map<string, Entry>(); // by key, a tab, source
   private listeners = new Map<string, Set<() => void>>();
   private wanted = new Map<string, number>(); // key -> how many visible charts
@@ -236,7 +238,7 @@ export class SeriesBoard {
   private async readAll(sources: string[], keys: string[], x: XAxis, range: XRange | null): Promise<Map<string, Part[]>> {
     const out = new Map<string, Part[]>();
     for (let i = 0; i < sources.length; i += 100) {
-      const body = { sources: sources.slice(i, i + 100), keys, width: this.width, x, start: range?.[0] ?? null, end: range?.[1] ?? null };
+      const body = { sources: sources.slice(i, i + 100), keys, width: this.width, x, start: (range ?? this.span)[0], end: (range ?? this.span)[1] };
       // Steps are whole: a zoom between two of them still has to hold both.
       if (range && (x === "step" || x === "relative_step")) [body.start, body.end] = [Math.floor(range[0]), Math.ceil(range[1])];
       for (const buckets of await this.read(body)) {

@@ -22,3 +22,16 @@ it("tells its charts of another range once", () => {
   group.zoom(null);
   expect(heard).toEqual([[1, 2], null]);
 });
+
+it("charts of a group that stands together show everything of all of them, and hear when that has grown", () => {
+  const group = new ChartGroup(true);
+  const heard: unknown[] = [];
+  group.listen((range) => heard.push(range));
+  expect(group.whole([10, 100])).toEqual([10, 100]);
+  expect(group.whole([0, 60])).toEqual([0, 100]); // the shorter one stands beside the other
+  expect(heard).toEqual([null]); // and the one that was drawn before is drawn anew
+  expect(group.whole([10, 100.5])).toEqual([0, 100.5]);
+  expect(heard).toHaveLength(1); // not for every point
+  group.zoom([20, 30]);
+  expect(group.whole([20, 30])).toEqual([0, 100.5]);
+});

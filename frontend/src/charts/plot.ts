@@ -20,6 +20,7 @@ export interface Setting {
   syncKey: string;
   range: Range | null; // null: everything there is
   whole: (extent: Range) => Range; // everything there is to zoom in, from what these lines hold
+  together: boolean; // where nothing is zoomed, that is shown, and not what these lines hold alone
 }
 
 /** What its owner hears of. */
@@ -70,7 +71,7 @@ export class Plot {
     }
     const shown: Range = extent[0] === extent[1] ? [extent[0] - 1, extent[1] + 1] : extent;
     this.all = setting.whole(shown);
-    this.range = setting.range ?? shown;
+    this.range = setting.range ?? (setting.together ? this.all : shown);
     this.threshold = look.scale === "symlog" ? symlogThreshold(this.lines) : 1;
     const sides = [false, true].map((second) => this.lines.filter((line) => !!line.second === second));
     const found = sides.map((side) => extentY(side, this.range, look.scale, look.robust));

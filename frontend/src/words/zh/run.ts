@@ -176,6 +176,10 @@ export default {
   // The process and its node
   "The process": "进程",
   "Its node, {link}": "所在节点 {link}",
+  "{what} of each GPU": "各 GPU 的{what}",
+  "{what}, {first} to {last}": "{what}，{first} 至 {last}",
+  "A metric beside its devices": "与设备并列的一项指标",
+  "{n} more nodes were part of it; their pages have their figures.": "另有 {n} 个节点参与其中；其数据见各自的页面。",
   "This run was not started by a job, so its node's figures are not tied to it here.": "此运行不是由任务启动的，因此这里没有关联其节点的数据。",
   "What the process told of itself": "进程上报的信息",
   ", {n} % of the time read": "，读取覆盖 {n} % 的时间",
