@@ -13,7 +13,7 @@ from scaleweb_sdk.protocol import Batch, Column, LogLine
 from tests.support.domain import a_run
 from tests.support.media import PNG, Sender
 from tests.support.wait import until
-from training.models import Command, Rank, Run
+from training.models import Command, Experiment, Rank, Run
 
 pytestmark = [
     pytest.mark.browser,
@@ -55,6 +55,7 @@ def run(settings, tmp_path, live_site):
         process={"world_size": 3}, started_at=now, ended_at=now,
         usage={"device_seconds": 7200.0, "cost": 3.5, "currency": "EUR", "energy_joules": 1.8e6, "settled": True},
     )  # fmt: skip
+    Experiment.objects.update(goal_metric="loss", goal_direction="min", goal_target=0.01)
     Run.objects.create(
         experiment=row.experiment, name="wider", state="finished",
         config={"lr": 0.1, "model": {"depth": 8}, "dropout": 0.5},
@@ -197,6 +198,22 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
         page.keyboard.press("Escape")
         assert page.evaluate(TOO_WIDE) <= 0, f"{name:.20} makes the page wider than the screen"
         nothing_was_executed(page)
+    # Each of them is in a table, too: found there, it leads to its curve.
+    page.get_by_role("link", name="Overview", exact=True).click()
+    expect(page.get_by_role("region", name="Towards the goal")).to_contain_text(
+        re.compile(r"Lowest loss\s*0\.0025.*Target\s*0\.01\s*reached")
+    )
+    metrics = page.get_by_role("region", name="Metrics")
+    expect(metrics.get_by_role("row").nth(1)).to_contain_text(
+        re.compile(r"loss\s*0\.0025\s*0\.0025\s*1\s*399\s*400")
+    )
+    metrics.get_by_label("Find a metric").fill("onerror")
+    metrics.get_by_role("link", name=HOSTILE).click()
+    expect(page.locator("[data-panel]")).to_have_count(1)
+    expect(
+        page.get_by_role("region", name=HOSTILE, exact=True).locator(".canvas[data-step='399']")
+    ).to_be_attached()
+    nothing_was_executed(page)
     page.get_by_label("Find a panel").fill("")
     page.get_by_role("link", name="Logs").click()
     log = page.get_by_role("log")

@@ -7,6 +7,7 @@ import type { RunState } from "../../state/run.svelte";
 type Part = Component<{ state: RunState; run: Run; view: View }>;
 
 export const PARTS: Record<string, () => Promise<{ default: Part }>> = {
+  overview: () => import("./Overview.svelte") as never,
   control: () => import("./Control.svelte") as never,
   decisions: () => import("./Decisions.svelte") as never,
   logs: () => import("./Logs.svelte") as never,

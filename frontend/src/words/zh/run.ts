@@ -36,6 +36,7 @@ export default {
   "No such run": "没有这个运行",
   "Parts of this run": "此运行的各部分",
   Charts: "图表",
+  Overview: "概览",
   Control: "控制",
   Decisions: "决策",
   Logs: "日志",
@@ -225,6 +226,25 @@ export default {
   "This experiment": "本实验",
   "The project": "整个项目",
   "No other run was found": "没有找到其他运行",
+
+  // Overview
+  "Find a metric": "查找指标",
+  Last: "最新值",
+  Lowest: "最低值",
+  Highest: "最高值",
+  "{n} not finite": "{n} 个非有限值",
+  "No metric matches": "没有匹配的指标",
+  "Lowest {metric}": "{metric} 最低值",
+  "Highest {metric}": "{metric} 最高值",
+  "Towards the goal": "距离目标",
+  reached: "已达到",
+  "not reached": "未达到",
+  "not reached yet": "尚未达到",
+  "About this run": "关于此运行",
+  "Begun by": "发起人",
+  "Read the notes": "阅读备注",
+  "What happened last": "最近发生",
+  "The whole story": "全部经过",
 
   // System
   Ranks: "Rank 列表",
