@@ -36,6 +36,7 @@ def tried(**fields):
         (SLOW[:19], {}),
         (FAST, {}),
         (np.full(200, np.nan), {}),
+        (np.concatenate([STALLED, np.zeros(len(STALLED))]), {}),
         (SLOW, {"tunables": {}}),
         (SLOW, {"rate": a_rate(1.0)}),
         (SLOW, {"rate": a_rate("automatic")}),
@@ -50,7 +51,7 @@ def tried(**fields):
         (noisy(np.exp(-STEPS[:500] / 1500), 0.9), {"first_step": 5000}),
     ],
     ids=[
-        "nothing", "one point", "too short", "well on its way", "NaN", "no rate", "at the upper bound",
+        "nothing", "one point", "too short", "well on its way", "NaN", "at zero", "no rate", "at the upper bound",
         "not a number", "a trial is open", "3x was worse", "less was no better", "2x broke it",
         "changed just now", "search: too soon", "at the lower bound", "not stalled for long enough",
         "noise hides a fall",

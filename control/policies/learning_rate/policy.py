@@ -155,6 +155,8 @@ class LearningRate:
         flat = read(since, since, patience, scale)
         if flat is None or flat.trend.steps < 0.9 * patience:
             return "", seen
+        if flat.trend.level == 0 and flat.trend.noise == 0:
+            return "", flat  # nothing is left to learn: no rate does better
         # Noise hides a fall that goes on: it is over only where the middle of what it may be is next to none.
         if flat.progress < (HARDLY_FALLS if flat.trend.is_falling else HIDDEN_FALL):
             steps = flat.trend.steps
