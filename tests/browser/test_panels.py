@@ -113,6 +113,12 @@ def test_charts_are_zoomed_moved_and_read_along_any_axis_and_taken_along_as_file
         page.get_by_text("Options", exact=True).click()
         panel(page, "loss").locator(".u-over").hover(position={"x": 60, "y": 60})
         expect(panel(page, "loss").locator(".tip .label")).to_have_text(told)
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Order at the crosshair").select_option(label="nearest first")
+    page.get_by_text("Options", exact=True).click()
+    for y, told in ((4, ["run 2", "run 1", "run 0"]), (140, ["run 0", "run 1", "run 2"])):
+        panel(page, "loss").locator(".u-over").hover(position={"x": 60, "y": y})
+        expect(panel(page, "loss").locator(".tip .label")).to_have_text(told)
     # Unlinked, a zoom stays with its panel.
     page.get_by_text("Options", exact=True).click()
     page.get_by_label("Zoom and crosshair over all panels").uncheck()

@@ -52,6 +52,24 @@ describe("reading", () => {
     expect(asked[1]).toMatchObject({ start: 1001, end: 1002 });
   });
 
+  it("asks again for the exact points of a zoom that could not be read", async () => {
+    const board = new SeriesBoard(["run:a"], "step", 100, read);
+    board.want("loss");
+    await settled();
+    const good = answer;
+    answer = () => {
+      throw new Error("The server cannot be reached.");
+    };
+    board.zoom([0, 1]);
+    await vi.advanceTimersByTimeAsync(300);
+    expect(board.error).toMatch(/reached/);
+    answer = () => [buckets("run:a", "loss", [0, 1])];
+    await vi.advanceTimersByTimeAsync(3100);
+    expect(Array.from(board.line("run:a", "loss")!.columns.x)).toEqual([0, 1]);
+    expect(asked).toHaveLength(3);
+    answer = good;
+  });
+
   it("keeps faded branches apart and joins those in force", async () => {
     answer = () => [
       buckets("run:a", "loss", [0, 1]), buckets("run:a", "loss", [2, 3], { faded: true }), buckets("run:a", "loss", [2, 3, 4], { branch: 1 }),

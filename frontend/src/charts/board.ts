@@ -16,6 +16,7 @@ export type { SeriesLine };
 const KEYS_PER_READ = 40;
 const GATHER_MILLISECONDS = 15;
 const SETTLE_MILLISECONDS = 180; // after the last change of a zoom, before its exact points are read
+const AGAIN_MILLISECONDS = 3000; // after a reading that failed
 
 export type Read = typeof api.series;
 
@@ -190,9 +191,9 @@ export class SeriesBoard {
     }
   }
 
-  private askZoom(): void {
+  private askZoom(after = SETTLE_MILLISECONDS): void {
     window.clearTimeout(this.settle);
-    this.settle = window.setTimeout(() => void this.readZoom(), SETTLE_MILLISECONDS);
+    this.settle = window.setTimeout(() => void this.readZoom(), after);
   }
 
   private async readZoom(): Promise<void> {
@@ -215,8 +216,10 @@ export class SeriesBoard {
         }
       }
     } catch (error) {
-      // The coarser points stay on screen; the next zoom asks again.
-      if (!isAbort(error)) this.error = messageOf(error);
+      if (isAbort(error)) return;
+      // The coarser points stay on screen until then.
+      this.error = messageOf(error);
+      this.askZoom(AGAIN_MILLISECONDS);
     }
   }
 
@@ -256,7 +259,7 @@ export class SeriesBoard {
     this.again = window.setTimeout(() => {
       this.again = 0;
       this.ask(keys.filter((key) => this.wanted.has(key)));
-    }, 3000);
+    }, AGAIN_MILLISECONDS);
   }
 
   private isNewer(point: LatePoint): boolean {

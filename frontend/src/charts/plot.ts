@@ -29,6 +29,8 @@ export interface Ears {
   entered: (inside: boolean) => void;
   clicked: () => void;
   zoomed: (range: Range | null) => void;
+  /** A drag has ended, during which nothing was drawn. */
+  released: () => void;
 }
 
 export interface Drawn {
@@ -47,6 +49,7 @@ export class Plot {
   threshold = 1;
   hoveredMark = "";
   near = "";
+  held = false; // a drag chooses a range: what is live must not move what it chooses from
   u: uPlot | null = null;
   setting: Setting | null = null;
   ticks: Ticks[] = [];
@@ -178,6 +181,7 @@ export class Plot {
     over.addEventListener("click", (event) => Math.abs(event.clientX - pressed) < DRAG && !event.shiftKey && !event.altKey && this.ears.clicked());
     over.addEventListener("pointerdown", (event) => {
       pressed = event.clientX;
+      this.hold(event);
       this.pan(event);
     });
     let before: Range = this.range;
@@ -189,6 +193,19 @@ export class Plot {
       start: () => (before = this.range),
       pinch: (from, to) => this.ears.zoomed(pinched(before, this.all, over.clientWidth, from, to)),
     });
+  }
+
+  private hold(event: PointerEvent): void {
+    if (event.pointerType === "touch" || event.button || event.shiftKey || event.altKey) return;
+    this.held = true;
+    const end = () => {
+      window.removeEventListener("pointerup", end);
+      window.removeEventListener("pointercancel", end);
+      this.held = false;
+      this.ears.released();
+    };
+    window.addEventListener("pointerup", end);
+    window.addEventListener("pointercancel", end);
   }
 
   /** A drag with shift or alt moves what is shown along the axis. */
