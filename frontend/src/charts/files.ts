@@ -29,7 +29,7 @@ const table = (plot: Plot): string => csvOf(plot.lines, plot.range, (plot.settin
 
 function drawing(plot: Plot, title: string): string {
   const { lines, marks, range, ranges, ticks, threshold, colour, setting, u } = plot;
-  return svgOf({ title, width: Math.max(480, u!.width), height: Math.max(280, u!.height + 34), lines, marks, range, ranges, ticks, scale: setting!.look.scale, threshold, colour });
+  return svgOf({ title, width: Math.max(480, u!.width), height: Math.max(280, u!.height + 34), lines, marks, range, ranges, ticks, scale: setting!.look.scale, threshold, smoothing: setting!.look.smoothing > 0, colour });
 }
 
 const MOST_IN_LEGEND = 40;

@@ -18,6 +18,7 @@ export interface Seen {
   ticks: Ticks[];
   scale: Scale;
   threshold: number;
+  smoothing: boolean;
   colour: Colour;
 }
 
@@ -44,29 +45,55 @@ export function svgOf(seen: Seen): string {
     ...ticksOf(1).map(({ value, label }) => level(y(0)(value), plot, colour("--grid")) + text(plot.left - 8, y(0)(value) + 4, label, "end")),
     ...(second ? ticksOf(2).map(({ value, label }) => text(plot.left + plot.width + 8, y(1)(value) + 4, label)) : []),
     `<clipPath id="plot"><rect x="${plot.left}" y="${plot.top}" width="${plot.width}" height="${plot.height}"/></clipPath><g clip-path="url(#plot)" fill="none" stroke-linejoin="round">`,
-    ...seen.marks.map((mark) => (mark.x < seen.range[0] || mark.x > seen.range[1] ? "" : upright(x(mark.x), plot, colour(mark.colour ?? TONES[mark.tone]), "3 3", mark.label))),
+    ...seen.marks.filter((mark) => isWithin(mark.x, seen.range)).map((mark) => {
+      // Checkpoints are many: a short line at the foot, as on the screen.
+      const box = mark.kind === "checkpoint" ? { ...plot, top: plot.top + plot.height - SHORT, height: SHORT } : plot;
+      return upright(x(mark.x), box, colour(mark.colour ?? TONES[mark.tone]), mark.kind === "checkpoint" ? "" : "3 3", mark.label);
+    }),
     ...lines.map((line) => drawn(line, seen, x, y(line.second ? 1 : 0), escape(colour(line.colour)))),
     "</g>",
+    ...lines.flatMap((line) => line.nonFinite.filter((bad) => isWithin(bad.x, seen.range)).map((bad) => notFinite(x(bad.x), plot, bad.kind, escape(colour("--bad"))))),
     ...legend.map((line, i) => `<rect x="${plot.left}" y="${height + i * LEGEND_ROW}" width="9" height="9" rx="2" fill="${escape(colour(line.colour))}"/>${text(plot.left + 15, height + i * LEGEND_ROW + 9, line.label, "start", "--text-2")}`),
   ];
   const tall = height + legend.length * LEGEND_ROW + (legend.length ? 8 : 0);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${tall}" viewBox="0 0 ${width} ${tall}" font-family="system-ui, sans-serif">${parts.join("")}</svg>`;
 }
 
+const SHORT = 6;
+const APART = 24; // pixels, from there on points are seen as such
+const isWithin = (value: number, [low, high]: Range): boolean => value >= low && value <= high;
+
+/** A triangle at the edge beyond which the value lies. */
+function notFinite(x: number, box: Box, kind: string, fill: string): string {
+  const [y, way] = kind === "-Infinity" ? [box.top + box.height, -1] : [box.top, 1];
+  return `<path d="M${round(x - 4)} ${round(y)}L${round(x + 4)} ${round(y)}L${round(x)} ${round(y + 7 * way)}Z" fill="${fill}"><title>${kind}</title></path>`;
+}
+
 function drawn(line: ShownLine, seen: Seen, x: (value: number) => number, y: (value: number) => number, stroke: string): string {
   const { columns, faded, shown } = line;
   const log = seen.scale === "log";
   const [from, to] = within(columns, seen.range);
-  const band: string[] = [];
+  const parts: string[] = [];
   if (!line.exact || line.runs) {
-    const usable = Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i).filter((i) => Number.isFinite(columns.min[i]) && (!log || columns.min[i] > 0));
-    if (usable.length > 1) {
-      const edge = (values: Float64Array) => (i: number) => `${round(x(columns.x[i]))},${round(y(values[i]))}`;
-      band.push(`<polygon fill="${stroke}" fill-opacity="0.15" points="${[...usable.map(edge(columns.max)), ...usable.reverse().map(edge(columns.min))].join(" ")}"/>`);
+    const usable = (i: number) => i <= to && Number.isFinite(columns.min[i]) && (!log || columns.max[i] > 0);
+    const edge = (i: number, value: number) => `${round(x(columns.x[i]))},${round(y(value))}`;
+    for (let start = from; start <= to; start++) {
+      const rows: number[] = [];
+      while (usable(start)) rows.push(start++);
+      if (rows.length < 2) continue;
+      const foot = (i: number) => (log && columns.min[i] <= 0 ? columns.max[i] : columns.min[i]);
+      parts.push(`<polygon fill="${stroke}" fill-opacity="0.15" points="${[...rows.map((i) => edge(i, columns.max[i])), ...rows.reverse().map((i) => edge(i, foot(i)))].join(" ")}"/>`);
     }
   }
-  const left = faded.map((part) => `<path d="${pathOf(part, part.mean, seen, x, y)}" stroke="${stroke}" stroke-opacity="0.45" stroke-dasharray="3 3"/>`);
-  return `${band.join("")}${left.join("")}<path d="${pathOf(columns, shown, seen, x, y)}" stroke="${stroke}" stroke-width="1.6"${line.dashed ? ' stroke-dasharray="6 4"' : ""}/>`;
+  // What was measured stands behind what is smoothed.
+  if (seen.smoothing) parts.push(`<path d="${pathOf(columns, columns.mean, seen, x, y)}" stroke="${stroke}" stroke-opacity="0.3"/>`);
+  parts.push(...faded.map((part) => `<path d="${pathOf(part, part.mean, seen, x, y)}" stroke="${stroke}" stroke-opacity="0.45" stroke-dasharray="3 3"/>`));
+  parts.push(`<path d="${pathOf(columns, shown, seen, x, y)}" stroke="${stroke}" stroke-width="1.6"${line.dashed ? ' stroke-dasharray="6 4"' : ""}/>`);
+  const there = (i: number) => i >= from && i <= to && Number.isFinite(shown[i]) && (!log || shown[i] > 0);
+  const spread = to > from && x(columns.x[to]) - x(columns.x[from]) > APART * (to - from);
+  // A point alone has no line to be seen by.
+  for (let i = from; i <= to; i++) if (there(i) && (spread || (!there(i - 1) && !there(i + 1)))) parts.push(`<rect x="${round(x(columns.x[i]) - 2)}" y="${round(y(shown[i]) - 2)}" width="4" height="4" fill="${stroke}"/>`);
+  return parts.join("");
 }
 
 function pathOf(columns: Columns, values: ArrayLike<number>, seen: Seen, x: (value: number) => number, y: (value: number) => number): string {
