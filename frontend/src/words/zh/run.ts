@@ -52,6 +52,8 @@ export default {
   Preview: "预览",
   "Markdown; Ctrl+Enter saves": "Markdown；Ctrl+Enter 保存",
   "Edit the notes": "编辑备注",
+  "Somebody else changed these notes meanwhile. Theirs stand below: take over what is to stay, and save once more.": "其他人在此期间修改了备注，内容见下方：请并入要保留的部分，然后再次保存。",
+  "The notes as they stand now": "当前的备注",
   "No notes yet": "还没有备注",
   "What was tried, what was learnt: in Markdown.": "试了什么、学到了什么：用 Markdown 写。",
   "done": "已完成",
