@@ -475,6 +475,33 @@ def test_marks_tell_the_story_of_a_run(operator, run):
     assert marks[2]["label"] == "running → failed out of memory"
 
 
+def test_what_happened_once_has_one_mark(operator, run):
+    from control.models import Decision
+    from training.models import Command, RunEvent
+
+    now = timezone.now()
+    applied = {"run": run, "state": "applied", "applied_at": now}
+    lower = Command.objects.create(
+        seq=1, verb="set", tunable="lr", value=0.1, applied_step=12, asked_by="controller:plateau", **applied
+    )
+    back = Command.objects.create(
+        seq=2, verb="rollback", value={"step": 5}, applied_step=20, asked_by="olga", **applied
+    )
+    decision = Decision.objects.create(
+        run=run, policy="plateau", state="applied", mode="act", decided_step=10, judge_at_step=30, reason="r",
+        command=lower,
+    )  # fmt: skip
+    RunEvent.objects.create(run=run, kind="branch", step=20, reason="rollback from step 5")
+    resumed = RunEvent.objects.create(run=run, kind="branch", step=5, reason="resume from step 5")
+    for address in (f"runs/{run.code}/marks", f"marks?runs={run.code}"):
+        marks = operator.ask("GET", address).json()["results"]
+        # At the step at which it took effect, and not where it was thought of.
+        assert ("decision", decision.pk, 12) in {(mark["kind"], mark["id"], mark["step"]) for mark in marks}
+    marks = operator.ask("GET", f"runs/{run.code}/marks").json()["results"]
+    told = sorted((mark["kind"], mark["id"]) for mark in marks)
+    assert told == [("command", back.pk), ("decision", decision.pk), ("event", resumed.pk)]
+
+
 def test_charts_of_several_runs_get_what_changed_each_and_nothing_else(operator, run):
     from control.models import Decision
     from training.models import Checkpoint

@@ -93,6 +93,8 @@ def test_every_point_of_a_chart_is_had_as_a_file(page):
 
 def test_nothing_that_is_live_moves_what_a_person_looks_at(page):
     run = page.url
+    read: list[str] = []
+    page.on("request", lambda request: read.append(request.url.rpartition("/")[2]))
     for tab in ("charts", "control", "system"):
         page.goto(f"{run}?tab={tab}")
         seen = page.locator(".canvas[data-step]").first
@@ -100,5 +102,30 @@ def test_nothing_that_is_live_moves_what_a_person_looks_at(page):
         page.wait_for_load_state("networkidle")
         page.evaluate(WATCH_SHIFTS)
         first = int(seen.get_attribute("data-step"))
+        read.clear()
         until(lambda seen=seen, first=first: int(seen.get_attribute("data-step")) > first + 60, 20)
         assert page.evaluate("shifts") == [], tab
+        assert not {"marks", "events", "checkpoints"} & set(read), (
+            "figures that came had other things read again"
+        )
+        if tab == "charts":
+            a_range_is_chosen_from_what_stood_there(page)
+
+
+def a_range_is_chosen_from_what_stood_there(page: Page) -> None:
+    """While one drags over a chart, the points that come move it in no way; afterwards they are there."""
+    loss, rate = (chart(page, key).locator(".canvas") for key in ("loss", "lr"))
+    box = chart(page, "loss").locator(".u-over").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 60, steps=4)
+    whole = loss.get_attribute("data-range")
+    low, high = (float(end) for end in whole.split())
+    stood = int(rate.get_attribute("data-step"))
+    until(lambda: int(rate.get_attribute("data-step")) > stood + 40, 20)
+    assert loss.get_attribute("data-range") == whole
+    page.mouse.up()
+    until(lambda: loss.get_attribute("data-range") != whole)
+    chosen = [float(end) for end in loss.get_attribute("data-range").split()]
+    assert chosen == pytest.approx([low + (high - low) * part for part in (0.25, 0.75)], rel=0.05)
+    page.get_by_role("button", name="Reset zoom").first.click()

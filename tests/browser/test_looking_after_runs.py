@@ -109,7 +109,7 @@ def test_a_decision_is_marked_on_the_experiments_charts_and_opens(window, operat
 
 
 def mark_everything(run) -> dict[str, int]:
-    """A mark of each kind, far enough apart, but for a roll back's command and what the process said of it."""
+    """A mark of each kind, far enough apart, but for a roll back and what a reflex did there."""
     now = timezone.now()
     project = run.experiment.project
     applied = {"run": run, "asked_by": "ada", "state": "applied", "applied_at": now}
@@ -130,7 +130,12 @@ def mark_everything(run) -> dict[str, int]:
         run=run, step=12, kind="resumed", reason="from step 10 on node-a"
     )
     made["back"] = Command.objects.create(seq=40, **back, applied_step=15, **applied)
-    made["went"] = RunEvent.objects.create(run=run, step=15, kind="branch", reason="rollback from step 15")
+    RunEvent.objects.create(
+        run=run, step=15, kind="branch", reason="rollback from step 5"
+    )  # the same once more
+    made["skipped"] = RunEvent.objects.create(
+        run=run, step=15, kind="reflex", reason="a loss of NaN, skipped"
+    )
     return {name: row.pk for name, row in made.items()}
 
 
@@ -166,11 +171,11 @@ def test_each_mark_on_a_runs_chart_opens_what_it_marks_and_those_of_one_place_ar
         expect(named).to_have_count(1)
         expect(named).to_be_in_viewport()
         page.go_back()
-    for name, tab in (("back", "control"), ("went", "events")):
+    for name, tab in (("back", "control"), ("skipped", "events")):
         press(15, "roll back to step 5, by ada")
         choice = page.get_by_role("dialog", name="2 marks here")
         expect(choice.get_by_role("button", name="step 15")).to_have_count(2)
-        choice.get_by_role("button", name=re.compile("by ada" if name == "back" else "branch")).click()
+        choice.get_by_role("button", name=re.compile("by ada" if name == "back" else "skipped")).click()
         expect(page).to_have_url(re.compile(rf"tab={tab}&at={made[name]}$"))
         page.go_back()
     press(8, "Loss is high: It stands at 9.")

@@ -113,12 +113,23 @@ class Marks(APIView):
     @extend_schema(responses=MarksPage)
     def get(self, request, code: str):
         run = access.fetch(Run.objects.all(), request.user, Role.VIEWER, code=code)
+        commands = list(run.commands.order_by("-seq")[:MAX_MARKS])
+        # These relations come from the layers above.
+        decisions = list(run.decisions.select_related("command").order_by("-id")[:MAX_MARKS])
+        # What happened once has one mark: a decision stands for its command, and a roll back for what the process said
+        # of the branch that it began.
+        decided = {decision.command_id for decision in decisions}
+        went_back = {each.applied_step for each in commands if each.verb == "rollback"} - {None}
+        events = [
+            event
+            for event in run.events.order_by("-id")[:MAX_MARKS]
+            if not (event.kind == "branch" and event.step in went_back)
+        ]
         marks = [
-            *map(command_mark, run.commands.order_by("-seq")[:MAX_MARKS]),
+            *(command_mark(command) for command in commands if command.pk not in decided),
             *map(checkpoint_mark, run.checkpoints.order_by("-id")[:MAX_MARKS]),
-            *map(event_mark, run.events.order_by("-id")[:MAX_MARKS]),
-            # These relations come from the layers above.
-            *map(decision_mark, run.decisions.select_related("command").order_by("-id")[:MAX_MARKS]),
+            *map(event_mark, events),
+            *map(decision_mark, decisions),
             *map(alert_mark, run.alerts.select_related("rule").order_by("-id")[:MAX_MARKS]),
         ]
         marks.sort(key=lambda mark: mark["at"])
@@ -145,6 +156,7 @@ class MarksOfRuns(APIView):
         # changed nothing.
         decided = Run.decisions.rel.related_model.objects.filter(run__in=runs)
         decided = decided.exclude(state__in=("recorded", "blocked", "rejected", "expired", "proposed"))
+        decided = decided.select_related("command")
         marks += [
             decision_mark(each) | {"run": runs[each.run_id]} for each in decided.order_by("-id")[:MAX_MARKS]
         ]
@@ -192,10 +204,12 @@ def command_mark(command: Command) -> dict[str, Any]:
 def decision_mark(decision: Any) -> dict[str, Any]:
     tones = {"better": "good", "worse": "bad"}
     verdict = f": {decision.verdict}" if decision.verdict else ""
+    # Where it took effect, if it did.
+    applied = decision.command.applied_step if decision.command_id else None
     return {
         "kind": "decision",
         "id": decision.pk,
-        "step": decision.decided_step,
+        "step": decision.decided_step if applied is None else applied,
         "at": decision.created_at,
         "label": f"{decision.policy} ({decision.state}{verdict}): {decision.reason}"[:300],
         "tone": tones.get(decision.verdict, "neutral"),

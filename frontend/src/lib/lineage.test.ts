@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Branch, Checkpoint, Lineage } from "../api/types";
-import { grownFrom, treeLines, whyNotResume } from "./lineage";
+import { grownFrom, lineNamed, treeLines, whyNotResume } from "./lineage";
 
 const branch = (index: number, from_step: number, reason: Branch["reason"] = "rollback"): Branch => ({ index, from_step, reason });
 const saved = (id: number, step: number, branch = 0, available = true) => ({ id, step, branch, available, metrics: {}, kept_by: [] }) as unknown as Checkpoint;
@@ -46,6 +46,11 @@ describe("the tree", () => {
   it("shows checkpoints of a run that told of no branches", () => {
     expect(drawn({ branches: [], checkpoints: [saved(1, 3, 2)] })).toEqual(["checkpoint 3", "tip now"]);
   });
+});
+
+it.each([["at-1", "at-1"], ["at-3", "gone-2"], ["at-9", "at-9"], ["", ""]])("the line of the checkpoint %s is %s", (named, key) => {
+  const checkpoints = [saved(1, 0), saved(2, 5, 0, false), saved(3, 10, 0, false)];
+  expect(lineNamed(treeLines({ code: "me", parent: null, parentStep: null, step: 99, branches: [], checkpoints, lineage: undefined }), named)).toBe(key);
 });
 
 it.each([

@@ -134,6 +134,10 @@ export function treeLines(known: Known): TreeLine[] {
   return lines;
 }
 
+/** The line that tells of a checkpoint by its key `at-ID`: one that is gone is told of with its like, in a line that unfolds. */
+export const lineNamed = (lines: readonly TreeLine[], named: string): string =>
+  lines.find((line) => line.kind === "gone" && line.checkpoints.some(({ id }) => `at-${id}` === named))?.key ?? named;
+
 /** Whether a run that is over can go on; "" where it can, else why not. */
 export function whyNotResume(run: { state: string; job: string | null; ended_at: string | null }): "" | "live" | "by hand" {
   if (run.ended_at === null) return "live";

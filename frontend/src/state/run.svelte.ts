@@ -12,6 +12,8 @@ import { Resource } from "./resource.svelte";
 
 const JUDGE_EVERY = 2_500; // milliseconds, where the loss is in trouble
 const JUDGE_REST = 4; // times as long, where nothing is waited for
+/** What is told of a run about once a second while it logs. With these alone there is nothing else to be read again. */
+const FIGURES = new Set(["code", "last_step", "last_seen_at", "summary", "usage"]);
 
 export class RunState {
   readonly source: string;
@@ -189,6 +191,7 @@ export class RunState {
     switch (what) {
       case "run":
         if (this.run.data) this.run.data = { ...this.run.data, ...pick(data, this.run.data) };
+        if (Object.keys(data).every((name) => FIGURES.has(name))) return this.condition.soon(JUDGE_EVERY);
         this.run.soon();
         // Another state may mean another attempt, on another node.
         this.job.soon(500);
