@@ -128,8 +128,7 @@ def resolve(alert: Alert, at: datetime) -> Alert:
 
 def close_all(rule: Rule, now: datetime | None = None) -> None:
     """Resolve what a rule has firing: it was changed or switched off, and says nothing any more."""
-    for alert in rule.alerts.filter(resolved_at=None):
-        resolve(alert, now or timezone.now())
+    announce([resolve(alert, now or timezone.now()) for alert in rule.alerts.filter(resolved_at=None)])
 
 
 def announce(alerts: list[Alert]) -> None:

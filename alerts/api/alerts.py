@@ -5,7 +5,7 @@ from typing import Any
 import django_filters
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics, serializers
+from rest_framework import generics, serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,6 +16,8 @@ from alerts.tick import announce
 from monitoring.api.strict import Nothing
 
 ALERTS = Alert.objects.select_related("rule", "run", "node", "project", "acknowledged_by")
+
+NOBODY: dict[str, Any] = {"acknowledged_at": None, "acknowledged_by": None}
 
 
 class AlertSerializer(serializers.ModelSerializer):
@@ -86,3 +88,12 @@ class Acknowledge(APIView):
             alert.save(update_fields=["acknowledged_at", "acknowledged_by"])
             announce([alert])
         return Response(AlertSerializer(alert).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Any, pk: int) -> Response:
+        """Take that word back: while it fires it needs somebody again."""
+        alert = access.fetch(ALERTS, request.user, pk)
+        access.check(request.user, alert.project)
+        if Alert.objects.filter(pk=pk).exclude(acknowledged_at=None).update(**NOBODY):
+            announce([alert])
+        return Response(status=status.HTTP_204_NO_CONTENT)

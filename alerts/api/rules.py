@@ -216,6 +216,7 @@ class RuleDetail(generics.RetrieveUpdateDestroyAPIView):
 
     def perform_destroy(self, rule: Rule) -> None:
         access.check(self.request.user, rule.project)
+        close_all(rule)  # so that pages and bells let go of what it had firing
         rule.delete()
 
 

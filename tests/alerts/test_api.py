@@ -108,6 +108,26 @@ def test_an_alert_is_acknowledged_by_name_and_once(viewer, operator, run, log, a
     assert operator.ask("POST", f"alerts/{alert['id']}/acknowledge").json() == first
     assert operator.ask("GET", "alerts?open=true").json()["results"] == []
     assert len(operator.ask("GET", f"alerts?run={run.code}").json()["results"]) == 1
+    # A slip is taken back, by who may have made it: it needs somebody again.
+    assert viewer.ask("DELETE", f"alerts/{alert['id']}/acknowledge").status_code == 403
+    for _ in range(2):
+        assert operator.ask("DELETE", f"alerts/{alert['id']}/acknowledge").status_code == 204
+    again = operator.ask("GET", "alerts?open=true").json()["results"][0]
+    assert (again["id"], again["acknowledged_by"], again["acknowledged_at"]) == (alert["id"], None, None)
+
+
+@pytest.mark.parametrize(("method", "body"), [("PATCH", {"enabled": False}), ("DELETE", None)])
+def test_pages_hear_that_a_rule_which_fired_is_off_or_gone(
+    operator, run, log, a_rule, monkeypatch, method, body
+):
+    rule = a_rule("run_figure", parameters={"key": "loss", "limit": 2})
+    log(run, "loss", [(10, 5.0)])
+    tick()
+    told: list[str] = []
+    monkeypatch.setattr("alerts.tick.publish_change", lambda topic, *_: told.append(topic))
+    monkeypatch.setattr("alerts.tick.tell", told.append)
+    assert operator.ask(method, f"alerts/rules/{rule.pk}", body).status_code < 300
+    assert told == ["alerts", "alert", f"run:{run.code}"]
 
 
 def test_changing_what_a_rule_watches_for_resolves_what_it_had_firing(operator, run, log, a_rule):

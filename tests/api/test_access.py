@@ -140,7 +140,7 @@ API = {
     "nodes/<str:name>/drain": {"POST": SITE_ADMIN},
     "nodes/<str:name>/uncordon": {"POST": SITE_ADMIN},
     "alerts": {"GET": LISTED},
-    "alerts/<int:pk>/acknowledge": {"POST": OPERATOR},
+    "alerts/<int:pk>/acknowledge": {"POST": OPERATOR, "DELETE": OPERATOR},
     "alerts/conditions": {"GET": LOGIN},
     "alerts/rules": {"GET": LISTED, "POST": IN_BODY},
     "alerts/rules/preview": {"POST": IN_BODY},

@@ -84,6 +84,18 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     assert alert.acknowledged_by.get_username() == "ada"
     second = propose(training, 0.02)
     expect(waiting).to_contain_text("lr 0.1 → 0.02")
+    # In the open bell each keeps its place: what comes stands below, what somebody else answered says so.
+    page.get_by_role("button", name="1 waits for an answer").click()
+    expect(dialog.get_by_role("button", name="Approve")).to_be_visible()
+    stood = dialog.get_by_role("button", name="Approve").bounding_box()
+    late = fire(training, "Loss is high again")
+    expect(dialog.get_by_role("listitem")).to_have_count(2)
+    expect(dialog.get_by_role("listitem").last).to_contain_text("Loss is high again")
+    assert dialog.get_by_role("button", name="Approve").bounding_box() == stood
+    Alert.objects.filter(pk=late.pk).update(resolved_at=timezone.now())
+    tell_pages([late])
+    expect(dialog.get_by_role("listitem").last).to_contain_text("It waits no more")
+    dialog.get_by_role("button", name="Close").click()
     viewer = window().log_in(a_member(training.experiment.project, "vera", Role.VIEWER)).open("/")
     expect(viewer.get_by_text("Your role there is viewer: an operator may answer.")).to_be_visible()
     expect(viewer.get_by_role("button", name="Approve")).to_have_count(0)

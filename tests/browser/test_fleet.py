@@ -103,17 +103,20 @@ def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator,
     expect(page.get_by_role("heading", name="node-a")).to_be_visible()
     expect(page.get_by_text("CPU 0")).to_be_visible()
     expect(page.get_by_text("Debian 12")).to_be_visible()
-    expect(page.get_by_role("row").filter(has_text="4711").get_by_role("link")).to_have_attribute(
-        "href", f"/runs/{run.code}"
-    )
+    process = page.get_by_role("row").filter(has_text="4711").get_by_role("link", name="bold-otter")
+    expect(process).to_have_attribute("href", f"/runs/{run.code}")
     past = page.get_by_role("region", name="Who was here")
-    expect(past.get_by_role("link", name="bold-otter")).to_be_visible()
+    expect(past.get_by_role("listitem").get_by_role("link", name="bold-otter")).to_be_visible()
     expect(past).to_contain_text(re.compile("50 m 00 s.*1 kWh.*2 EUR"))
     for kind in ("memory error", "throttled"):
         row = past.get_by_role("row").filter(has_text=kind)
-        expect(row.get_by_role("link", name=run.code)).to_be_visible()
+        expect(row.get_by_role("link", name="bold-otter")).to_be_visible()
     fault = past.get_by_role("row").filter(has_text="XID error")
-    fault.get_by_role("link", name=run.code).click()
+    # What its GPU did all that time, drawn.
+    drawn = page.get_by_role("region", name="GPU 0 · Utilisation").locator(".canvas")
+    drawn.scroll_into_view_if_needed()
+    expect(drawn).to_have_attribute("data-points", "50")
+    fault.get_by_role("link", name="bold-otter").click()
     expect(page.get_by_role("heading", name="bold-otter")).to_be_visible()
     page.set_viewport_size({"width": 1280, "height": 1800})
     page.get_by_role("link", name="System").click()  # its device on the axis of its own figures

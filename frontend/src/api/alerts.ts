@@ -21,6 +21,7 @@ const page = async <T>(where: string, query: Query, signal?: AbortSignal) => (aw
 
 export const alerts = (query: Query, signal?: AbortSignal) => page<Alert>("alerts", query, signal);
 export const acknowledge = (id: number) => send<Alert>("POST", path`alerts/${id}/acknowledge`);
+export const forget = (id: number) => ask<void>(path`alerts/${id}/acknowledge`, { method: "DELETE" });
 export const conditions = (signal?: AbortSignal) => ask<Conditions>("alerts/conditions", { signal });
 export const rules = (signal?: AbortSignal) => page<Rule>("alerts/rules", { limit: 1000 }, signal);
 export const saveRule = (id: number | null, body: Partial<Rule>) =>

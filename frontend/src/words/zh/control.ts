@@ -333,6 +333,8 @@ export default {
   "Waits for an answer": "等待答复",
   "Nothing waits. Alerts come here, and what the controller asks before it changes anything in mode Advise.": "没有等待事项。告警会出现在这里；在“建议”模式下，控制器在更改之前也会在这里询问。",
   Acknowledge: "确认",
+  "You look after {name}.": "您正在处理“{name}”。",
+  "It waits no more: it was answered, or is over.": "已无需处理：已有答复，或已结束。",
   "Go on with other devices?": "换用其他设备继续训练？",
   "All ranks save a checkpoint at one step and leave; the job goes on from it with its new devices, or with as many as it had where there is no room.": "所有进程在同一步保存检查点并退出；作业随后在新设备上从该检查点继续，若无空位则使用与原来同样多的设备。",
   Devices: "设备",
