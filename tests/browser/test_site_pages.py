@@ -12,7 +12,7 @@ from tests.support.domain import a_member, a_project
 from tests.support.wait import until
 from training.jobs import tasks
 from training.jobs.submit import submit
-from training.models import Job
+from training.models import Command, Job
 
 pytestmark = [
     pytest.mark.browser,
@@ -138,7 +138,9 @@ def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
 ):
     window.allowed += ["ERR_CONNECTION_REFUSED", "WebSocket connection", "status of 503"]
     browser = window().log_in(operator)
-    page = browser.open(f"/runs/{training.code}?tab=config")  # goes about meanwhile
+    page = browser.open(f"/runs/{training.code}?tab=control")  # goes about meanwhile
+    lr = page.get_by_role("textbox", name="lr")
+    expect(lr).to_be_visible()
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     # One that stays where it is, for ten minutes by its own clock: a clock is that of all pages of a context.
     left = window().log_in(operator).context.new_page()
@@ -165,6 +167,9 @@ def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
         expect(page.get_by_role("status").filter(has_text="Live updates are interrupted")).to_have_count(1)
         page.get_by_role("button", name="Pause").click()
         expect(page.get_by_text("The server cannot be reached.").first).to_be_visible()
+        lr.fill("0.04")
+        page.get_by_role("button", name="Apply", exact=True).click()
+        expect(page.get_by_text("Your change is kept here; send it again")).to_be_visible()
         page.get_by_role("link", name="Queue").click()
         expect(page.get_by_text("This page opens by itself when it is back.")).to_be_visible()
     finally:
@@ -189,6 +194,10 @@ def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
     expect(page.get_by_role("heading", name="Queue")).to_be_visible()
     expect(page.get_by_role("main").get_by_role("alert")).to_have_count(0)
     page.go_back()
+    expect(lr).to_have_value("0.04")
+    page.get_by_role("button", name="Apply again").click()
+    until(lambda: Command.objects.filter(state="applied", new_value=0.04).exists(), 20)
+    assert Command.objects.filter(verb="set").count() == 1
     page.get_by_role("link", name="Charts").click()
     seen = page.get_by_role("region", name="loss", exact=True).locator(".canvas[data-step]")
     expect(seen).to_be_attached()

@@ -1,5 +1,6 @@
 /** The same for many runs: asked of the server piece by piece, and in the end a sentence that hides no failure. */
 import type { BulkAnswer, BulkRequest } from "../api/types";
+import { messageOf } from "../api/client";
 import { plural, t } from "./i18n";
 
 export interface Outcome {
@@ -14,26 +15,46 @@ export interface Progress {
   of: number;
 }
 
-/** Ask until nothing is left. A failure on the way is thrown with what was done until then on `outcome`. */
+/** It ended on the way: what was done until then, and what to ask to go on. */
+export class Interrupted extends Error {
+  constructor(
+    readonly outcome: Outcome,
+    readonly at: Progress,
+    readonly rest: BulkRequest,
+    why: unknown,
+  ) {
+    super(messageOf(why));
+  }
+}
+
+/** Ask until nothing is left; `before`, to go on where it ended. A failure after the first answer is thrown as Interrupted. */
 export async function throughAll(
   request: BulkRequest,
   ask: (request: BulkRequest) => Promise<BulkAnswer>,
   progress: (progress: Progress) => void,
+  before?: Interrupted,
 ): Promise<Outcome> {
-  const outcome: Outcome = { done: 0, changed: [], refused: 0, first: null };
-  let seen = 0;
-  for (let next: BulkRequest | null = request; next; ) {
-    const answer: BulkAnswer = await ask(next);
+  const outcome: Outcome = before?.outcome ?? { done: 0, changed: [], refused: 0, first: null };
+  let { done: seen, of } = before?.at ?? { done: 0, of: 0 };
+  for (let next: BulkRequest | null = before?.rest ?? request; next; ) {
+    const asked: BulkRequest = next;
+    const answer: BulkAnswer = await ask(asked).catch((why: unknown) => {
+      throw seen ? new Interrupted(outcome, { done: seen, of }, asked, why) : why;
+    });
     outcome.done += answer.done;
     outcome.refused += answer.refused;
     outcome.changed.push(...answer.changed);
     outcome.first ??= answer.refusals[0] ?? null;
     seen += answer.done + answer.unchanged + answer.refused;
-    progress({ done: seen, of: seen + answer.left });
+    of = seen + answer.left;
+    progress({ done: seen, of });
     next = answer.next === null ? null : { ...request, after: answer.next, until: answer.until };
   }
   return outcome;
 }
+
+/** Seconds that the rest takes at the pace since it stood at `from`; 0 while that is not known. */
+export const secondsLeft = ({ done, of }: Progress, seconds: number, from = 0): number => (done > from ? (seconds / (done - from)) * (of - done) : 0);
 
 export type Deed = "tag" | "untag" | "stop" | "requeue" | "delete";
 

@@ -29,6 +29,8 @@ export class Resource<T> {
       this.status = 200;
     } catch (error) {
       if (isAbort(error) || this.controller !== controller) return;
+      // That the line is down is said once, in the corner: a box above what is read would move it with each look.
+      if (error instanceof ApiError && error.status === 0 && this.data !== undefined) return;
       this.error = messageOf(error);
       this.status = error instanceof ApiError ? error.status : 0;
     } finally {

@@ -13,10 +13,12 @@ export function match(shortcuts: Shortcut[], before: string, key: string): Short
   return shortcuts.find((each) => each.keys === `${before} ${key}`) ?? shortcuts.find((each) => each.keys === key);
 }
 
-export function listen(shortcuts: Shortcut[]): () => void {
+/** `offered` is asked at each key: what a page offers changes with what is live, and must not cut a sequence in two. */
+export function listen(offered: () => Shortcut[]): () => void {
   let first = "";
   let at = 0;
   const pressed = (event: KeyboardEvent) => {
+    const shortcuts = offered();
     // Ctrl+K, on a Mac Command+K, is meant wherever the cursor stands; a dialog that is open comes first.
     if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
       const chord = shortcuts.find((each) => each.keys === `Ctrl ${event.key.toLowerCase()}`);
@@ -40,6 +42,8 @@ export function listen(shortcuts: Shortcut[]): () => void {
 
 function typing(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
+  // A dialog that was just closed holds the focus until the next frame: its field is none any more.
+  if (target.closest("dialog:not([open])")) return false;
   return target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName) || !!target.closest("dialog[open]");
 }
 

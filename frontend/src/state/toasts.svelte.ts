@@ -10,18 +10,22 @@ export interface Toast {
   undo?: () => Promise<unknown>;
 }
 
+export interface Corner {
+  isHeld: () => boolean;
+}
+
 const SHOWN_MILLISECONDS = 5000;
 const UNDO_MILLISECONDS = 15_000; // time to read, to think and to reach it
 
 class Toasts {
   list = $state<Toast[]>([]);
   private next = 1;
-  private hosts = $state.raw<readonly symbol[]>([]);
+  private hosts = $state.raw<readonly Corner[]>([]);
   /** The corner that shows them: of the dialog that was opened last, else of the page. */
-  readonly shownAt: symbol | undefined = $derived(this.hosts.at(-1));
+  readonly shownAt: Corner | undefined = $derived(this.hosts.at(-1));
 
   /** A corner that could show them comes; the returned function lets it go. */
-  host(corner: symbol): () => void {
+  host(corner: Corner): () => void {
     untrack(() => (this.hosts = [...this.hosts, corner]));
     return () => (this.hosts = this.hosts.filter((each) => each !== corner));
   }
@@ -33,14 +37,9 @@ class Toasts {
     if (tone !== "bad") this.later(id, undo ? UNDO_MILLISECONDS : SHOWN_MILLISECONDS);
   }
 
-  /** Nothing goes away under the pointer or the focus. */
-  hold(held: boolean): void {
-    this.held = held;
-  }
-
-  private held = false;
+  /** Nothing goes away under the pointer or the focus; what they were on may have gone without a word. */
   private later(id: number, milliseconds: number): void {
-    window.setTimeout(() => (this.held ? this.later(id, SHOWN_MILLISECONDS) : this.close(id)), milliseconds);
+    window.setTimeout(() => (this.shownAt?.isHeld() ? this.later(id, SHOWN_MILLISECONDS) : this.close(id)), milliseconds);
   }
 
   close(id: number): void {
