@@ -93,7 +93,7 @@ def test_from_the_tree_a_run_is_forked_and_resumed_and_its_attempts_are_told(win
     # As the mark of one leads here that is gone by now: it is told of in a line that unfolds.
     page = window().log_in(operator).open(f"/runs/{run.code}?tab=checkpoints&at={saved[150].pk}")
     expect(page.get_by_text("found broken: 100, 150")).to_be_in_viewport()
-    page.get_by_role("button", name=re.compile("2 checkpoints are gone")).click()
+    page.get_by_role("button", name=re.compile("2 checkpoints are gone")).press("Enter")
     expect(page.get_by_text("found broken: 100, 150")).to_have_count(0)
     tree = page.get_by_role("list", name="Checkpoints and lineage, oldest first")
     lines = tree.get_by_role("listitem")
