@@ -13,6 +13,7 @@ from control.models import ControllerSettings, Decision
 from monitoring.models import Node
 from tests.support.domain import a_member, a_run, a_user
 from tests.support.wait import until
+from training.jobs.submit import submit
 from training.models import Command, Role, Run
 
 pytestmark = [
@@ -20,6 +21,17 @@ pytestmark = [
     pytest.mark.processes,
     pytest.mark.django_db(transaction=True, databases="__all__"),
 ]
+
+# What went up or down by itself, by its words: a message over the page lies on no one's line.
+WATCH = """
+window.moved = [];
+new PerformanceObserver((list) => {
+  for (const { hadRecentInput, sources } of list.getEntries())
+    for (const { node, previousRect, currentRect } of sources)
+      if (!hadRecentInput && node?.isConnected && previousRect.top !== currentRect.top && !(node.closest ? node : node.parentElement).closest(".toasts"))
+        moved.push(node.textContent.slice(0, 80));
+}).observe({ type: "layout-shift" });
+"""
 
 
 def propose(run, value: float, now: float = 0.1) -> Decision:
@@ -75,14 +87,28 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     )
     expect(line.get_by_role("img", name="loss over the run")).to_be_visible()
     expect(line).to_contain_text(re.compile(r"0\.\d+ ?loss.*% · .* left"))
-    alert = fire(training, "Loss is high")  # told of live
+    # What comes while somebody is at the page is told at once, and moves nothing until they say so.
+    expect(page.locator("main [data-holds=true]")).to_be_attached()
+    page.evaluate(WATCH)
+    page.mouse.move(500, 300)
+    alert = fire(training, "Loss is high")
+    submit(experiment=training.experiment, argv=["true"], name="patient", user=operator)
     waiting = page.get_by_role("region", name="Needs you")
+    queue = page.get_by_role("region", name="Waiting for a place")
+    show = page.get_by_role("button", name="Show 2 changes")
+    expect(show).to_be_visible()
+    expect(page.get_by_role("button", name="1 waits for an answer")).to_be_visible()
+    assert page.evaluate("moved") == []
+    expect(page.get_by_text("It stands at 9.").or_(queue)).to_have_count(0)
+    show.click()
+    expect(queue).to_contain_text("patient")
     expect(waiting).to_contain_text("bold-otter: It stands at 9.")
     waiting.get_by_role("button", name="Acknowledge").click()
-    expect(waiting).to_be_hidden()
+    expect(waiting).to_contain_text("Nothing waits for you any more.")
     alert.refresh_from_db()
     assert alert.acknowledged_by.get_username() == "ada"
     second = propose(training, 0.02)
+    page.get_by_role("button", name="Show 1 change").click()
     expect(waiting).to_contain_text("lr 0.1 → 0.02")
     # In the open bell each keeps its place: what comes stands below, what somebody else answered says so.
     page.get_by_role("button", name="1 waits for an answer").click()
@@ -101,6 +127,8 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     expect(viewer.get_by_role("button", name="Approve")).to_have_count(0)
     waiting.get_by_role("button", name="Approve").click()
     expect(page.get_by_text("Approved: lr 0.1 → 0.02")).to_be_visible()
+    expect(waiting).to_contain_text("Nothing waits for you any more.")
+    page.get_by_role("button", name="Show 1 change").click()
     expect(waiting).to_be_hidden()
     expect(page.get_by_role("button", name="Nothing waits for an answer")).to_be_visible()
     did = page.get_by_role("region", name="What the controller did").get_by_role("listitem")

@@ -4,7 +4,11 @@ import type { Notice } from "../api/types";
 import { subscribe } from "../live/live.svelte";
 import { Resource } from "./resource.svelte";
 
+export const keyOfNotice = ({ kind, id }: Pick<Notice, "kind" | "id">): string => `${kind}:${id}`;
+
 class Notices {
+  /** Those that were answered on this page: they come and go by the person's own doing. */
+  readonly mine = new Set<string>();
   readonly list = new Resource<Notice[]>((signal) => api.notices(signal));
   private watchers = 0;
   private unsubscribe: (() => void) | null = null;
@@ -24,6 +28,7 @@ class Notices {
 
   /** Answered here: it leaves at once, and the list is read again. */
   answered(notice: Pick<Notice, "kind" | "id">): void {
+    this.mine.add(keyOfNotice(notice));
     this.list.data = this.list.data?.filter((each) => each.kind !== notice.kind || each.id !== notice.id);
     this.list.soon();
   }

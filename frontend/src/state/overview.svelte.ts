@@ -5,7 +5,7 @@ import { SeriesBoard } from "../charts/board";
 import { subscribe } from "../live/live.svelte";
 import { Resource } from "./resource.svelte";
 
-const LINES = 12; // running runs that get a small line
+const LINES = 12; // running runs that get a small line at first
 
 export class OverviewState {
   readonly overview = new Resource<Overview>((signal) => api.overview(signal));
@@ -14,9 +14,10 @@ export class OverviewState {
   readonly waiting = new Resource<Job[]>(async (signal) => (await api.queue(signal)).waiting);
   /** Run code -> step and values of its main metric. */
   lines = $state.raw<Record<string, { key: string; values: number[]; last: number; step: number | null }>>({});
-  private boards = new Map<string, { board: SeriesBoard; stop: () => void }>();
+  private boards = new Map<string, { stop: () => void }>();
   private stops: (() => void)[] = [];
   private timer = 0;
+  private most = LINES;
 
   start(): void {
     const changed = { frame: () => this.soon(), refresh: () => void this.load() };
@@ -67,8 +68,14 @@ export class OverviewState {
     }
   }
 
+  /** All of the listed runs are looked at. */
+  all(): void {
+    this.most = Infinity;
+    this.follow();
+  }
+
   private follow(): void {
-    const running = (this.overview.data?.running ?? []).slice(0, LINES);
+    const running = (this.overview.data?.running ?? []).slice(0, this.most);
     for (const [code, { stop }] of this.boards) {
       if (running.some((run) => run.code === code)) continue;
       stop();
@@ -78,30 +85,42 @@ export class OverviewState {
   }
 
   private watch(run: Run): void {
-    const goal = this.experiments.data?.find((each) => each.id === run.experiment)?.goal_metric;
-    const key = [goal ?? "", "loss", "reward", "accuracy"].find((name) => name in run.summary) ?? Object.keys(run.summary).find((name) => !name.startsWith("_"));
-    if (!key) return;
     const source = `run:${run.code}`;
-    const board = new SeriesBoard([source], "step", 60);
+    let board: SeriesBoard | null = null;
+    const begin = (names: string[]): SeriesBoard | null => {
+      const key = this.mainOf(run, names);
+      return key ? this.draw(run.code, new SeriesBoard([source], "step", 60), source, key) : null;
+    };
+    board = begin(Object.keys(run.summary));
+    const stop = subscribe(source, {
+      frame: (frame) => {
+        // A run that has begun just now says with its first points what there is to draw.
+        if (frame.type === "points") (board ??= begin(Object.keys(frame.columns)))?.points(source, frame);
+        else if (frame.type === "changed" && frame.what === "run" && "state" in frame.data) this.soon();
+      },
+      refresh: () => board?.refresh(),
+    });
+    this.boards.set(run.code, { stop: () => (stop(), board?.stop()) });
+  }
+
+  private mainOf(run: Run, names: string[]): string | undefined {
+    const goal = this.experiments.data?.find((each) => each.id === run.experiment)?.goal_metric;
+    return [goal ?? "", "loss", "reward", "accuracy"].find((name) => names.includes(name)) ?? names.find((name) => !name.startsWith("_"));
+  }
+
+  private draw(code: string, board: SeriesBoard, source: string, key: string): SeriesBoard {
     let asked = false;
     const draw = () => {
       asked = false;
       const columns = board.line(source, key)?.columns;
       if (!columns) return;
-      this.lines = { ...this.lines, [run.code]: { key, values: Array.from(columns.mean), last: columns.last.at(-1) ?? NaN, step: columns.step.at(-1) ?? null } };
+      this.lines = { ...this.lines, [code]: { key, values: Array.from(columns.mean), last: columns.last.at(-1) ?? NaN, step: columns.step.at(-1) ?? null } };
     };
     board.listen(key, () => {
       // Four times a second is as live as a line of this size can look.
       if (!asked) asked = !!window.setTimeout(draw, 250);
     });
     board.want(key);
-    const stop = subscribe(source, {
-      frame: (frame) => {
-        if (frame.type === "points") board.points(source, frame);
-        else if (frame.type === "changed" && frame.what === "run" && "state" in frame.data) this.soon();
-      },
-      refresh: () => board.refresh(),
-    });
-    this.boards.set(run.code, { board, stop: () => (stop(), board.stop()) });
+    return board;
   }
 }
