@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { added, arrange, changed, folded, moved, nudged, putAway, removed, shownAgain, type Section, spansOf } from "./layout";
+import { added, arrange, changed, folded, moved, NEW, nudged, putAway, removed, shownAgain, type Section, spansOf } from "./layout";
 import { empty, readPanels } from "./spec";
 
 const KEYS = ["_step_seconds", "val/loss", "loss", "layer10/w", "layer9/w", "accuracy"];
@@ -9,6 +9,16 @@ it("has a section for each prefix, bare names first and ours last", () =>
   expect(names(arrange(KEYS, empty(), ["loss"]))).toEqual([
     ["", "loss", "accuracy"], ["layer9", "layer9/w"], ["layer10", "layer10/w"], ["val", "val/loss"], ["process", "_step_seconds"],
   ]));
+
+it("puts what came late below all others, and moves nothing for it", () => {
+  const before = names(arrange(KEYS, empty(), ["loss"]));
+  const late = ["aaa", "eval/loss", "val/acc"];
+  const now = arrange([...KEYS, ...late], empty(), ["loss"], late);
+  expect(names(now)).toEqual([...before, [NEW, "aaa", "eval/loss", "val/acc"]]);
+  expect(nudged(empty(), now, "key:aaa", 1)).toEqual(empty()); // it has no place there to be kept
+  const there = moved(empty(), now, "key:eval/loss", "val", null);
+  expect(names(arrange([...KEYS, ...late], there, ["loss"], ["aaa", "val/acc"]))).toContainEqual(["val", "val/loss", "eval/loss"]);
+});
 
 describe("by hand", () => {
   const start = arrange(KEYS, empty());

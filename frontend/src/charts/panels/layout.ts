@@ -32,13 +32,18 @@ export function sectionOf(key: string): string {
   return key.startsWith("_") ? PROCESS : slash > 0 ? key.slice(0, slash) : "";
 }
 
-/** All panels in their sections: bare names first, then by the alphabet, our own last, unless a person said otherwise. */
-export function arrange(keys: readonly string[], json: PanelsJson, first: readonly string[] = []): Section[] {
+/** The section of metrics that came late; no metric's name begins like that. */
+export const NEW = "\tnew";
+
+/** All panels in their sections: bare names first, then by the alphabet, our own last, unless a person said otherwise; below them the `late` ones. */
+export function arrange(keys: readonly string[], json: PanelsJson, first: readonly string[] = [], late: readonly string[] = []): Section[] {
   const found = new Map<string, Panel[]>();
+  const waits = new Set(late);
   const place = (panel: Panel) => {
-    const list = found.get(panel.section);
+    const name = panel.key !== null && waits.has(panel.key) ? NEW : panel.section;
+    const list = found.get(name);
     if (list) list.push(panel);
-    else found.set(panel.section, [panel]);
+    else found.set(name, [panel]);
   };
   for (const key of keys) {
     const kept = json.panels[KEY + key];
@@ -61,7 +66,7 @@ export function arrange(keys: readonly string[], json: PanelsJson, first: readon
   });
   const ranks = new Map(json.sections.map((name, i) => [name, i]));
   const rankOf = (name: string) => ranks.get(name) ?? ranks.size;
-  return sections.sort((a, b) => rankOf(a.name) - rankOf(b.name) || bySection(a.name) - bySection(b.name) || compare(a.name, b.name));
+  return sections.sort((a, b) => Number(a.name === NEW) - Number(b.name === NEW) || rankOf(a.name) - rankOf(b.name) || bySection(a.name) - bySection(b.name) || compare(a.name, b.name));
 }
 
 function panelOf(id: string, key: string | null, kept: PanelKept): Panel {
@@ -98,6 +103,7 @@ export const shownAgain = (json: PanelsJson): PanelsJson => putAway(json).reduce
 
 /** A panel to a place among the panels of a section, as they are shown now: before the one with that id, or to the end. */
 export function moved(json: PanelsJson, sections: Section[], id: string, section: string, before: string | null): PanelsJson {
+  if (section === NEW) return json; // a place for the time being
   const shown = sections.find((each) => each.name === section)?.panels.map((panel) => panel.id).filter((each) => each !== id) ?? [];
   const at = before === null ? shown.length : Math.max(0, shown.indexOf(before));
   const own = id.startsWith(KEY) && sectionOf(id.slice(KEY.length)) === section;

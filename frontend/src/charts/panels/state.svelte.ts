@@ -48,8 +48,8 @@ export class PanelsState {
     return () => this.heard.delete(heard);
   }
 
-  sections(keys: readonly string[], first: readonly string[]): layout.Section[] {
-    return layout.arrange(keys, this.kept, first);
+  sections(keys: readonly string[], first: readonly string[], late?: readonly string[]): layout.Section[] {
+    return layout.arrange(keys, this.kept, first, late);
   }
 
   change(id: string, changes: Partial<PanelKept>): void {

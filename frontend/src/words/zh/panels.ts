@@ -1,5 +1,7 @@
 /** Charts and panels. */
 export default {
+  New: "新出现",
+  "Put them in their places": "放到各自的位置",
   "{name}. Arrow keys read it, plus and minus zoom, 0 shows all.": "{name}。用方向键读数,加减键缩放,0 显示全部。",
   chart: "图表",
   "No points yet": "还没有数据点",

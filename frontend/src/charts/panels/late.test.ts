@@ -1,0 +1,20 @@
+import { expect, it } from "vitest";
+import { Late } from "./late";
+
+it("tells which metrics came later, until others are looked at", () => {
+  let now = 0;
+  const late = new Late(() => now);
+  expect(late.of([], "run:a")).toEqual([]);
+  now = 60_000; // the first point, whenever it comes
+  expect(late.of(["loss"], "run:a")).toEqual([]);
+  now += 1000; // and what a beginning run tells right after it
+  expect(late.of(["loss", "lr"], "run:a")).toEqual([]);
+  now += 10_000;
+  expect(late.of(["eval/loss", "loss", "lr"], "run:a")).toEqual(["eval/loss"]);
+  expect(late.of(["eval/loss", "loss", "lr", "z"], "run:a")).toEqual(["eval/loss", "z"]);
+  expect(late.of(["eval/loss", "loss", "lr", "z"], "run:a,run:b")).toEqual([]); // another line was asked for
+  now += 10_000;
+  expect(late.of(["eval/loss", "loss", "lr", "y", "z"], "run:a,run:b")).toEqual(["y"]);
+  late.settle(["eval/loss", "loss", "lr", "y", "z"]);
+  expect(late.of(["eval/loss", "loss", "lr", "y", "z"], "run:a,run:b")).toEqual([]);
+});
