@@ -5,6 +5,7 @@ from functools import partial
 
 from django.db import transaction
 
+from monitoring.live.publish import publish_change
 from monitoring.storage import series
 
 from .media import files
@@ -26,6 +27,8 @@ def delete_run(run: Run) -> None:
             raise IllegalMove(f"run {run.code} is {locked.state}; stop it, then delete it")
         locked.delete()
     transaction.on_commit(partial(forget, run.code))
+    topic = f"experiment:{run.experiment_id}"
+    transaction.on_commit(partial(publish_change, topic, "run", {"code": run.code, "deleted": True}))
 
 
 def delete_experiment(experiment: Experiment) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from monitoring.live.publish import publish_change
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_run
@@ -169,6 +170,11 @@ def test_the_same_runs_are_seen_as_bars_dots_histograms_images_and_on_two_axes(
     dialog.get_by_role("button", name="Done").click()
     bars = panel(page, "depth").get_by_role("listitem")
     expect(bars).to_have_text([re.compile("run 2.*2"), re.compile("run 1.*1"), re.compile("run 0.*0")])
+    finding = page.get_by_role("searchbox", name="Search runs")
+    finding.fill("run 1")  # what the table leaves out is in no panel
+    expect(bars).to_have_text([re.compile("run 1.*1")])
+    finding.fill("")
+    expect(bars).to_have_count(3)
     dialog = add(page, "Scatter")
     dialog.get_by_label("Across", exact=True).fill("config:lr")
     dialog.get_by_label("Upwards", exact=True).fill("metric:loss")
@@ -256,11 +262,22 @@ def test_panels_are_made_found_arranged_and_still_so_after_a_reload(window, oper
     expect(page.locator("[data-panel]")).to_have_count(300)
     assert page.locator("section.panel").count() < 60
     search.fill("")
-    # By keys: moved behind the next one, made wider, as large as the window and on to the next.
     order = (
         "[...document.querySelectorAll('[data-section=\"\"] [data-panel]')].map((each) => each.dataset.panel)"
     )
+    # A metric that comes now moves none of them, until it is put in its place.
     first = page.evaluate(order)
+    publish_change(
+        f"experiment:{experiment}", "run", {"code": Run.objects.get(name="run 1").code, "summary": {"aaa": 1.0}}
+    )
+    places = page.get_by_role("button", name="Put them in their places")
+    expect(places).to_be_visible()
+    assert page.evaluate(order) == first
+    places.click()
+    expect(places).to_have_count(0)
+    assert page.evaluate(order) != first
+    first = page.evaluate(order)
+    # By keys: moved behind the next one, made wider, as large as the window and on to the next.
     page.get_by_label("Move Ratio with the arrow keys").press("ArrowRight")
     until(lambda: page.evaluate(order)[:2] == [first[1], first[0]])
     page.get_by_label("Size of Ratio, with the arrow keys").press("ArrowDown")

@@ -7,8 +7,10 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from monitoring.live.publish import publish_change
 from tests.support.domain import a_run
 from tests.support.wait import until
+from training.deleting import delete_run
 from training.jobs.submit import submit
 from training.models import Experiment, Job, Run, SavedView, ViewLink
 
@@ -43,6 +45,12 @@ def experiment():
 
 def names(page) -> list[str]:
     return [text.strip() for text in page.locator("tbody td.name a").all_inner_texts()]
+
+
+def told_of(run: Run, **changes) -> None:
+    """The run is otherwise now, and pages hear of it as they do of one that trains."""
+    Run.objects.filter(pk=run.pk).update(**changes)
+    publish_change(f"experiment:{run.experiment_id}", "run", {"code": run.code, **changes})
 
 
 def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, experiment):
@@ -91,9 +99,13 @@ def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, 
         expect(table.get_by_text(f"{count} runs")).to_be_visible()
     search.fill("/^run 6[0-9]$/")
     expect(table.get_by_text("10 runs")).to_be_visible()
+    # An older run that begins to match is told like a new one, and waits like one.
+    told_of(Run.objects.get(name="run 5"), name="run 60")
+    table.get_by_role("button", name="1 new run").click()
+    expect(table.get_by_text("11 runs")).to_be_visible()
     search.fill("/run (/")
     expect(table.get_by_role("alert")).to_contain_text("Close what you open")
-    assert len(names(page)) == 10
+    assert len(names(page)) == 11
     search.fill("")
     expect(table.get_by_text(f"{COUNT} runs")).to_be_visible()
     # A filter is built, and told how many it leaves before it is taken.
@@ -151,9 +163,14 @@ def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, 
     eye.click()
     expect(eye).not_to_have_attribute("aria-pressed", drawn)
     assert figures.inner_text() == told
-    # What comes meanwhile waits, and moves nothing.
-    page.reload()
+    # It follows them while they train, wherever it stands.
+    told_of(Run.objects.get(name="run 1"), summary={"loss": 1e6})
+    expect(figures).not_to_have_text(told)
+    expect(table.get_by_role("link", name="run 1", exact=True)).to_be_focused()
+    # A filter that cannot be read is said to be none.
+    page.goto(f"/experiments/{experiment.pk}?layout=table&groups=config:optimizer&filter=%7Bbroken")
     expect(table.get_by_role("button", name=re.compile("^sgd"))).to_be_visible()
+    expect(table.get_by_role("alert")).to_contain_text("The filter in the address cannot be read")
 
 
 def heads(page) -> list[str]:
@@ -222,6 +239,12 @@ def test_columns_are_arranged_runs_told_apart_and_new_ones_wait_until_they_are_a
     fresh.click()
     expect(table.get_by_role("link", name="just made")).to_be_visible()
     assert names(page)[:2] == ["just made", before[0]]
+    # Who is deleted meanwhile says so where they stand.
+    delete_run(Run.objects.get(name=f"run {COUNT - 3}"))
+    gone = table.get_by_role("row").filter(
+        has=page.get_by_role("link", name=f"run {COUNT - 3}", exact=True)
+    )
+    expect(gone).to_contain_text("deleted")
     table.get_by_role("checkbox", name="Select just made").check()
     table.get_by_role("checkbox", name=f"Select {before[0]}").check()
     table.get_by_role("button", name="Stop", exact=True).click()

@@ -283,3 +283,20 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     assert page.evaluate(TOO_WIDE) <= 0, "a long name makes the page wider than the screen"
     page.get_by_role("button", name="Take out wider").click()
     expect(differ).to_have_count(0)
+    # Beside its table as many metrics are found by typing, and only the panels near the screen exist.
+    Run.objects.filter(pk=run.pk).update(summary={f"layer/{place:04}": 1.0 for place in range(METRICS)})
+    page.goto(f"/experiments/{run.experiment_id}")
+    expect(page.get_by_role("button", name=f"Show all {METRICS} panels")).to_be_visible()
+    assert page.locator("section.panel").count() < 60
+    assert page.evaluate(TOO_WIDE) <= 0, "a long name makes the page wider than the screen"
+    page.get_by_role("region", name="Runs").get_by_role("button", name="Filter").click()
+    builder = page.get_by_role("dialog", name="Filter runs")
+    builder.get_by_label("Comparison").select_option(label="contains")  # the columns are known by now
+    expect(builder.locator("input[aria-label=Column]")).to_be_visible()
+    builder.get_by_label("Column").fill("layer/4999")
+    builder.get_by_label("Comparison").select_option("exists")
+    expect(builder.get_by_text("1 run matches")).to_be_visible()
+    window.allowed.append("status of 400")
+    builder.get_by_label("Column").fill("layer 4999")  # is none: it is said, and what there is
+    builder.get_by_label("Comparison").focus()
+    expect(builder.get_by_role("status")).to_contain_text("is no column; expected")

@@ -6,6 +6,7 @@ import * as api from "../api";
 import type { Experiment, Mark, RunColumns } from "../api/types";
 import { assignColours } from "../lib/colours";
 import type { Layout, ViewState } from "../lib/savedview";
+import { changeOf } from "../lib/rowchange";
 import { askedFor, isMeasured, type RunRow, type WholeRow } from "../lib/table";
 import type { PointsFrame } from "../live/frames";
 import { subscribe } from "../live/live.svelte";
@@ -21,6 +22,9 @@ const MOST_MARKED = 100; // that many runs are asked for at once
 const MOST_DRAWN = 500;
 const NOBODY = "-"; // in the address: none is drawn
 const LIVE = new Set(["starting", "running", "paused", "stopping"]);
+const AGAIN = 30_000; // milliseconds after which runs that go on are asked about anew
+const MOST_AGAIN = 100;
+const FIGURES = new Set(["summary", "last_step", "last_seen_at"]);
 const WHOLE = ["name", "state", "silent", "created_at", "started_at", "ended_at", "last_step", "tags", "summary", "config"];
 
 export class ExperimentState {
@@ -50,6 +54,9 @@ export class ExperimentState {
   private changes = new Map<string, Partial<RunRow>>();
   private timer = 0;
   private looking = 0;
+  private again = 0;
+  private moved = new Set<string>(); // runs whose state has changed
+  private newest: string | null = null; // when the newest of those that the list was read of was made
   private chosen = false; // the person, or an earlier visit, said what to draw
   private asked = new Set<string>();
   private before: string[] = []; // what was drawn before one run was drawn alone
@@ -78,10 +85,14 @@ export class ExperimentState {
       refresh: () => void this.load(),
     });
     void this.experiment.load();
+    this.again = window.setInterval(() => {
+      if (!document.hidden) void this.askAgain([...this.known.values(), ...this.rows.list].filter((run) => LIVE.has(run.state)).map((run) => run.code));
+    }, AGAIN);
   }
 
   stop(): void {
     this.unsubscribe?.();
+    window.clearInterval(this.again);
     window.clearTimeout(this.timer);
     window.clearTimeout(this.looking);
     for (const each of [this.experiment, this.columns, this.marks, this.rows, this.groups]) each.stop();
@@ -95,11 +106,13 @@ export class ExperimentState {
     const asked = askedFor(columns.map((each) => each.id));
     if (view.groups.length) {
       const measure = columns.map((each) => each.id).filter(isMeasured).slice(0, 20);
-      await this.groups.read({ query: narrow, by: view.groups, measure, sort: view.sort, columns: asked });
+      const [told] = await Promise.all([api.runCount(narrow).catch(() => null), this.groups.read({ query: narrow, by: view.groups, measure, sort: view.sort, columns: asked })]);
+      this.newest = told?.newest ?? null;
       // The first runs are drawn until somebody chooses, whether they are in groups or not.
       if (!this.rows.ready) await this.rows.read({ query: { ...narrow, sort: view.sort }, columns: asked });
     } else {
       await this.rows.read({ query: { ...narrow, sort: view.sort }, columns: asked });
+      this.newest = this.rows.newest;
     }
     if (this.columns.data || this.columns.error) this.columns.soon(50);
   }
@@ -192,6 +205,7 @@ export class ExperimentState {
     this.changes = new Map();
     const missing = this.rows.patch(changes);
     this.groups.patch(changes);
+    if (this.table.view.groups.length) this.groups.soon();
     const known = new Map(this.known);
     let touched = false;
     for (const [code, change] of changes) {
@@ -204,7 +218,9 @@ export class ExperimentState {
     const sorted = this.table.view.sort.replace(/^-/, "");
     const moves = (change: Partial<RunRow>) => sorted in change || (sorted.startsWith("metric:") && sorted.slice(7) in (change.summary ?? {}));
     if ([...changes.values()].some(moves)) this.stale = true;
-    if (missing.some((code) => !this.find(code))) this.look();
+    // One that is known, such as a drawn one, is looked for where more than its figures changed: it may match only now.
+    const matters = (code: string) => !this.known.has(code) || Object.keys(changes.get(code) ?? {}).some((name) => !FIGURES.has(name));
+    if (missing.some((code) => !this.groups.find(code) && matters(code))) this.look();
   }
 
   private note(rows: readonly RunRow[]): void {
@@ -224,9 +240,34 @@ export class ExperimentState {
     if (what === "decision") this.marks.soon(1000);
     if (what !== "run" || typeof data.code !== "string") return;
     const { reason: _reason, code, ...fields } = data;
-    if (data.deleted) this.look();
-    else this.change(code as string, fields as Partial<RunRow>);
-    if ("state" in data) this.experiment.soon(1000);
+    this.change(code as string, data.deleted ? { state: "deleted" as RunRow["state"] } : (fields as Partial<RunRow>));
+    if (!("state" in data) && !data.deleted) return;
+    this.experiment.soon(1000);
+    if (data.deleted) return;
+    this.moved.add(code as string);
+    if (this.moved.size > 1) return;
+    window.setTimeout(() => {
+      const { moved } = this;
+      this.moved = new Set();
+      void this.askAgain(moved);
+    }, 1000);
+  }
+
+  /** What no frame tells: when a run ended, how long it took, what it cost, that nothing is heard of it. */
+  private async askAgain(codes: Iterable<string>): Promise<void> {
+    const some = [...new Set(codes)].filter((code) => this.find(code)).slice(0, MOST_AGAIN);
+    if (!some.length) return;
+    const column = [...new Set([...askedFor(this.table.columns.map((each) => each.id)).filter((id) => !id.startsWith("config:")), "state", "silent", "started_at", "ended_at"])];
+    try {
+      const { results } = await api.runPage({ experiment: this.id, code: some.join(), limit: MOST_AGAIN, column });
+      for (const row of results) {
+        const before = this.find(row.code);
+        const change = before ? changeOf(before, row) : {};
+        if (Object.keys(change).length) this.change(row.code, change);
+      }
+    } catch {
+      // It is asked again anyhow.
+    }
   }
 
   /** Ask soon how many runs there are that the list does not show. */
@@ -235,10 +276,13 @@ export class ExperimentState {
     this.looking = window.setTimeout(async () => {
       this.looking = 0;
       if (!this.rows.total && !this.groups.told?.total) return void this.load();
-      const { newest } = this.rows;
+      const { narrow, view } = this.table;
+      const here = view.groups.length ? (this.groups.told?.total ?? 0) : this.rows.total;
       try {
-        const where = newest ? [`created_at > ${newest}`] : [];
-        this.fresh = (await api.runCount({ ...this.table.narrow, where })).count;
+        const where = this.newest ? [`created_at > ${this.newest}`] : [];
+        const [made, all] = await Promise.all([api.runCount({ ...narrow, where }), narrow.find || narrow.filter ? api.runCount(narrow) : null]);
+        // Older ones may match only now.
+        this.fresh = Math.max(made.count, (all?.count ?? 0) - here);
       } catch {
         // The next change asks again.
       }

@@ -14,6 +14,8 @@ export interface GroupQuestion {
   columns: string[]; // of the rows in open groups
 }
 
+const AGAIN = 5000; // milliseconds
+
 export const keyOf = (group: RunGroup): string => JSON.stringify(group.values);
 
 export class GroupedRuns {
@@ -22,6 +24,7 @@ export class GroupedRuns {
   open = $state.raw<ReadonlyMap<string, RunRows>>(new Map());
   private asked: GroupQuestion | null = null;
   private reading: AbortController | null = null;
+  private due = 0;
 
   constructor(private onwhole: (rows: readonly RunRow[]) => void) {}
 
@@ -44,6 +47,27 @@ export class GroupedRuns {
       for (const group of told.groups) void this.open.get(keyOf(group))?.read(this.question(group));
     } catch (error) {
       if (!isAbort(error) && this.reading === reading) this.error = messageOf(error);
+    }
+  }
+
+  /** Read the figures of the groups that are here again before long: they keep their order, and who came waits. */
+  soon(): void {
+    this.due ||= window.setTimeout(() => {
+      this.due = 0;
+      void this.again();
+    }, AGAIN);
+  }
+
+  private async again(): Promise<void> {
+    const { asked, told, reading } = this;
+    if (!asked || !told || document.hidden) return;
+    try {
+      const now = await api.runGroups({ ...asked.query, by: asked.by, measure: asked.measure, sort: "" });
+      if (this.told !== told || this.reading !== reading) return; // another question came between
+      const found = new Map(now.groups.map((group) => [keyOf(group), group]));
+      this.told = { ...told, groups: told.groups.map((group) => found.get(keyOf(group)) ?? group) };
+    } catch {
+      // The next change asks again.
     }
   }
 
@@ -76,18 +100,20 @@ export class GroupedRuns {
   }
 
   /** Codes of a group's runs, the first so many: for its eye. */
-  async codes(group: RunGroup, most: number): Promise<string[]> {
+  async codes(group: Pick<RunGroup, "values">, most: number): Promise<string[]> {
     const { query } = this.question(group);
     return (await api.runPage({ ...query, limit: most, column: ["name"] })).results.map((row) => row.code);
   }
 
   stop(): void {
+    window.clearTimeout(this.due);
+    this.due = 0;
     this.reading?.abort();
     for (const rows of this.open.values()) rows.stop();
     this.open = new Map();
   }
 
-  private question(group: RunGroup): { query: Query; columns: string[] } {
+  private question(group: Pick<RunGroup, "values">): { query: Query; columns: string[] } {
     const asked = this.asked!;
     const filter = readFilter(String(asked.query.filter ?? ""));
     const whole = both(filter, groupConditions(this.told!.by, group.values));

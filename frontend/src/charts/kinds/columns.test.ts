@@ -11,7 +11,7 @@ it("bars stand by their value, and runs without one are counted", () => {
 });
 
 it("a group's bar is the mean of its runs, hidden or not, with their deviation", () => {
-  const { bars } = barRows(rows, "metric:loss", [{ name: "g", colour: "x", sources: ["run:a", "run:b", "run:c"], runs: 3 }, { name: "none", colour: "x", sources: ["run:e"], runs: 1 }]);
+  const { bars } = barRows(rows, "metric:loss", [{ name: "g", colour: "x", sources: ["run:a"], members: ["a", "b", "c"], runs: 3 }, { name: "none", colour: "x", sources: ["run:e"], members: ["e"], runs: 1 }]);
   expect(bars).toEqual([{ id: "g", name: "g", href: null, colour: "x", value: 2, deviation: Math.SQRT2 }]);
 });
 

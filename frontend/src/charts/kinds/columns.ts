@@ -26,16 +26,16 @@ export interface BarRow {
 
 /** The bars, the greatest first; of groups the mean of their runs with its deviation. Runs without a finite value are counted. */
 export function barRows(rows: RunRow[], column: string, groups: RunGroup[] | null): { bars: BarRow[]; without: number } {
-  const values = new Map(rows.map((row) => [`run:${row.code}`, numberOf(row.values[column])]));
+  const values = new Map(rows.map((row) => [row.code, numberOf(row.values[column])]));
   const bars: BarRow[] = groups
-    ? groups.flatMap(({ name, colour, sources }) => {
-      const own = sources.map((source) => values.get(source) ?? NaN).filter(Number.isFinite);
+    ? groups.flatMap(({ name, colour, members }) => {
+      const own = members.map((code) => values.get(code) ?? NaN).filter(Number.isFinite);
       if (!own.length) return [];
       const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
       const deviation = own.length > 1 ? Math.sqrt(own.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (own.length - 1)) : 0;
       return [{ id: name, name, href: null, colour, value: mean, deviation }];
     })
-    : rows.map((row) => ({ id: row.code, name: row.name, href: `/runs/${row.code}`, colour: row.colour, value: values.get(`run:${row.code}`)!, deviation: 0 }));
+    : rows.map((row) => ({ id: row.code, name: row.name, href: `/runs/${row.code}`, colour: row.colour, value: values.get(row.code)!, deviation: 0 }));
   const finite = bars.filter(({ value }) => Number.isFinite(value));
   return { bars: finite.sort((a, b) => b.value - a.value || (a.name < b.name ? -1 : 1)), without: bars.length - finite.length };
 }

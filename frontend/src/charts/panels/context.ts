@@ -17,6 +17,7 @@ export interface RunGroup {
   name: string;
   colour: string;
   sources: string[];
+  members: string[]; // codes of its runs, of very many the first
   runs: number; // how many there are, where not all of them are read
 }
 

@@ -6,11 +6,14 @@ import type { RunGroup } from "./context";
 
 const MOST_GROUPS = 12;
 const MOST_RUNS = 20; // of a group: more would be read for a band that hardly moves; how many there are is said
+const MOST_MEMBERS = 500; // whose figures alone are looked at
+
+export type Some = Pick<Told, "values" | "count">;
 
 export interface Table {
   by: readonly string[];
-  groups: readonly Told[];
-  codes: (group: Told, most: number) => Promise<string[]>;
+  groups: readonly Some[];
+  codes: (group: Some, most: number) => Promise<string[]>;
 }
 
 export const groupName = (by: readonly string[], values: readonly unknown[]): string =>
@@ -32,11 +35,11 @@ export class DrawnGroups {
     const names = some.map((group) => groupName(table.by, group.values));
     const colours = assignColours(names);
     try {
-      const codes = await Promise.all(some.map((group) => table.codes(group, MOST_RUNS)));
+      const codes = await Promise.all(some.map((group) => table.codes(group, MOST_MEMBERS)));
       if (asked !== this.asked) return;
       this.error = "";
       this.list = some.map((group, i) => ({
-        name: names[i], colour: `--series-${colours.get(names[i])}`, sources: codes[i].map((code) => `run:${code}`), runs: group.count,
+        name: names[i], colour: `--series-${colours.get(names[i])}`, sources: codes[i].slice(0, MOST_RUNS).map((code) => `run:${code}`), members: codes[i], runs: group.count,
       }));
     } catch (error) {
       if (asked === this.asked && !isAbort(error)) this.error = messageOf(error);

@@ -1,5 +1,6 @@
 /** The runs of a page as rows of columns, for panels that draw one mark a run. */
 import * as api from "../../api";
+import type { Query } from "../../api/client";
 import type { Run } from "../../api/types";
 import type { RunRow } from "./context";
 
@@ -18,9 +19,9 @@ export const rowOf = (run: Pick<Run, "code" | "name" | "state" | "config" | "sum
   code: run.code, name: run.name, state: run.state, colour, values: Object.fromEntries(columns.map((column) => [column, valueOf(run, column)])),
 });
 
-/** Every run of an experiment, with these columns alone. */
-export async function rowsOfExperiment(experiment: number | string, columns: string[], colourOf: (code: string) => string, signal: AbortSignal): Promise<RunRow[]> {
-  const runs = await api.runRows({ experiment }, ["name", "state", ...columns], signal);
+/** Every run of an experiment, or of what its table is narrowed to, with these columns alone. */
+export async function rowsOfExperiment(which: Query, columns: string[], colourOf: (code: string) => string, signal: AbortSignal): Promise<RunRow[]> {
+  const runs = await api.runRows(which, ["name", "state", ...columns], signal);
   return runs.map((run) => rowOf(run, columns, colourOf(run.code)));
 }
 

@@ -1,5 +1,6 @@
 /** The run table of an experiment, its filters, groups and saved views. */
 export default {
+  "The filter in the address cannot be read, and all runs are shown. Build it anew under Filter.": "无法读取地址中的筛选条件，因此显示全部运行。请在“筛选”中重新设置。",
   "{n} runs are queued again.": "{n} 个运行已重新排队。",
   "Start {many} again?": "重新启动{many}？",
   "Each that is over is queued again and goes on from its newest checkpoint, or begins anew where it has none. What waits or runs is left alone.":

@@ -1,5 +1,6 @@
 /** Words that come from the server one by one, such as states and roles; see term() in lib/i18n.ts. */
 export default {
+  deleted: "已删除",
   // Roles
   viewer: "查看者",
   operator: "操作员",
