@@ -28,7 +28,10 @@ window.moved = [];
 new PerformanceObserver((list) => {
   for (const { hadRecentInput, sources } of list.getEntries())
     for (const { node, previousRect, currentRect } of sources)
-      if (!hadRecentInput && node?.isConnected && previousRect.top !== currentRect.top && !(node.closest ? node : node.parentElement).closest(".toasts"))
+      if (
+        !hadRecentInput && node?.isConnected && previousRect.top !== currentRect.top
+        && !(node.closest ? node : node.parentElement).closest(".toasts")
+      )
         moved.push(node.textContent.slice(0, 80));
 }).observe({ type: "layout-shift" });
 """

@@ -268,7 +268,9 @@ def test_panels_are_made_found_arranged_and_still_so_after_a_reload(window, oper
     # A metric that comes now moves none of them, until it is put in its place.
     first = page.evaluate(order)
     publish_change(
-        f"experiment:{experiment}", "run", {"code": Run.objects.get(name="run 1").code, "summary": {"aaa": 1.0}}
+        f"experiment:{experiment}",
+        "run",
+        {"code": Run.objects.get(name="run 1").code, "summary": {"aaa": 1.0}},
     )
     places = page.get_by_role("button", name="Put them in their places")
     expect(places).to_be_visible()

@@ -164,6 +164,7 @@ def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, 
     expect(eye).not_to_have_attribute("aria-pressed", drawn)
     assert figures.inner_text() == told
     # It follows them while they train, wherever it stands.
+    table.get_by_role("link", name="run 1", exact=True).focus()
     told_of(Run.objects.get(name="run 1"), summary={"loss": 1e6})
     expect(figures).not_to_have_text(told)
     expect(table.get_by_role("link", name="run 1", exact=True)).to_be_focused()
@@ -241,9 +242,7 @@ def test_columns_are_arranged_runs_told_apart_and_new_ones_wait_until_they_are_a
     assert names(page)[:2] == ["just made", before[0]]
     # Who is deleted meanwhile says so where they stand.
     delete_run(Run.objects.get(name=f"run {COUNT - 3}"))
-    gone = table.get_by_role("row").filter(
-        has=page.get_by_role("link", name=f"run {COUNT - 3}", exact=True)
-    )
+    gone = table.get_by_role("row").filter(has=page.get_by_role("link", name=f"run {COUNT - 3}", exact=True))
     expect(gone).to_contain_text("deleted")
     table.get_by_role("checkbox", name="Select just made").check()
     table.get_by_role("checkbox", name=f"Select {before[0]}").check()

@@ -294,6 +294,7 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     builder.get_by_label("Comparison").select_option(label="contains")  # the columns are known by now
     expect(builder.locator("input[aria-label=Column]")).to_be_visible()
     builder.get_by_label("Column").fill("layer/4999")
+    builder.get_by_label("Column").press("Tab")
     builder.get_by_label("Comparison").select_option("exists")
     expect(builder.get_by_text("1 run matches")).to_be_visible()
     window.allowed.append("status of 400")

@@ -4,14 +4,14 @@ import { fromKept, fromQuery, inOrder, moved, nextSort, toQuery, USUAL, type Tab
 const whole: TableView = {
   columns: [{ id: "metric:val/loss, old", width: 130, pinned: true }, { id: "config:a@b" }], sort: "metric:loss", find: "/x|y/",
   filter: { any: [{ column: "name", operator: "~", value: "^a" }] }, groups: ["config:optimizer", "state"], differ: true,
-  pinned: ["abc234", "bcd345"], baseline: "abc234", colours: { abc234: 3 },
+  pinned: ["abc234", "bcd345"], baseline: "abc234", colours: { abc234: 3 }, lines: ['["a, b",1]', "[null]"],
 };
 const asQuery = (view: TableView) =>
   new URLSearchParams(Object.entries(toQuery(view)).filter((each): each is [string, string] => each[1] !== null));
 
 describe("an address", () => {
   it("says nothing of a table as it is usually", () => expect(asQuery(USUAL).toString()).toBe(""));
-  it.each([["everything", whole], ["the usual", USUAL], ["no column at all", { ...USUAL, columns: [] }]])("restores %s", (_, view) =>
+  it.each([["everything", whole], ["the usual", USUAL], ["no column at all", { ...USUAL, columns: [] }], ["no group", { ...USUAL, lines: [] }]])("restores %s", (_, view) =>
     expect(fromQuery(new URLSearchParams(asQuery(view).toString()))).toEqual(view));
   it("that was tampered with is read as far as it goes", () =>
     expect(fromQuery(new URLSearchParams("columns=name%0Astate%0Astate@9999&filter={&colours=a.99,b.2,c&differ=yes&sort="))).toEqual({

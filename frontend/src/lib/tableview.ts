@@ -18,12 +18,13 @@ export interface TableView {
   pinned: string[]; // codes that stay on top
   baseline: string; // code that the others are compared with, or ""
   colours: Record<string, number>; // code: one of the palette, where a person chose it
+  lines: string[] | null; // groups that are drawn, by the JSON of their values; null: the first ones
 }
 
 export const USUAL: TableView = {
-  columns: null, sort: "-created_at", find: "", filter: null, groups: [], differ: false, pinned: [], baseline: "", colours: {},
+  columns: null, sort: "-created_at", find: "", filter: null, groups: [], differ: false, pinned: [], baseline: "", colours: {}, lines: null,
 };
-export const PARAMETERS = ["columns", "sort", "find", "filter", "groups", "differ", "pinned", "baseline", "colours"] as const;
+export const PARAMETERS = ["columns", "sort", "find", "filter", "groups", "differ", "pinned", "baseline", "colours", "lines"] as const;
 
 export const MOST_COLUMNS = 60;
 export const MOST_PINNED = 20;
@@ -57,6 +58,7 @@ export function toQuery(view: TableView): Record<(typeof PARAMETERS)[number], st
     pinned: view.pinned.join() || null,
     baseline: view.baseline || null,
     colours: Object.entries(view.colours).map(([code, colour]) => `${code}.${colour}`).join() || null,
+    lines: view.lines ? view.lines.join(JOIN) || JOIN : null,
   };
 }
 
@@ -79,6 +81,7 @@ export function fromQuery(query: URLSearchParams): TableView {
         return Number(colour) >= 1 && Number(colour) <= 12 ? [[code, Math.trunc(Number(colour))]] : [];
       }),
     ),
+    lines: query.get("lines")?.split(JOIN).filter(Boolean) ?? null,
   };
 }
 
@@ -90,7 +93,7 @@ const distinct = (columns: ColumnLook[]): ColumnLook[] =>
 /** A kept view's table: whatever of it this version understands, the rest as usual. */
 export function fromKept(kept: unknown): TableView {
   if (kept === null || typeof kept !== "object") return USUAL;
-  const { columns, sort, find, filter, groups, differ, pinned, baseline, colours } = kept as Record<string, unknown>;
+  const { columns, sort, find, filter, groups, differ, pinned, baseline, colours, lines } = kept as Record<string, unknown>;
   const texts = (value: unknown): string[] => (Array.isArray(value) ? value.filter((each) => typeof each === "string") : []);
   return {
     columns: Array.isArray(columns)
@@ -108,6 +111,7 @@ export function fromKept(kept: unknown): TableView {
         (each): each is [string, number] => typeof each[1] === "number" && each[1] >= 1 && each[1] <= 12,
       ),
     ),
+    lines: Array.isArray(lines) ? texts(lines) : null,
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import * as api from "../api";
 import type { Experiment, Mark, RunColumns } from "../api/types";
+import { drawnOf } from "../charts/panels/groups.svelte";
 import { assignColours } from "../lib/colours";
 import type { Layout, ViewState } from "../lib/savedview";
 import { changeOf } from "../lib/rowchange";
@@ -46,6 +47,8 @@ export class ExperimentState {
   /** What the charts keep of how they are looked at; saved with a view, never looked into here. */
   panels = $state.raw<unknown>(null);
   readonly colours = $derived.by(() => assignColours([...this.drawn], this.table.view.colours));
+  /** Of the groups that are drawn, by their values. */
+  readonly groupColours = $derived.by(() => (this.groups.told ? drawnOf(this.groups.told.by, this.groups.told.groups, this.table.view.lines) : new Map<string, string>()));
   readonly drawnRuns = $derived([...this.drawn].flatMap((code) => this.known.get(code) ?? []));
   readonly liveDrawn = $derived(this.drawnRuns.filter((run) => LIVE.has(run.state)).map((run) => run.code).sort().join());
   readonly pinnedRuns = $derived.by(() => this.table.view.pinned.flatMap((code) => this.known.get(code) ?? []));
