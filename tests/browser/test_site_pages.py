@@ -63,7 +63,7 @@ def test_a_job_is_submitted_waits_with_its_reason_and_is_stopped(window, operato
     expect(page).to_have_url(re.compile(r"/runs/[a-z0-9]+$"))
     job = Job.objects.get()
     assert job.argv == ["python", "-m", "training.trainers.cnn", "--lr", "0.01"]
-    page.get_by_role("link", name="Queue").click()
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Queue").click()
     row = page.get_by_role("row").filter(has_text="training.trainers.cnn")
     expect(row).to_contain_text("queued")
     # The run's own page says why it waits, takes it out of the queue, and says then who did.
@@ -77,7 +77,7 @@ def test_a_job_is_submitted_waits_with_its_reason_and_is_stopped(window, operato
     expect(page.get_by_text("stopped", exact=True)).to_be_visible()
     expect(page.get_by_text("stopped before it started · ada")).to_be_visible()
     expect(page.get_by_text("The run has ended before it logged a value.")).to_be_visible()
-    page.get_by_role("link", name="Queue").click()
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Queue").click()
     expect(page.get_by_text("Nothing waits")).to_be_visible()
 
 
@@ -170,7 +170,7 @@ def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
         lr.fill("0.04")
         page.get_by_role("button", name="Apply", exact=True).click()
         expect(page.get_by_text("Your change is kept here; send it again")).to_be_visible()
-        page.get_by_role("link", name="Queue").click()
+        page.get_by_role("navigation", name="Main").get_by_role("link", name="Queue").click()
         expect(page.get_by_text("This page opens by itself when it is back.")).to_be_visible()
     finally:
         live_site.start()

@@ -32,8 +32,11 @@ export class Steady<T> {
     this.places = element;
     const letGo = (event: Event) => {
       const to = (event as FocusEvent | PointerEvent).relatedTarget;
-      // Later: what has the focus may be leaving because the list is being drawn right now.
-      if (!(to instanceof Node && element.contains(to))) queueMicrotask(() => (this.left += 1));
+      if (to instanceof Node && element.contains(to)) return;
+      // Later: what has the focus may be leaving because the list is being drawn right now, or is drawn no more.
+      queueMicrotask(() => {
+        if (this.places) this.left += 1;
+      });
     };
     element.addEventListener("pointerleave", letGo);
     element.addEventListener("focusout", letGo);
