@@ -39,6 +39,7 @@ export default defineConfig(({ command, mode }) => ({
       "/ws": { target: site.replace(/^http/, "ws"), ws: true, changeOrigin: true, headers: { Origin: new URL(site).origin } },
     },
   },
-  resolve: mode === "test" ? { conditions: ["browser"] } : undefined,
+  // A test that opens with "@vitest-environment client" has runes that run.
+  resolve: mode === "test" ? { conditions: ["browser"], alias: { "vitest-environment-client": new URL("src/client.environment.ts", import.meta.url).pathname } } : undefined,
   test: { environment: "node", include: ["src/**/*.test.ts"], css: false },
 }));

@@ -7,22 +7,30 @@ export interface Line<T> {
 
 export interface HeldList<T> {
   lines: readonly Line<T>[];
-  changes: number; // how many came or went that the lines do not show yet
+  changed: readonly T[]; // who came or went, which the lines do not show yet
 }
 
-export const NO_LINES: HeldList<never> = { lines: [], changes: 0 };
+export interface How {
+  anew?: boolean; // the list of now
+  free?: ReadonlySet<string>; // who comes (to the end) and goes at once, for that is the person's own doing
+  cut?: boolean; // there are more than are listed: who left the end of it may only have been pushed out
+}
 
-/**
- * The lines that stand already, with what is known of them now. Who went stays, and who came waits, until the list is taken
- * `anew`; who is named in `free` comes (to the end) and goes at once, for that is the person's own doing.
- */
-export function hold<T>(before: HeldList<T>, now: readonly T[], keyOf: (item: T) => string, anew: boolean, free: ReadonlySet<string> = new Set()): HeldList<T> {
+export const NO_LINES: HeldList<never> = { lines: [], changed: [] };
+
+/** The lines that stand already, with what is known of them now. Who went stays, and who came waits, until the list is taken anew. */
+export function hold<T>(before: HeldList<T>, now: readonly T[], keyOf: (item: T) => string, { anew = false, free = new Set(), cut = false }: How = {}): HeldList<T> {
   const latest = new Map(now.map((item) => [keyOf(item), item]));
   const line = (key: string, item: T): Line<T> => ({ key, item, gone: false });
-  if (anew) return { lines: [...latest].map(([key, item]) => line(key, item)), changes: 0 };
-  const kept = before.lines.filter(({ key }) => latest.has(key) || !free.has(key)).map((each) => (latest.has(each.key) ? line(each.key, latest.get(each.key)!) : { ...each, gone: true }));
+  if (anew) return { lines: [...latest].map(([key, item]) => line(key, item)), changed: [] };
+  const stood = before.lines.filter(({ key }) => latest.has(key) || !free.has(key));
+  const end = cut ? stood.map(({ key }) => latest.has(key)).lastIndexOf(true) + 1 : stood.length;
+  const kept = stood.map((each, i) => (latest.has(each.key) ? line(each.key, latest.get(each.key)!) : { ...each, gone: i < end }));
   const there = new Set(kept.map(({ key }) => key));
   const came = [...latest].filter(([key]) => !there.has(key));
   const own = came.filter(([key]) => free.has(key)).map(([key, item]) => line(key, item));
-  return { lines: [...kept, ...own], changes: came.length - own.length + kept.filter(({ gone }) => gone).length };
+  return {
+    lines: [...kept, ...own],
+    changed: [...came.filter(([key]) => !free.has(key)).map(([, item]) => item), ...kept.filter(({ gone }) => gone).map(({ item }) => item)],
+  };
 }

@@ -3,10 +3,12 @@ import type { Notice, Overview } from "../api/types";
 
 export type RunInNeed = Overview["needs_attention"][number];
 
-export function runsUntold(runs: readonly RunInNeed[], notices: readonly Pick<Notice, "run">[]): RunInNeed[] {
+/** `notices`: null where they cannot be read. They are the newer of the two: a run whose last proposal was answered waits no more. */
+export function runsUntold(runs: readonly RunInNeed[], notices: readonly Pick<Notice, "run">[] | null): RunInNeed[] {
+  if (!notices) return [...runs];
   const told = new Set(notices.map((each) => each.run).filter(Boolean));
   // That a run diverged, and since when, is more than an alert or a proposal says of it.
-  return runs.filter((run) => !told.has(run.code) || isDiverged(run));
+  return runs.filter((run) => isDiverged(run) || !(told.has(run.code) || run.attention?.startsWith("waits for your answer")));
 }
 
 /** Whose training broke while its process goes on. */

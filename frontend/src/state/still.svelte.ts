@@ -4,14 +4,20 @@ import { hold, NO_LINES, type HeldList } from "../lib/held";
 
 const QUIET = 30_000; // milliseconds without a key or a move of the pointer: nobody is about to press anything
 const SETTLES = 3000; // milliseconds after the page is whole
-const NONE: ReadonlySet<string> = new Set();
+
+interface Ways<T> {
+  about?: (item: T) => string; // what changes count as one with, wherever else it is listed
+  free?: ReadonlySet<string>; // whose comings and goings are the person's own
+  cut?: () => boolean; // whether there are more than are listed
+}
 
 export class Still {
   private here = $state(true); // who opened the page is at it
   private settled = $state(false);
   private turn = $state(0);
-  private lists = $state.raw<readonly { readonly changes: number }[]>([]);
-  readonly changes = $derived(this.lists.reduce((sum, each) => sum + each.changes, 0));
+  private lists = $state.raw<readonly { readonly about: readonly string[] }[]>([]);
+  /** How many came, went or did both: a job that left the queue to run is one. */
+  readonly changes = $derived(new Set(this.lists.flatMap((each) => each.about)).size);
   /** Whether lines keep their places now. */
   readonly holds = $derived(this.settled && this.here);
 
@@ -26,26 +32,35 @@ export class Still {
     $effect(() => this.watch());
   }
 
-  /** Call while a component is made. `free`: whose comings and goings are the person's own. */
-  list<T>(now: () => readonly T[], keyOf: (item: T) => string, free: ReadonlySet<string> = NONE): HeldList<T> & { readonly items: T[] } {
+  /** Call while a component is made, after the lists that `now` reads of. */
+  list<T>(now: () => readonly T[], keyOf: (item: T) => string, { about, free, cut }: Ways<T> = {}): { readonly lines: HeldList<T>["lines"]; readonly items: T[] } {
     let held = $state.raw<HeldList<T>>(NO_LINES);
-    let before = -1;
-    $effect.pre(() => {
-      const [items, anew] = [now(), !this.holds || this.turn !== before];
-      before = this.turn;
-      untrack(() => (held = hold(held, items, keyOf, anew, free)));
+    this.follow((anew) => {
+      const [items, how] = [now(), { anew, free, cut: cut?.() }];
+      untrack(() => (held = hold(held, items, keyOf, how)));
     });
-    const out = { get lines() { return held.lines; }, get changes() { return held.changes; }, get items() { return held.lines.map(({ item }) => item); } };
-    this.lists = [...untrack(() => this.lists), out];
-    return out;
+    const lists = untrack(() => this.lists);
+    const nameOf = about ?? ((item: T) => `${lists.length} ${keyOf(item)}`);
+    this.lists = [...lists, { get about() { return held.changed.map(nameOf); } }];
+    return { get lines() { return held.lines; }, get items() { return held.lines.map(({ item }) => item); } };
   }
 
-  /** Call while a component is made: true while something is, and, once it was, for as long as lines keep their places. */
+  /** Call while a component is made: true while something is, and, once it was, until all is shown as it is. */
   stays(now: () => boolean): { readonly is: boolean } {
     let is = $state(false);
-    $effect.pre(() => {
-      const [there, lets] = [now(), !this.holds];
-      untrack(() => (is = there || (is && !lets)));
+    this.follow((anew) => {
+      const there = now();
+      untrack(() => (is = there || (is && !anew)));
+    });
+    return { get is() { return is; } };
+  }
+
+  /** Call while a component is made: as it was when all was last shown as it is. */
+  kept<T>(now: () => T): { readonly is: T } {
+    let is = $state.raw(untrack(now));
+    this.follow((anew) => {
+      const latest = now();
+      if (anew) untrack(() => (is = latest));
     });
     return { get is() { return is; } };
   }
@@ -53,6 +68,16 @@ export class Still {
   /** Show all as it is now. */
   take(): void {
     this.turn += 1;
+  }
+
+  /** `anew`: whether all is to be shown as it is now. */
+  private follow(step: (anew: boolean) => void): void {
+    let before = -1;
+    $effect.pre(() => {
+      const anew = !this.holds || this.turn !== before;
+      before = this.turn;
+      step(anew);
+    });
   }
 
   private watch(): () => void {
