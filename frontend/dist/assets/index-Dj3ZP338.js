@@ -1,1 +1,0 @@
-import{Yr as e,t,tr as n}from"./start-bY2c0zUX.js";n.start().then(()=>e(t,{target:document.getElementById(`app`)}));
