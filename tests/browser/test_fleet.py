@@ -115,7 +115,7 @@ def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator,
     # What its GPU did all that time, drawn.
     drawn = page.get_by_role("region", name="GPU 0 · Utilisation").locator(".canvas")
     drawn.scroll_into_view_if_needed()
-    expect(drawn).to_have_attribute("data-points", "50")
+    expect(drawn).to_have_attribute("data-points", "217")  # of the last hour 50, of the week before it 167
     fault.get_by_role("link", name="bold-otter").click()
     expect(page.get_by_role("heading", name="bold-otter")).to_be_visible()
     page.set_viewport_size({"width": 1280, "height": 1800})
