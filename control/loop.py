@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from monitoring.live import publish
 from training.models.command import VOID
 
 from . import actions, beliefs, effects, gathering, history
@@ -33,6 +34,7 @@ HANDFUL = 20
 RENEW_SECONDS = 5
 # Between two rounds over all runs. The last tenth is left to the beat, which does not come to the millisecond.
 ROUND_SECONDS = 4.9
+BEAT_SECONDS = 1.0
 
 
 @contextmanager
@@ -81,7 +83,23 @@ def tick_starts(now: datetime | None = None, registry: Registry | None = None) -
     """A round over those alone that set out a moment ago: a start of quick steps is over before the next full one."""
     now = now or timezone.now()
     starts = history.setting_out(now)
-    return look(now, registry or available(), starts) if starts else TickReport()
+    if not starts:
+        return TickReport()
+    # What they log is to be here at the next look.
+    publish.watch([f"run:{code}" for code in starts.values()])
+    return look(now, registry or available(), list(starts))
+
+
+def tick_starts_until_the_next_beat() -> int:
+    """Further rounds over those that set out, START_EVERY_SECONDS apart; how many."""
+    rounds, began = 0, time.monotonic()
+    while time.monotonic() - began < BEAT_SECONDS - 2 * history.START_EVERY_SECONDS:
+        if not history.setting_out(timezone.now()):
+            break
+        time.sleep(history.START_EVERY_SECONDS)
+        tick_starts()
+        rounds += 1
+    return rounds
 
 
 def look(now: datetime, registry: Registry, only: Sequence[int] | None) -> TickReport:

@@ -29,7 +29,6 @@ from .registry import Registry, available
 from .replay_group import Together, looks, others_of
 
 EVERY_SECONDS = 5.0
-START_EVERY_SECONDS = 1.0  # as often as the beat, see loop.tick_in_turn
 # A run of days is looked at in larger paces: an answer within seconds is worth more than each tick.
 MOST_MOMENTS = 1000
 S = DecisionState
@@ -160,7 +159,7 @@ class Past:
         first, last = min(float(t[0]) for t in times), max(float(t[-1]) for t in times)
         pace = max(EVERY_SECONDS, (last - first) / MOST_MOMENTS)
         # The stamps of live decisions are kept as they are: a float would round the microseconds.
-        early = np.arange(first, self.set_out_until(last), START_EVERY_SECONDS)[1:]
+        early = np.arange(first, self.set_out_until(last), history.START_EVERY_SECONDS)[1:]
         paced = np.concatenate((early, np.arange(first + pace, last + pace, pace)))
         moments = {datetime.fromtimestamp(at, UTC) for at in paced}
         yield from sorted(moments | self.live_moments)

@@ -13,6 +13,12 @@ def tick() -> dict[str, int | bool]:
     return asdict(loop.tick_in_turn())
 
 
+@shared_task(name="control.starts")
+def starts() -> int:
+    """Further looks until the next beat at those that set out; how many. Nobody does most of the time."""
+    return loop.tick_starts_until_the_next_beat()
+
+
 @shared_task(name="control.resources")
 def resources() -> int:
     """Who should have other devices; how many decisions were made."""

@@ -206,6 +206,7 @@ CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "training.reap", "schedule": 2.0, "options": {"expires": 4}},
     # All runs every five seconds, those that set out at each: control/tasks.py.
     "control": {"task": "control.tick", "schedule": 1.0, "options": {"expires": 5}},
+    "starts": {"task": "control.starts", "schedule": 1.0, "options": {"expires": 1}},
     "resources": {"task": "control.resources", "schedule": 60.0, "options": {"expires": 60}},
     "compact": {"task": "monitoring.compact", "schedule": 10.0, "options": {"expires": 10}},
     "age_series": {"task": "monitoring.age_series", "schedule": 600.0, "options": {"expires": 600}},

@@ -2,7 +2,8 @@
 
 sw:live:<topic>   channel: what happened, for browsers; JSON without topic and number (any process)
 sw:wake:<code>    channel: commands wait for this run (any process)
-sw:watch          channel: {"topics", "watched": true}: somebody began to watch (web processes)
+sw:watch          channel: {"topics", "watched": true}: somebody began to watch (web processes; the controller, of a
+                  run that sets out)
 sw:watch:<topic>  key that expires: somebody watches; each web process keeps those of its viewers alive.
                   Nobody deletes it, since other web processes may have viewers of their own: the last
                   viewer is forgotten by expiry.

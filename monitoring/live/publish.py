@@ -18,7 +18,7 @@ from django.db import transaction
 
 from monitoring.plain import plain
 
-from .channels import LIVE_CHANNEL, WAKE_CHANNEL
+from .channels import LIVE_CHANNEL, WAKE_CHANNEL, WATCH_CHANNEL, WATCH_EXPIRES_SECONDS, WATCH_KEY
 from .refused import why
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,17 @@ def publish_changes(what: str, changes: Sequence[tuple[str, dict[str, Any]]]) ->
     ]
     if messages:
         transaction.on_commit(lambda: send_all(messages))
+
+
+def watch(topics: Sequence[str]) -> None:
+    """Have the senders of these flush as often as for a viewer, for WATCH_EXPIRES_SECONDS from now."""
+    with to_broker() as broker:
+        if broker is not None and topics:
+            pipe = broker.pipeline(transaction=False)
+            for topic in topics:
+                pipe.set(WATCH_KEY + topic, b"1", ex=WATCH_EXPIRES_SECONDS)
+            pipe.publish(WATCH_CHANNEL, encoder.encode({"topics": sorted(topics), "watched": True}))
+            pipe.execute()
 
 
 def wake_run(run_code: str) -> None:

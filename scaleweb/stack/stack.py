@@ -79,7 +79,7 @@ class Stack:
         ]  # fmt: skip
         children += [
             self.child("web", web, lambda _: healthy(self.url)),
-            self.child("control worker", [*worker, "-Q", "control", "-c", "2", "-n", "control@%h"], worker_ready),
+            self.child("control worker", [*worker, "-Q", "control", "-c", "3", "-n", "control@%h"], worker_ready),
             # What runs ends with this site, and goes on at its next start.
             self.child(
                 "node worker", [*worker, "-Q", f"node.{node}", "-c", "4", "-n", f"{node}@%h"], worker_ready,

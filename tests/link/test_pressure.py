@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from monitoring.live import publish
 from monitoring.storage import series, writer
 from tests.link.peer import column, hello, linked
 from tests.support.domain import a_run, a_run_token
@@ -79,3 +80,20 @@ async def test_senders_are_hinted_to_slow_down_while_the_disk_is_slow_and_nothin
         disk_is_back.set()
     points = await db(lambda: [len(found.steps) for found in series.raw(run.source, ["loss"])])
     assert sum(points) == 10
+
+
+@pytest.mark.processes
+@pytest.mark.django_db(transaction=True, databases="__all__")
+async def test_a_sender_that_the_controller_watches_is_hinted_to_flush_as_for_a_viewer(live_site):
+    def make():
+        run = a_run()
+        return run, a_run_token(run)
+
+    run, token = await db(make)
+    async with linked(live_site, token, hello(run.source)) as peer:
+        while not peer.hints:
+            await peer.receive()
+        assert peer.hints == [1.0]
+        await db(lambda: publish.watch([run.source, "run:of-another-site"]))
+        while peer.hints[-1] != 0.05:
+            await peer.receive()

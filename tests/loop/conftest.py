@@ -1,6 +1,7 @@
 import pytest
 
 from tests.loop.live import Clock
+from tests.support.fixtures import broker  # noqa: F401
 
 
 @pytest.fixture

@@ -7,11 +7,21 @@ import pytest
 from django.db import connections
 
 from control import actions
-from control.loop import collector_at_rest, is_due, take_lease, tick, tick_in_turn, tick_starts
+from control.loop import (
+    collector_at_rest,
+    is_due,
+    take_lease,
+    tick,
+    tick_in_turn,
+    tick_starts,
+    tick_starts_until_the_next_beat,
+)
 from control.models import Decision, TickLease
 from control.proposals import Change, Expected, Proposal
 from control.registry import Registry, available
 from control.replay import replay
+from monitoring.live import publish
+from monitoring.live.channels import WATCH_KEY
 from tests.loop.live import STEP_SECONDS, LiveRun
 from tests.support.domain import a_user
 from training.commands import issue
@@ -392,6 +402,19 @@ def test_only_steered_runs_in_their_first_steps_are_looked_at_more_often(clock, 
     live = LiveRun(clock, 0.0003, 12, mode=mode)
     Run.objects.filter(pk=live.run.pk).update(**{"started_at": clock.now, "last_step": 10} | change)
     assert tick_starts(clock.now).runs == 0
+
+
+def test_who_sets_out_is_looked_at_several_times_between_two_beats_and_flushes_as_for_a_viewer(clock, broker):
+    live = LiveRun(clock, 0.0003, 12)
+    live.train(100)
+    Run.objects.filter(pk=live.run.pk).update(started_at=clock.now)
+    source = f"run:{live.run.code}"
+    assert publish.client().get(WATCH_KEY + source) is None
+    assert tick_starts_until_the_next_beat() >= 2
+    assert publish.client().ttl(WATCH_KEY + source) > 0
+    assert [d.policy for d in live.decisions] == ["learning_rate"]
+    Run.objects.filter(pk=live.run.pk).update(last_step=1000)
+    assert tick_starts_until_the_next_beat() == 0
 
 
 def test_a_run_that_began_long_ago_is_looked_at_in_the_ordinary_rounds(clock):
