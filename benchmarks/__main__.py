@@ -22,7 +22,7 @@ MODULES: dict[str, list[str]] = {
     "storage": [], "run_list": [], "run_table": [], "live": [],
     "fan_out": [], "storm": [], "control_latency": ["--rest"],
     "controller_tick": [], "placement_tick": [], "placement": [], "pixel": [], "first_paint": [], "board": [],
-    "cold_page": [], "start": [], "jobs": [],
+    "cold_page": [], "start": [], "jobs": [], "quick_starts": [],
 }  # fmt: skip
 SECONDS = 900
 
