@@ -53,7 +53,7 @@ def train(seed: int, rate: float, step_ms: float, experiment: str) -> None:
                 continue
             done += 1
             due = max(due + step_ms / 1000, time.perf_counter())
-            time.sleep(due - time.perf_counter() if due > time.perf_counter() else 0)
+            time.sleep(max(0.0, due - time.perf_counter()))
             if done % workload.measure_every == 0:
                 measured.append(built.progress())
             there = len(measured) > 2 and workload.reached(statistics.median(measured[-3:]))
