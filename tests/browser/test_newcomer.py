@@ -71,6 +71,9 @@ def test_a_newcomer_finds_the_run_that_diverged_sees_why_and_lowers_its_learning
         assert Command.objects.filter(run=run).count() == 1
         page.get_by_role("textbox", name="lr").press("Enter")
         expect(first).to_contain_text(re.compile(r"applied at step [\d,]+: 0\.195 → 0\.03"))
+        effects.follow(timezone.now())  # as the controller's tick does, every five seconds
+        stages = first.get_by_role("list", name="How far it has come")
+        expect(stages).to_contain_text(re.compile("asked.*delivered.*applied at step.*effect at step"))
         # The health follows the evidence and not the window that the trouble began in.
         well = page.get_by_text(
             re.compile(
@@ -82,9 +85,6 @@ def test_a_newcomer_finds_the_run_that_diverged_sees_why_and_lowers_its_learning
         cured = until(lambda: applied(run, 0.03))
         run.refresh_from_db()
         assert run.last_step < cured.applied_step + 1000
-        effects.follow(timezone.now())  # as the controller's tick does, every five seconds
-        stages = first.get_by_role("list", name="How far it has come")
-        expect(stages).to_contain_text(re.compile("asked.*delivered.*applied at step.*effect at step"))
         until(lambda: effects.follow(timezone.now()), 40, every=0.5)
         expect(first).to_contain_text(re.compile(r"better: loss .+ was forecast without it"))
         page.get_by_role("link", name="Experiments").first.click()

@@ -155,6 +155,7 @@ def test_a_server_that_is_away_is_told_and_the_page_catches_up_by_itself(
         expect(left.get_by_text(re.compile(r"^Offline for \d+ s"))).to_be_visible()
         # The last points that came are drawn by timers of the page: all of them have run after ten of its minutes.
         left.clock.fast_forward("10:00")
+        left.clock.run_for(1000)  # and what these asked the screen for
         expect(left.get_by_text(re.compile(r"^Offline for 10 m"))).to_be_visible()
         expect(left.get_by_text(re.compile(r"^No connection to the server since \d"))).to_be_visible()
         expect(left.get_by_text("What you see is as it was then. It catches up by itself.")).to_be_visible()
