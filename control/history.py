@@ -41,7 +41,10 @@ STEERED = Q(state=RunState.RUNNING, experiment__controller__isnull=False) & ~Q(
 )
 # Who sets out is looked at more often: a rate is searched for in a run's first 300 steps, and begun anew from there.
 START_STEPS, START_SECONDS, MOST_STARTS = 1000, 300, 50
-START_EVERY_SECONDS = 0.2  # between two looks at who sets out: of steps of 3 ms some 65
+BEAT_SECONDS = 1.0  # between two looks at who sets out
+START_EVERY_SECONDS = 0.2  # between two looks at who sets out quickly: of steps of 3 ms some 65
+# Who makes fewer than ten steps in that time is looked at each second: each look is one more chance to be mistaken.
+QUICK_STEPS_PER_SECOND = 40.0
 # Nothing of these reached the run.
 UNACTED = (DecisionState.RECORDED, DecisionState.BLOCKED, DecisionState.REJECTED, DecisionState.EXPIRED)
 # What is wanted of a run's large columns, and no more of them.
@@ -113,12 +116,20 @@ def watch(
     return load(watched_runs, policies, tail_steps)
 
 
-def setting_out(now: datetime) -> dict[int, str]:
-    """Primary keys and codes of the newest runs that began a moment ago and are still in their first steps."""
+def setting_out(now: datetime, quickly: bool = False) -> dict[int, str]:
+    """Primary keys and codes of the newest runs that began a moment ago and are still in their first steps.
+
+    quickly: only those that made QUICK_STEPS_PER_SECOND steps or more a second so far.
+    """
     young = Q(last_step__isnull=True) | Q(last_step__lt=START_STEPS)
     began = now - timedelta(seconds=START_SECONDS)
     found = Run.objects.filter(STEERED, young, started_at__gte=began).order_by("-started_at")
-    return dict(found.values_list("pk", "code")[:MOST_STARTS])
+    return {
+        pk: code
+        for pk, code, step, began in found.values_list("pk", "code", "last_step", "started_at")[:MOST_STARTS]
+        if not quickly
+        or (began is not None and (step or 0) >= QUICK_STEPS_PER_SECOND * (now - began).total_seconds() > 0)
+    }
 
 
 def load(runs: Any, policies: Sequence[AnyPolicy], tail_steps: int = TAIL_STEPS) -> list[Watched]:

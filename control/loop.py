@@ -34,7 +34,6 @@ HANDFUL = 20
 RENEW_SECONDS = 5
 # Between two rounds over all runs. The last tenth is left to the beat, which does not come to the millisecond.
 ROUND_SECONDS = 4.9
-BEAT_SECONDS = 1.0
 
 
 @contextmanager
@@ -79,10 +78,12 @@ def tick(now: datetime | None = None, registry: Registry | None = None) -> TickR
     return look(now, registry, None)
 
 
-def tick_starts(now: datetime | None = None, registry: Registry | None = None) -> TickReport:
+def tick_starts(
+    now: datetime | None = None, registry: Registry | None = None, quickly: bool = False
+) -> TickReport:
     """A round over those alone that set out a moment ago: a start of quick steps is over before the next full one."""
     now = now or timezone.now()
-    starts = history.setting_out(now)
+    starts = history.setting_out(now, quickly)
     if not starts:
         return TickReport()
     # What they log is to be here at the next look.
@@ -91,13 +92,13 @@ def tick_starts(now: datetime | None = None, registry: Registry | None = None) -
 
 
 def tick_starts_until_the_next_beat() -> int:
-    """Further rounds over those that set out, START_EVERY_SECONDS apart; how many."""
+    """Further rounds over those that set out quickly, START_EVERY_SECONDS apart; how many."""
     rounds, began = 0, time.monotonic()
-    while time.monotonic() - began < BEAT_SECONDS - 2 * history.START_EVERY_SECONDS:
-        if not history.setting_out(timezone.now()):
+    while time.monotonic() - began < history.BEAT_SECONDS - 2 * history.START_EVERY_SECONDS:
+        if not history.setting_out(timezone.now(), quickly=True):
             break
         time.sleep(history.START_EVERY_SECONDS)
-        tick_starts()
+        tick_starts(quickly=True)
         rounds += 1
     return rounds
 

@@ -159,7 +159,11 @@ class Past:
         first, last = min(float(t[0]) for t in times), max(float(t[-1]) for t in times)
         pace = max(EVERY_SECONDS, (last - first) / MOST_MOMENTS)
         # The stamps of live decisions are kept as they are: a float would round the microseconds.
-        early = np.arange(first, self.set_out_until(last), history.START_EVERY_SECONDS)[1:]
+        until = self.set_out_until(last)
+        steps = max(int(track.steps[track.times <= until].max(initial=0)) for track in self.tracks.values())
+        quickly = steps >= history.QUICK_STEPS_PER_SECOND * (until - first)
+        every = history.START_EVERY_SECONDS if quickly else history.BEAT_SECONDS
+        early = np.arange(first, until, every)[1:]
         paced = np.concatenate((early, np.arange(first + pace, last + pace, pace)))
         moments = {datetime.fromtimestamp(at, UTC) for at in paced}
         yield from sorted(moments | self.live_moments)

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connections
@@ -404,10 +405,10 @@ def test_only_steered_runs_in_their_first_steps_are_looked_at_more_often(clock, 
     assert tick_starts(clock.now).runs == 0
 
 
-def test_who_sets_out_is_looked_at_several_times_between_two_beats_and_flushes_as_for_a_viewer(clock, broker):
+def test_who_sets_out_quickly_is_looked_at_between_two_beats_and_flushes_as_for_a_viewer(clock, broker):
     live = LiveRun(clock, 0.0003, 12)
     live.train(100)
-    Run.objects.filter(pk=live.run.pk).update(started_at=clock.now)
+    Run.objects.filter(pk=live.run.pk).update(started_at=clock.now - timedelta(seconds=1))
     source = f"run:{live.run.code}"
     assert publish.client().get(WATCH_KEY + source) is None
     assert tick_starts_until_the_next_beat() >= 2
@@ -415,6 +416,14 @@ def test_who_sets_out_is_looked_at_several_times_between_two_beats_and_flushes_a
     assert [d.policy for d in live.decisions] == ["learning_rate"]
     Run.objects.filter(pk=live.run.pk).update(last_step=1000)
     assert tick_starts_until_the_next_beat() == 0
+
+
+def test_a_start_of_slow_steps_is_looked_at_each_second_and_no_more_often(clock, broker):
+    live = LiveRun(clock, 0.0003, 12)
+    live.train(100)
+    Run.objects.filter(pk=live.run.pk).update(started_at=clock.now - timedelta(seconds=10))
+    assert tick_starts_until_the_next_beat() == 0
+    assert tick_starts(clock.now).runs == 1
 
 
 def test_a_run_that_began_long_ago_is_looked_at_in_the_ordinary_rounds(clock):
