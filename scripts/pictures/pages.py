@@ -51,6 +51,7 @@ def pages(story: Story) -> dict[str, str]:
         "compare": f"/compare?runs={','.join(story.runs[:6])}",
         "run": whole,
         "run-rescued": rescued,
+        "run-overview": f"{rescued}?tab=overview",
         "run-control": f"/runs/{story.live}?tab=control",
         "run-decisions": f"{rescued}?tab=decisions",
         "run-logs": f"{whole}?tab=logs",
