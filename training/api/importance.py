@@ -15,6 +15,7 @@ from training import access
 from training.importance import MOST_RUNS, importance
 from training.models import Experiment, Role, Run
 
+from .narrowed import CODES, NARROWING, NARROWING_PARAMETERS, by_codes, narrow
 from .permissions import ProjectRole
 
 
@@ -45,21 +46,32 @@ class ImportanceSerializer(serializers.Serializer):
 class Importance(APIView):
     """Settings by how much they matter for a metric's last value: rank correlation and permutation importance.
 
-    Of a random forest on the metric's rank, on runs that it has not seen (three folds); the newest 1,000 runs.
+    Of a random forest on the metric's rank, on runs that it has not seen (three folds); the newest 1,000 of the
+    experiment's runs that match.
     """
 
     permission_classes = [ProjectRole]
 
     @extend_schema(
-        parameters=[OpenApiParameter("metric", str, required=True, description="Key of the metric.")],
+        parameters=[
+            OpenApiParameter("metric", str, required=True, description="Key of the metric."),
+            CODES,
+            *NARROWING_PARAMETERS,
+        ],
         responses=ImportanceSerializer,
     )
     def get(self, request, pk: int):
         experiment = access.fetch(Experiment.objects.all(), request.user, Role.VIEWER, pk=pk)
-        metric = known_query(request, "metric").get("metric", "")
+        known_query(request, "metric", "code", *NARROWING)
+        asked = request.query_params
+        metric = asked.get("metric", "")
         if not metric or len(metric) > MAX_KEY_LENGTH or "\0" in metric:
             raise ValidationError({"metric": [f"Expected a key of 1 to {MAX_KEY_LENGTH} characters."]})
-        rows = Run.objects.filter(experiment=experiment).order_by("-id")[: 2 * MOST_RUNS]
+        matching = Run.objects.filter(experiment=experiment)
+        if codes := asked.get("code"):
+            matching = by_codes(matching, codes)
+        matching = narrow(matching, asked.getlist("where"), asked.get("filter", ""), asked.get("find", ""))
+        rows = matching.order_by("-id")[: 2 * MOST_RUNS]
         runs, left_out = [], 0
         for config, summary in rows.values_list("config", "summary"):
             value = finite(summary.get(metric))

@@ -34,8 +34,8 @@ export const changeController = (id: string | number, body: Partial<t.Controller
   patch<t.Controller>(path`experiments/${id}/controller`, body);
 
 export const controllerSummary = (id: number, signal?: Signal) => ask<t.ControllerSummary>(path`experiments/${id}/controller/summary`, { signal });
-/** Which settings matter for a metric: see training/importance.py. */
-export const importance = (id: number, metric: string, signal?: Signal) => ask<t.Importance>(path`experiments/${id}/importance`, { query: { metric }, signal });
+/** Which settings matter for a metric, over the runs that a query leaves: see training/importance.py. */
+export const importance = ({ experiment, ...which }: Query, metric: string, signal?: Signal) => ask<t.Importance>(path`experiments/${String(experiment)}/importance`, { query: { metric, ...which }, signal });
 export const policyScores = (experiment: number, signal?: Signal) => ask<t.PolicyScore[]>("policies", { query: { experiment }, signal });
 
 export const runs = (query: Query = {}, signal?: Signal) => list<t.Run>("runs", query, signal);
