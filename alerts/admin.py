@@ -10,8 +10,8 @@ from monitoring.json_form import JsonField
 
 from .conditions import CONDITIONS, BadParameters, parameters_of
 from .models import Alert, Channel, Delivery, Rule
+from .rules import changed, remove, restore, watched
 from .sending import webhook
-from .tick import close_all
 
 
 class RuleForm(forms.ModelForm):
@@ -39,26 +39,51 @@ class RuleAdmin(admin.ModelAdmin):
         "enabled",
         "looked_until",
         "problem",
+        "removed_at",
     ]
-    list_filter = ["condition", "severity", "enabled"]
+    list_filter = ["condition", "severity", "enabled", ("removed_at", admin.EmptyFieldListFilter)]
     search_fields = ["name"]
     list_select_related = ["project", "experiment__project"]
     autocomplete_fields = ["experiment"]
-    readonly_fields = ["looked_until", "problem", "created_by", "created_at"]
-    actions = ["switch_off"]
+    readonly_fields = ["looked_until", "problem", "created_by", "created_at", "removed_at"]
+    actions = ["switch_off", "bring_back"]
+
+    def get_deleted_objects(self, objs: Any, request: Any) -> Any:
+        """What the page that asks before it deletes tells: the rules alone, for their alerts stay."""
+        rules = [
+            f"Rule: {rule}. Its past alerts stay, and the list of rules brings it back." for rule in objs
+        ]
+        return rules, {"rules": len(rules)}, set(), []
+
+    def delete_model(self, request: Any, obj: Any) -> None:
+        remove(obj)
+
+    def delete_queryset(self, request: Any, queryset: Any) -> None:
+        for rule in queryset:
+            remove(rule)
 
     @admin.action(description="Switch off", permissions=["change"])
     def switch_off(self, request: Any, queryset: Any) -> None:
-        for rule in queryset:
-            close_all(rule)
-        self.message_user(request, f"{queryset.update(enabled=False)} rules switched off")
+        on = list(queryset.filter(enabled=True))
+        for rule in on:
+            before = watched(rule)
+            rule.enabled = False
+            rule.save(update_fields=["enabled"])
+            changed(rule, before)
+        self.message_user(request, f"{len(on)} rules switched off")
+
+    @admin.action(description="Bring back what was removed", permissions=["change"])
+    def bring_back(self, request: Any, queryset: Any) -> None:
+        self.message_user(request, f"{sum(restore(rule) for rule in queryset)} rules brought back")
 
     def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
         if not change:
             obj.created_by = request.user
+            super().save_model(request, obj, form, change)
+            return
+        before = watched(Rule.objects.get(pk=obj.pk))
         super().save_model(request, obj, form, change)
-        if change and form.changed_data:
-            close_all(obj)
+        changed(obj, before)
 
 
 class ChannelForm(forms.ModelForm):
@@ -92,7 +117,16 @@ class ReadOnly(admin.ModelAdmin):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnly):
-    list_display = ["id", "rule", "label", "message", "started_at", "resolved_at", "acknowledged_by"]
+    list_display = [
+        "id",
+        "rule",
+        "label",
+        "message",
+        "started_at",
+        "resolved_at",
+        "end_reason",
+        "acknowledged_by",
+    ]
     list_filter = ["rule__severity", "rule__condition"]
     search_fields = ["label", "subject", "message"]
     list_select_related = ["rule", "acknowledged_by"]

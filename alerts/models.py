@@ -65,6 +65,8 @@ class Rule(models.Model):
     problem = models.CharField(max_length=500, blank=True)  # why the last look failed, for its owner
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(auto_now_add=True)
+    # One that was removed looks at nothing and is in no list; its row keeps what its alerts say (alerts.rules).
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["id"]
@@ -75,6 +77,13 @@ class Rule(models.Model):
 
 class Alert(models.Model):
     """One rule held for one subject. Firing while `resolved_at` is null."""
+
+    class EndReason(models.TextChoices):
+        """What ended it where its condition did not."""
+
+        CHANGED = "rule changed"
+        OFF = "rule switched off"
+        REMOVED = "rule removed"
 
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="alerts")
     # "run:<code>", "node:<name>", "job:<code>" and, for a key of several, "/<key>" behind it.
@@ -89,6 +98,7 @@ class Alert(models.Model):
     started_at = models.DateTimeField()  # when the condition began to hold
     fired_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
+    end_reason = models.CharField(max_length=20, choices=EndReason, blank=True)
     times = models.PositiveIntegerField(default=1)  # how often it came back within `quiet_seconds`
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(

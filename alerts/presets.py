@@ -114,7 +114,7 @@ AT_FIRST = ("A run failed", "Loss is NaN", "Node silent", "Disk nearly full", "D
 
 
 def make_first_rules() -> int:
-    """The rules of a new site; how many were made. None where there is or was any rule."""
+    """The rules of a new site; how many were made. None where there is any rule, or one that was removed."""
     if Rule.objects.exists():
         return 0
     chosen = [preset for preset in PRESETS if preset.name in AT_FIRST]

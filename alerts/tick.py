@@ -5,6 +5,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from monitoring.live.publish import publish_change
@@ -20,13 +21,14 @@ from .sending.queue import enqueue
 logger = logging.getLogger(__name__)
 # A rule that is new, or was switched on again, does not tell of what is long over.
 FIRST_LOOK = timedelta(seconds=60)
+LOOKING = Q(enabled=True, removed_at=None)
 
 
 def tick(now: datetime | None = None) -> dict[str, int]:
     """One round over all rules; what it did. A rule that fails keeps no other from being looked at."""
     now = now or timezone.now()
     done = {"rules": 0, "fired": 0, "resolved": 0, "failed": 0}
-    for rule in Rule.objects.filter(enabled=True).select_related("project", "experiment"):
+    for rule in Rule.objects.filter(LOOKING).select_related("project", "experiment"):
         done["rules"] += 1
         try:
             fired, resolved = of_rule(rule, now)
@@ -53,15 +55,22 @@ def of_rule(rule: Rule, now: datetime) -> tuple[list[Alert], list[Alert]]:
     since = rule.looked_until or now - FIRST_LOOK
     seen = look(rule, since, now)
     with transaction.atomic():
+        # First of all, so that it holds the row: who changes or removes it from here on ends what fires here. Nothing
+        # fires of a look by what was changed meanwhile, nor of two looks at once.
+        same = Rule.objects.filter(LOOKING, pk=rule.pk, looked_until=rule.looked_until)
+        if not same.update(looked_until=now, problem=""):
+            return [], []
         fired, resolved = settle(rule, seen, since, now)
-        Rule.objects.filter(pk=rule.pk).update(looked_until=now, problem="")
-        quiet = rule.muted_until is not None and rule.muted_until > now
-        if not quiet:
+        if not is_muted(rule, now):
             # One that came and went within a look is told of once.
             enqueue(rule, [a for a in fired if a.times == 1], "firing", now)
             enqueue(rule, [a for a in resolved if a not in fired], "resolved", now)
     announce(fired + resolved)
     return fired, resolved
+
+
+def is_muted(rule: Rule, now: datetime) -> bool:
+    return rule.muted_until is not None and rule.muted_until > now
 
 
 def settle(rule: Rule, seen: Look, since: datetime, now: datetime) -> tuple[list[Alert], list[Alert]]:
@@ -88,7 +97,8 @@ def settle(rule: Rule, seen: Look, since: datetime, now: datetime) -> tuple[list
 def fire(rule: Rule, subject: Subject, span: Span, now: datetime) -> Alert | None:
     """A new alert, or the last one again where it came back soon; None where another tick was quicker."""
     last = rule.alerts.filter(subject=subject.name).order_by("-id").first()
-    over = last.resolved_at if last is not None else None
+    # One that a person ended by a change of the rule was told to be over: what comes after it is another.
+    over = last.resolved_at if last is not None and not last.end_reason else None
     if last is not None and over is not None and now - over < timedelta(seconds=rule.quiet_seconds):
         if span.end is not None and moment(span.end) <= over:
             return None  # the very span that was told of
@@ -120,15 +130,10 @@ def refresh(alert: Alert, span: Span) -> None:
         Alert.objects.filter(pk=alert.pk).update(message=span.message[:1000], value=plain(span.value))
 
 
-def resolve(alert: Alert, at: datetime) -> Alert:
-    alert.resolved_at = at
-    alert.save(update_fields=["resolved_at"])
+def resolve(alert: Alert, at: datetime, reason: str = "") -> Alert:
+    alert.resolved_at, alert.end_reason = at, reason
+    alert.save(update_fields=["resolved_at", "end_reason"])
     return alert
-
-
-def close_all(rule: Rule, now: datetime | None = None) -> None:
-    """Resolve what a rule has firing: it was changed or switched off, and says nothing any more."""
-    announce([resolve(alert, now or timezone.now()) for alert in rule.alerts.filter(resolved_at=None)])
 
 
 def announce(alerts: list[Alert]) -> None:

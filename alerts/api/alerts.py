@@ -24,6 +24,7 @@ class AlertSerializer(serializers.ModelSerializer):
     rule_name = serializers.CharField(source="rule.name")
     condition = serializers.CharField(source="rule.condition")
     severity = serializers.ChoiceField(source="rule.severity", choices=Severity.choices)
+    rule_removed_at = serializers.DateTimeField(source="rule.removed_at", default=None, allow_null=True)
     run = serializers.CharField(source="run.code", default=None, allow_null=True)
     experiment = serializers.IntegerField(source="run.experiment_id", default=None, allow_null=True)
     node = serializers.CharField(source="node.name", default=None, allow_null=True)
@@ -33,9 +34,9 @@ class AlertSerializer(serializers.ModelSerializer):
     class Meta:
         model = Alert
         fields = [
-            "id", "rule", "rule_name", "condition", "severity", "subject", "label", "project", "run", "experiment",
-            "node", "message", "value", "step", "started_at", "fired_at", "resolved_at", "times",
-            "acknowledged_at", "acknowledged_by",
+            "id", "rule", "rule_name", "rule_removed_at", "condition", "severity", "subject", "label", "project", "run",
+            "experiment", "node", "message", "value", "step", "started_at", "fired_at", "resolved_at", "end_reason",
+            "times", "acknowledged_at", "acknowledged_by",
         ]  # fmt: skip
 
 

@@ -17,9 +17,19 @@ from alerts.conditions import CONDITIONS, BadParameters, parameters_of
 from alerts.look import look
 from alerts.models import Channel, Rule
 from alerts.presets import PRESETS
-from alerts.tick import close_all, moment, plain
+from alerts.rules import changed, remove, restore, watched
+from alerts.tick import moment, plain
 from monitoring.api.filters import known_query
-from monitoring.api.strict import JsonMap, Moment, Name, Number, StrictModelSerializer, StrictSerializer, Text
+from monitoring.api.strict import (
+    JsonMap,
+    Moment,
+    Name,
+    Nothing,
+    Number,
+    StrictModelSerializer,
+    StrictSerializer,
+    Text,
+)
 from training.api.experiments import VisibleProject
 from training.models import Experiment
 
@@ -181,11 +191,15 @@ class RuleSerializer(StrictModelSerializer):
         return list(self.instance.channels.all()) if self.instance is not None else []
 
 
+ALL_RULES = Rule.objects.select_related("project", "created_by").prefetch_related("channels")
+RULES = ALL_RULES.filter(removed_at=None)
+
+
 class Rules(generics.ListCreateAPIView):
     """The rules of your projects and of the whole site."""
 
     permission_classes = [IsAuthenticated]
-    queryset = Rule.objects.select_related("project", "created_by").prefetch_related("channels")
+    queryset = RULES
     serializer_class = RuleSerializer
 
     def get_queryset(self) -> Any:
@@ -196,10 +210,11 @@ class Rules(generics.ListCreateAPIView):
 
 
 class RuleDetail(generics.RetrieveUpdateDestroyAPIView):
-    """One rule. A change of what it watches for resolves what it has firing; so does switching it off."""
+    """One rule. A change of what it watches for resolves what it has firing, and tells its channels; so does switching
+    it off. To remove it does too, and keeps what it found: `restore` brings it back."""
 
     permission_classes = [IsAuthenticated]
-    queryset = Rule.objects.select_related("project", "created_by").prefetch_related("channels")
+    queryset = RULES
     serializer_class = RuleSerializer
     http_method_names = ["get", "patch", "delete", "head", "options"]
 
@@ -207,17 +222,26 @@ class RuleDetail(generics.RetrieveUpdateDestroyAPIView):
         return access.visible(super().get_queryset(), self.request.user)
 
     def perform_update(self, serializer: Any) -> None:
-        watched = ("condition", "parameters", "hold_seconds", "experiment", "project", "enabled")
-        before = {name: getattr(serializer.instance, name) for name in watched}
-        rule = serializer.save()
-        if any(getattr(rule, name) != before[name] for name in watched):
-            close_all(rule)
-            Rule.objects.filter(pk=rule.pk).update(looked_until=None, problem="")
+        before = watched(serializer.instance)
+        changed(serializer.save(), before)
 
     def perform_destroy(self, rule: Rule) -> None:
         access.check(self.request.user, rule.project)
-        close_all(rule)  # so that pages and bells let go of what it had firing
-        rule.delete()
+        remove(rule)
+
+
+class RestoreRule(APIView):
+    """Bring a removed rule back, with its past alerts; what its removal ended fires again. Doing it twice is no more."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(request=Nothing, responses=RuleSerializer)
+    def post(self, request: Any, pk: int) -> Response:
+        Nothing(data=request.data).is_valid(raise_exception=True)
+        rule = access.fetch(ALL_RULES, request.user, pk)
+        access.check(request.user, rule.project)
+        restore(rule)
+        return Response(RuleSerializer(RULES.get(pk=pk), context={"request": request}).data)
 
 
 class PreviewWanted(Wanted):

@@ -11,6 +11,7 @@ urlpatterns = [
     path("alerts/rules", rules.Rules.as_view(), name="alert-rules"),
     path("alerts/rules/preview", rules.Preview.as_view(), name="alert-preview"),
     path("alerts/rules/<int:pk>", rules.RuleDetail.as_view(), name="alert-rule"),
+    path("alerts/rules/<int:pk>/restore", rules.RestoreRule.as_view(), name="alert-rule-restore"),
     path("alerts/channels", channels.Channels.as_view(), name="alert-channels"),
     path("alerts/channels/<int:pk>", channels.ChannelDetail.as_view(), name="alert-channel"),
     path("alerts/channels/<int:pk>/test", channels.TestChannel.as_view(), name="alert-channel-test"),

@@ -32,6 +32,7 @@ def entry(alert: Alert) -> dict[str, Any]:
         "step": alert.step,
         "started_at": alert.started_at.isoformat(),
         "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
+        "end_reason": alert.end_reason,
         "url": url_of(alert),
     }
 
@@ -66,7 +67,12 @@ def words(told: dict[str, Any]) -> str:
         "",
     ]
     for alert in told["alerts"]:
-        lines += [f"{alert['label']}: {alert['message']}", f"  since {alert['started_at']}  {alert['url']}"]
+        # One that waits since before there was a reason has none.
+        ended = f"  over: {reason}" if (reason := alert.get("end_reason")) else ""
+        lines += [
+            f"{alert['label']}: {alert['message']}",
+            f"  since {alert['started_at']}{ended}  {alert['url']}",
+        ]
     if told["count"] > len(told["alerts"]):
         lines.append(f"… and {told['count'] - len(told['alerts'])} more: {told['site']}/alerts")
     return "\n".join(lines) + "\n"

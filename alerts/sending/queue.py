@@ -20,11 +20,15 @@ MOST = 40
 State = Delivery.State
 
 
-def enqueue(rule: Rule, alerts: list[Alert], event: str, now: datetime) -> int:
-    """Store one message for each channel of the rule; how many. Call it in the transaction of what it tells."""
+def enqueue(rule: Rule, alerts: list[Alert], event: str, now: datetime, again: bool = False) -> int:
+    """Store one message for each channel of the rule; how many. Call it in the transaction of what it tells.
+
+    again: it was told to be over, so that only those who heard that hear that it fires.
+    """
     if not alerts:
         return 0
-    channels = [c for c in rule.channels.filter(enabled=True) if event == "firing" or c.tell_resolved]
+    hears_all = event == "firing" and not again
+    channels = [c for c in rule.channels.filter(enabled=True) if hears_all or c.tell_resolved]
     told = message.body(rule, alerts, event)
     Delivery.objects.bulk_create(
         Delivery(channel=channel, event=event, body=told, next_at=now) for channel in channels

@@ -48,7 +48,8 @@ def test_a_rule_is_made_changed_and_removed(operator, project):
     assert changed.json()["parameters"]["limit"] == 3
     assert operator.ask("GET", "alerts/rules").json()["results"][0]["severity"] == "critical"
     assert operator.ask("DELETE", path).status_code == 204
-    assert not Rule.objects.exists()
+    assert operator.ask("GET", "alerts/rules").json()["results"] == []
+    assert operator.ask("GET", path).status_code == operator.ask("DELETE", path).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,26 @@ def test_an_alert_is_acknowledged_by_name_and_once(viewer, operator, run, log, a
         assert operator.ask("DELETE", f"alerts/{alert['id']}/acknowledge").status_code == 204
     again = operator.ask("GET", "alerts?open=true").json()["results"][0]
     assert (again["id"], again["acknowledged_by"], again["acknowledged_at"]) == (alert["id"], None, None)
+
+
+def test_a_removed_rule_keeps_its_past_and_comes_back_as_it_was(operator, viewer, run, log, a_rule):
+    rule = a_rule("run_figure", parameters={"key": "loss", "limit": 2}, name="High loss", quiet_seconds=7)
+    log(run, "loss", [(10, 5.0)])
+    tick()
+    shown = operator.ask("GET", f"alerts/rules/{rule.pk}").json()
+    first = operator.ask("GET", "alerts?firing=true").json()["results"][0]
+    assert operator.ask("DELETE", f"alerts/rules/{rule.pk}").status_code == 204
+    (past,) = operator.ask("GET", f"alerts?firing=false&rule={rule.pk}").json()["results"]
+    assert (past["id"], past["rule_name"], past["end_reason"]) == (first["id"], "High loss", "rule removed")
+    assert past["rule_removed_at"] == past["resolved_at"]
+    tick()
+    assert operator.ask("GET", "alerts?firing=true").json()["results"] == []
+    assert viewer.ask("POST", f"alerts/rules/{rule.pk}/restore").status_code == 403
+    for _ in range(2):
+        back = operator.ask("POST", f"alerts/rules/{rule.pk}/restore")
+        assert back.status_code == 200, back.content
+        assert back.json() == shown | {"looked_until": None}
+    assert operator.ask("GET", "alerts?firing=true").json()["results"] == [first]
 
 
 @pytest.mark.parametrize(("method", "body"), [("PATCH", {"enabled": False}), ("DELETE", None)])

@@ -6,7 +6,9 @@ import pytest
 
 from alerts.models import Alert, Channel, Delivery, Rule
 from alerts.presets import AT_FIRST, make_first_rules
-from alerts.tick import tick
+from alerts.rules import changed, remove, restore, watched
+from alerts.tasks import forget
+from alerts.tick import of_rule, tick
 from control.models import Decision
 from monitoring.models import Device
 from tests.support.domain import a_project, a_run
@@ -217,6 +219,106 @@ def test_a_rule_switched_off_or_muted_tells_nobody(run, log, a_rule, now):
     tick(now)
     assert Alert.objects.count() == 1
     assert not Delivery.objects.exists()
+
+
+@pytest.fixture
+def told(a_rule, run, log, now):
+    """A rule over two channels, one of which hears of ends too, and what they were told since it fired."""
+    rule = a_rule("run_figure", parameters=FIGURE)
+    for name, ends in (("both", True), ("fires", False)):
+        target = "https://example.org"
+        rule.channels.add(
+            Channel.objects.create(name=name, kind="webhook", target=target, tell_resolved=ends)
+        )
+    log(run, "loss", [(10, 5.0)])
+    tick(now)
+    rule.refresh_from_db()
+    Delivery.objects.all().delete()
+
+    def told():
+        rows = Delivery.objects.order_by("id").select_related("channel")
+        return [(row.channel.name, row.event, row.body["alerts"][0]["end_reason"]) for row in rows]
+
+    told.rule = rule
+    return told
+
+
+def test_who_was_told_of_an_alert_hears_that_its_rule_was_removed_and_is_back(told, now):
+    assert remove(told.rule, now + timedelta(seconds=5))
+    assert not remove(told.rule, now + timedelta(seconds=6))
+    assert told() == [("both", "resolved", "rule removed")]
+    tick(now + timedelta(seconds=15))
+    assert not firing()
+    assert restore(told.rule, now + timedelta(seconds=16))
+    assert not restore(told.rule, now + timedelta(seconds=17))
+    assert told() == [("both", "resolved", "rule removed"), ("both", "firing", "")]
+    tick(now + timedelta(seconds=30))
+    assert len(told()) == 2
+    alert = Alert.objects.get()
+    assert (alert.resolved_at, alert.end_reason, alert.times) == (None, "", 1)
+
+
+def test_what_ended_while_its_rule_was_away_is_over_at_the_next_look(told, run, log, now):
+    remove(told.rule, now + timedelta(seconds=5))
+    log(run, "loss", [(0, 1.0)], first_step=1)
+    restore(told.rule, now + timedelta(days=1))
+    tick(now + timedelta(days=1, seconds=15))
+    assert not firing()
+    assert told()[-1] == ("both", "resolved", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"parameters": FIGURE | {"limit": 9.0}}, "rule changed"), ({"enabled": False}, "rule switched off")],
+)
+def test_who_was_told_of_an_alert_hears_that_its_rule_was_changed(told, now, change, reason):
+    before = watched(told.rule)
+    for name, value in change.items():
+        setattr(told.rule, name, value)
+    told.rule.save()
+    changed(told.rule, before, now)
+    assert told() == [("both", "resolved", reason)]
+    assert not firing()
+
+
+def test_what_fires_by_a_changed_rule_is_another_alert_and_told(told, now):
+    before = watched(told.rule)
+    told.rule.parameters = FIGURE | {"limit": 4.0}
+    told.rule.save()
+    changed(told.rule, before, now + timedelta(seconds=5))
+    tick(now + timedelta(seconds=15))
+    assert [alert.end_reason for alert in Alert.objects.order_by("id")] == ["rule changed", ""]
+    assert ("fires", "firing", "") in told()
+
+
+def test_a_muted_rule_is_removed_without_a_word(told, now):
+    type(told.rule).objects.update(muted_until=now + timedelta(hours=1))
+    told.rule.refresh_from_db()
+    remove(told.rule, now)
+    assert told() == []
+    assert not firing()
+
+
+def test_a_look_that_was_overtaken_by_a_change_fires_nothing(run, log, a_rule, now):
+    rule = a_rule("run_figure", parameters=FIGURE, looked_until=now)
+    log(run, "loss", [(10, 5.0)])
+    as_read = Rule.objects.get()
+    remove(rule)
+    assert of_rule(as_read, now) == ([], [])
+    restore(rule)  # it looks anew, whatever a tick still holds of it
+    assert of_rule(as_read, now) == ([], [])
+    tick(now)
+    assert firing() == [f"run:{run.code}"]
+
+
+def test_a_removed_rule_is_forgotten_with_the_last_of_its_alerts(told, a_rule, now):
+    long_ago = now - timedelta(days=100)
+    kept = a_rule("stalled", name="another that was removed")
+    remove(kept, now)
+    remove(told.rule, long_ago)
+    assert forget() == 2
+    assert list(Rule.objects.all()) == [kept]
+    assert not Alert.objects.exists()
 
 
 def test_a_new_site_has_its_first_rules_once():

@@ -145,6 +145,7 @@ API = {
     "alerts/rules": {"GET": LISTED, "POST": IN_BODY},
     "alerts/rules/preview": {"POST": IN_BODY},
     "alerts/rules/<int:pk>": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
+    "alerts/rules/<int:pk>/restore": {"POST": OPERATOR},
     "alerts/channels": {"GET": LISTED, "POST": IN_BODY},
     "alerts/channels/<int:pk>": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
     "alerts/channels/<int:pk>/test": {"POST": OPERATOR},

@@ -25,6 +25,7 @@ from training.models import (
     JobGroup,
     Media,
     Member,
+    Project,
     Quota,
     Rank,
     Run,
@@ -177,6 +178,34 @@ def test_what_has_one_writer_is_read_only(root, run):
     root.post(reverse("admin:training_run_change", args=[run.pk]), {"state": "finished", "name": "x"})
     run.refresh_from_db()
     assert run.state == "running"
+
+
+def test_a_rule_removed_in_the_admin_keeps_its_alerts_and_comes_back(root, rows):
+    rule, alert = Rule.objects.get(), Alert.objects.get()
+    asked = root.get(page(Rule, "delete", rule.pk))
+    assert "Its past alerts stay" in asked.content.decode()
+    root.post(page(Rule, "delete", rule.pk), {"post": "yes"})
+    alert.refresh_from_db()
+    assert (alert.rule, alert.end_reason) == (rule, "rule removed")
+    listed, chosen = page(Rule, "changelist"), {"_selected_action": [rule.pk]}
+    root.post(listed, chosen | {"action": "bring_back"})
+    alert.refresh_from_db()
+    assert alert.resolved_at is None
+    root.post(listed, chosen | {"action": "delete_selected", "post": "yes"})
+    alert.refresh_from_db()
+    assert alert.end_reason == "rule removed"
+    root.post(listed, chosen | {"action": "bring_back"})
+    root.post(listed, chosen | {"action": "switch_off"})
+    alert.refresh_from_db()
+    assert alert.end_reason == "rule switched off"
+
+
+def test_a_project_with_rules_is_deleted_from_the_admin(root, rows):
+    rule = Rule.objects.get()
+    project = Project.objects.create(slug="short", name="Short")
+    Rule.objects.filter(pk=rule.pk).update(project=project)
+    root.post(page(Project, "delete", project.pk), {"post": "yes"})
+    assert not Rule.objects.exists()
 
 
 def test_a_live_run_is_not_deleted_from_the_admin(root, run):

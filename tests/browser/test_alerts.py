@@ -75,8 +75,15 @@ def test_a_rule_from_its_first_try_to_its_alert(window, operator, settings):
     page.get_by_role("link", name="Rules").click()
     page.get_by_role("button", name="Remove Loss too high").click()
     expect(page.get_by_text("No rule yet")).to_be_visible()
+    page.get_by_role("link", name="Past").click()  # what it found stays, with why it is over
+    expect(row).to_contain_text("loss 8, above 7.5")
+    expect(row).to_contain_text("rule removed")
     page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Nothing has been resolved yet.")).to_be_visible()
+    page.get_by_role("link", name="Rules").click()
     expect(page.get_by_role("cell", name="Loss too high", exact=True)).to_be_visible()
+    mine.refresh_from_db()
+    assert (mine.resolved_at, mine.rule) == (None, Rule.objects.get())
 
     page.get_by_role("link", name="Channels").click()
     expect(page.get_by_text("Alerts show in these pages alone")).to_be_visible()

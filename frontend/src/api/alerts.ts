@@ -27,6 +27,7 @@ export const rules = (signal?: AbortSignal) => page<Rule>("alerts/rules", { limi
 export const saveRule = (id: number | null, body: Partial<Rule>) =>
   id === null ? send<Rule>("POST", "alerts/rules", body) : send<Rule>("PATCH", path`alerts/rules/${id}`, body);
 export const removeRule = (id: number) => ask<void>(path`alerts/rules/${id}`, { method: "DELETE" });
+export const restoreRule = (id: number) => send<Rule>("POST", path`alerts/rules/${id}/restore`);
 export const preview = (body: unknown, signal?: AbortSignal) => ask<Preview>("alerts/rules/preview", { method: "POST", body, signal });
 export const channels = (signal?: AbortSignal) => page<Channel>("alerts/channels", { limit: 1000 }, signal);
 export const saveChannel = (id: number | null, body: Partial<Channel>) =>

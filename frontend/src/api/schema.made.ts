@@ -42,6 +42,7 @@ export interface Alert {
   id: number;
   rule: number;
   rule_name: string;
+  rule_removed_at: string | null;
   condition: string;
   severity: Severity;
   subject: string;
@@ -56,6 +57,7 @@ export interface Alert {
   started_at: string;
   fired_at: string;
   resolved_at: string | null;
+  end_reason: "rule changed" | "rule switched off" | "rule removed" | "";
   times: number;
   acknowledged_at: string | null;
   acknowledged_by: string | null;

@@ -65,7 +65,7 @@ export default {
   "{low} to {high}": "{low} 至 {high}",
   "{name} is on": "{name} 已启用",
   "{name} looks after it": "{name} 正在处理",
-  "{name} was removed.": "已删除 {name}。",
+  "{name} was removed. Its past alerts stay.": "已删除 {name}，其历史告警仍保留。",
   "{n} days": "{n} 天",
   "{n} hours": "{n} 小时",
   "{n} tries": "{n} 次尝试",
