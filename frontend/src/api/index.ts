@@ -34,8 +34,9 @@ export const changeController = (id: string | number, body: Partial<t.Controller
   patch<t.Controller>(path`experiments/${id}/controller`, body);
 
 export const controllerSummary = (id: number, signal?: Signal) => ask<t.ControllerSummary>(path`experiments/${id}/controller/summary`, { signal });
+export type OfExperiment = Query & { experiment: number | string };
 /** Which settings matter for a metric, over the runs that a query leaves: see training/importance.py. */
-export const importance = ({ experiment, ...which }: Query, metric: string, signal?: Signal) => ask<t.Importance>(path`experiments/${String(experiment)}/importance`, { query: { metric, ...which }, signal });
+export const importance = ({ experiment, ...which }: OfExperiment, metric: string, signal?: Signal) => ask<t.Importance>(path`experiments/${experiment}/importance`, { query: { metric, ...which }, signal });
 export const policyScores = (experiment: number, signal?: Signal) => ask<t.PolicyScore[]>("policies", { query: { experiment }, signal });
 
 export const runs = (query: Query = {}, signal?: Signal) => list<t.Run>("runs", query, signal);

@@ -1,5 +1,5 @@
 /** What a page gives to its panels, of whatever kind. */
-import type { Query } from "../../api/client";
+import type { OfExperiment } from "../../api";
 import type { Run } from "../../api/types";
 import type { SeriesBoard } from "../board";
 import type { ChartGroup } from "../group";
@@ -51,7 +51,7 @@ export interface RunsContext {
   columns: string[]; // what can be asked for, "config:…" first
   differing: string[]; // settings among them that differ between the runs on the charts
   goal: string; // the metric that the experiment is about, or ""
-  which: Query | null; // the same runs as a question to the server, its experiment among it; null where they are of several
+  which: OfExperiment | null; // the same runs as a question to the server, its experiment among it; null where they are of several
   /** Put these on the charts, and no others. */
   choose?: (codes: string[]) => void;
 }
