@@ -19,7 +19,7 @@ FORMAT, QUALITY = "webp", 60
 AS_A_GUEST = {"shared"}
 # Nothing is being read any more, and two frames in a row were drawn with nothing new in them.
 DRAWN = """() => {
-  const inView = (each) => each.getBoundingClientRect().top < innerHeight;
+  const inView = (each) => each.offsetParent && each.getBoundingClientRect().top < innerHeight;
   const drawn = (chart) => chart.dataset.points || chart.parentElement.querySelector('.none');
   return !document.querySelector('.skeleton, [aria-busy=true]') && !!document.querySelector('main h1')
     && [...document.querySelectorAll('.chart > .canvas')].filter(inView).every(drawn);

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from control import effects
 from control.models import ControllerSettings
 from tests.support.wait import until
+from training import commands
 from training.models import Command
 
 pytestmark = [
@@ -117,8 +118,20 @@ def test_several_settings_go_as_one_are_followed_undone_and_planned_for_a_step(p
     expect(
         newest.get_by_role("list", name="How far it has come").or_(newest.get_by_text("applied"))
     ).not_to_have_count(0)
-    newest.get_by_role("button", name="Undo").click()
-    expect(changes(page).first).to_contain_text("takes back #1")
+    # What others change meanwhile is told, and moves no button that somebody points at.
+    together = changes(page).filter(has_text="lr to 0.5, patience to 9")
+    undo = together.get_by_role("button", name="Undo")
+    undo.hover()
+    stood = undo.bounding_box()
+    commands.issue(training, "set", tunable="augment", value=True, asked_by="bob")
+    newer = page.get_by_role("button", name="1 newer change")
+    expect(newer).to_be_visible()
+    assert undo.bounding_box() == stood
+    newer.click()
+    expect(newer).to_be_hidden()
+    expect(newest).to_contain_text("bob")
+    undo.click()
+    expect(newest).to_contain_text("takes back #1")
     expect(page.get_by_role("textbox", name="lr")).to_have_value("0.1")
     lr = page.get_by_role("form", name="lr")
     lr.get_by_role("button", name="History").click()

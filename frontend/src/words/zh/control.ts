@@ -9,6 +9,7 @@ export default {
   "All checkpoints": "全部检查点",
   "No checkpoint has been saved yet.": "还没有保存检查点。",
   Changes: "更改",
+  "{n} newer changes": "{n} 项较新的更改",
   "Changes, newest first": "更改，新的在前",
   "No change has been asked for yet.": "还没有人请求过更改。",
   "Nothing has been declared": "还没有声明可调参数",
