@@ -231,7 +231,7 @@ class RuleDetail(generics.RetrieveUpdateDestroyAPIView):
 
 
 class RestoreRule(APIView):
-    """Bring a removed rule back, with its past alerts; what its removal ended fires again. Doing it twice is no more."""
+    """Bring a removed rule back, with its past alerts; what its removal ended fires again. Twice is no more."""
 
     permission_classes = [IsAuthenticated]
 
