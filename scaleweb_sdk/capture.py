@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from .open_line import OpenLine, last_shown
 from .plain import text as legible
 from .protocol import LogLine
 
@@ -87,21 +88,23 @@ class Lines:
     def __init__(self, name: str) -> None:
         self.name = name
         self._begun = ""
+        self._open = OpenLine(name)
+        self._written_at = 0.0
 
     def add(self, at: float, text: str) -> list[LogLine]:
         *whole, self._begun = (self._begun + text).split("\n")
         if len(self._begun) > 2 * LONGEST_LINE:
             # A progress bar that never ends its line, or a very long one: what can still be shown of it.
             self._begun = last_shown(self._begun)[: LONGEST_LINE + 1]
+        self._open.stands(at, self._begun, bool(whole))
+        self._written_at = at
         return [LogLine(at, self.name, cut(last_shown(line))) for line in whole]
 
     def finish(self) -> list[LogLine]:
         return self.add(time.time(), "\n") if self._begun else []
 
-
-def last_shown(line: str) -> str:
-    """ "50 %\\r51 %\\r": what stands last is what a person saw."""
-    return line.rstrip("\r").rpartition("\r")[2]
+    def open(self, now: float) -> LogLine | None:
+        return self._open.line(now, self._written_at)
 
 
 def cut(line: str) -> str:
@@ -109,7 +112,7 @@ def cut(line: str) -> str:
 
 
 class Capture:
-    """Both standard streams, from `start` to `stop`. `take` is for the link's thread alone."""
+    """Both standard streams, from `start` to `stop`. `take` and `open` are for the link's thread alone."""
 
     def __init__(self) -> None:
         self.writes: Writes = deque(maxlen=MOST_WRITES)  # a thread that cannot keep up leaves out the oldest
@@ -145,3 +148,8 @@ class Capture:
             for lines in self._lines.values():
                 found += lines.finish()
         return found
+
+    def open(self) -> list[LogLine]:
+        """The lines that had begun at the last `take` and had not ended, as they are shown now."""
+        now = time.time()
+        return [line for lines in self._lines.values() if (line := lines.open(now)) is not None]

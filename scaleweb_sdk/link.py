@@ -30,6 +30,7 @@ from .protocol import (
     Hello,
     Hint,
     LogLine,
+    OpenLines,
     Order,
     Orders,
     PackedColumn,
@@ -44,6 +45,8 @@ logger = logging.getLogger("scaleweb")
 SHORTEST_FLUSH_SECONDS = 0.01
 LONGEST_FLUSH_SECONDS = 10.0
 LONGEST_STUMBLE_SECONDS = 5.0
+# A bar that is redrawn ten times a second is seen to move at five, too.
+OPEN_LINES_EVERY_SECONDS = 0.2
 WELCOME_SECONDS = 30.0  # in a storm of 500 the last one waited for 17 s; dialling anew would only add to it
 
 
@@ -56,6 +59,7 @@ class Link:
     on_orders is called from the link's thread with a list of Order; it must not block.
     applied_seq gives the last command applied, asked at each connection.
     fill, when given, is called by the link's thread before each flush for what else there is to send.
+    open_lines, when given, for the lines that are being written: a server that takes them is sent those that changed.
     Raises SpoolInUse, and OSError where there can be no spool.
     """
 
@@ -78,6 +82,7 @@ class Link:
         on_welcome: Callable[[Welcome], None] | None = None,
         applied_seq: Callable[[], int] = lambda: 0,
         fill: Callable[[], list[Parcel]] | None = None,
+        open_lines: Callable[[], list[LogLine]] | None = None,
         flush_seconds: float = 1.0,
         spool_limit_bytes: int = 2**30,
         sdk: str = "python-0.1.0",
@@ -94,6 +99,11 @@ class Link:
         self.resumed = resumed
         self.process = plain(process or {})
         self.on_orders, self.on_welcome, self.fill = on_orders, on_welcome, fill
+        self.open_lines, self._open_wanted = open_lines, False
+        self._open_said: (
+            list[tuple[str, str]] | None
+        ) = []  # of open lines; None: other than it may be known there
+        self._open_at = 0.0
         self.applied_seq = applied_seq
         self.flush_seconds = self.idle_flush_seconds = flush_seconds
         self.sdk = sdk
@@ -213,6 +223,7 @@ class Link:
             self._connect()
         elif self._welcomed:
             self._send_batches(self._wire)
+            self._send_open_lines(self._wire, now)
         self._wait()
 
     def _wait(self) -> None:
@@ -280,6 +291,19 @@ class Link:
         while self.outbox.may_send and not wire.full:
             wire.send(self.outbox.next())
 
+    def _send_open_lines(self, wire: Wire, now: float) -> None:
+        """Only after all batches: what they hold stands above, and who is behind has other things to send."""
+        if self.open_lines is None or not self._open_wanted or (now < self._open_at and not self._closing):
+            return
+        if self.outbox.sent < self.outbox.seq or wire.full:
+            return
+        lines = self.open_lines()
+        said = [(line.stream, line.text) for line in lines]
+        if said != self._open_said:
+            wire.send(protocol.encode(OpenLines(lines)))
+            self._open_said = said
+            self._open_at = now + OPEN_LINES_EVERY_SECONDS
+
     # -- connection ---------------------------------------------------------------------------------
 
     def _may_dial(self) -> bool:
@@ -345,6 +369,9 @@ class Link:
     def _begin(self, welcome: Welcome) -> None:
         self.outbox.welcomed(welcome.last_seq)
         self._dialler.succeeded()
+        self._open_wanted = "open_lines" in welcome.knows
+        if self._open_said:
+            self._open_said = None
         if self.on_welcome is not None:
             self.on_welcome(welcome)
         self._welcomed = True

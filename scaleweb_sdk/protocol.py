@@ -1,12 +1,12 @@
 """The wire between a training process and the server, defined once and used by both ends.
 
-One websocket per process at /link/v1, MessagePack frames, each a tagged map. Up: Hello, then Batch.
+One websocket per process at /link/v1, MessagePack frames, each a tagged map. Up: Hello, then Batch and OpenLines.
 Down: Welcome, then Ack, Orders, Hint, Refusal.
 
 Everything durable that a process says travels in a Batch: points, log lines and events. Batches are
 numbered 1, 2, 3… within a session (one process incarnation), kept in the spool until the server's Ack,
 and sent again after a reconnect. The server commits before it acknowledges and drops a number it has,
-so each batch takes effect once.
+so each batch takes effect once. OpenLines alone is for those who look on: it is kept by nobody.
 
 Versions: `Hello.protocol` is a whole number, the major version of the wire. Within one, fields and frames are only
 added, fields with a default; either end leaves out what it does not know, so older and newer SDKs of a version talk
@@ -29,6 +29,8 @@ MAX_STEP = 2**53  # beyond it a browser cannot tell neighbours apart
 # What an SDK must know to obey some orders, told as `Hello.process["knows"]`: a process that does not say so gets none
 # of them, since it would pass over the fields that it does not know. groups: `Order.group`; agenda: `Order.at_step`.
 KNOWS = ("groups", "agenda")
+# The same of a server, told as `Welcome.knows`: it would end the link for a frame that it does not know.
+SERVER_KNOWS = ("open_lines",)
 
 Json: TypeAlias = Any
 
@@ -85,10 +87,11 @@ class Hello(msgspec.Struct, tag="hello", omit_defaults=True):
     resumed: bool = False
 
 
-class Welcome(msgspec.Struct, tag="welcome"):
+class Welcome(msgspec.Struct, tag="welcome", omit_defaults=True):
     last_seq: int  # the last batch of this session the server has: send from last_seq + 1
     branch: int  # the branch to number new points with (a resumed run starts a new one itself)
     server_time: float
+    knows: list[str] = []  # frames that this server takes beside hello and batch: SERVER_KNOWS
 
 
 class Column(msgspec.Struct, array_like=True):
@@ -153,6 +156,16 @@ class Batch(msgspec.Struct, tag="batch", omit_defaults=True):
     events: list[Event] = []
 
 
+class OpenLines(msgspec.Struct, tag="open_lines"):
+    """The lines that the sender's streams are writing and have not ended, as they are shown now: a progress bar.
+
+    One a stream at most, all of them in each frame, none where it is empty. Shown to who looks on and not stored: the
+    line comes in a Batch once it has ended. It follows all batches of what was printed before it. No answer comes.
+    """
+
+    lines: list[LogLine]
+
+
 class Ack(msgspec.Struct, tag="ack"):
     """All batches up to and including `seq` are committed."""
 
@@ -196,7 +209,7 @@ class Refusal(msgspec.Struct, tag="refusal"):
     final: bool = False
 
 
-Up: TypeAlias = Hello | Batch
+Up: TypeAlias = Hello | Batch | OpenLines
 Down: TypeAlias = Welcome | Ack | Orders | Hint | Refusal
 
 encode = msgspec.msgpack.Encoder().encode

@@ -386,6 +386,10 @@ class Run(MediaCalls):
         """From the link's thread: what the script printed since the last call."""
         return self._capture.take() if self._capture is not None else []
 
+    def open_lines(self) -> list[LogLine]:
+        """From the link's thread: what the script has printed of lines that are not ended."""
+        return self._capture.open() if self._capture is not None else []
+
     def fill(self) -> list[Parcel]:
         """From the link's thread: everything since the last flush."""
         return self._gathering.fill()

@@ -106,6 +106,7 @@ def init(
         on_welcome=lambda welcome: welcomed(run, welcome),
         applied_seq=lambda: run.applied_seq,
         fill=run.fill,
+        open_lines=run.open_lines,
     )
     run.branch = number_in("SCALEWEB_BRANCH")
     run.attach(link)

@@ -27,13 +27,14 @@ PYTHON = {str: "string", int: "number", float: "number", bool: "boolean", type(N
 FRAMES = (
     "PointsFrame",
     "LinesFrame",
+    "OpenLinesFrame",
     "ChangedFrame",
     "LostFrame",
     "SubscribedFrame",
     "PongFrame",
     "ErrorFrame",
 )
-OF_TOPICS = ("PointsFrame", "LinesFrame", "ChangedFrame", "LostFrame")
+OF_TOPICS = ("PointsFrame", "LinesFrame", "OpenLinesFrame", "ChangedFrame", "LostFrame")
 
 Schema = Mapping[str, Any]
 

@@ -91,27 +91,39 @@ async def closed(*clients: Any) -> None:
 
 
 class Outbox:
-    """Publishes in order, without holding up the caller; drops the oldest when the broker is too slow.
+    """Tells the broker in order, without holding up the caller; drops the oldest when the broker is too slow.
 
     `run` is the sending end, a task for the life of the process.
     """
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[str, bytes]] = deque()
+        self.waiting: deque[tuple[Any, ...]] = deque()  # commands
         self.bytes = 0
         self.filled = asyncio.Event()
 
     def put(self, channel: str, body: bytes) -> None:
-        self.waiting.append((channel, body))
-        self.bytes += len(body)
+        """Publish."""
+        self.add("PUBLISH", channel, body)
+
+    def keep(self, key: str, field: str, body: bytes, seconds: int) -> None:
+        """Put into a hash, of which all is gone where nothing is put into it for so many seconds."""
+        self.add("HSET", key, field, body)
+        self.add("EXPIRE", key, seconds)
+
+    def forget(self, key: str, field: str) -> None:
+        self.add("HDEL", key, field)
+
+    def add(self, *command: Any) -> None:
+        self.waiting.append(command)
+        self.bytes += weight(command)
         while len(self.waiting) > OUTBOX_MESSAGES or self.bytes > OUTBOX_BYTES:
             self.take()
         self.filled.set()
 
-    def take(self) -> tuple[str, bytes]:
-        channel, body = self.waiting.popleft()
-        self.bytes -= len(body)
-        return channel, body
+    def take(self) -> tuple[Any, ...]:
+        command = self.waiting.popleft()
+        self.bytes -= weight(command)
+        return command
 
     async def run(self) -> None:
         client = connect(socket_timeout=2)
@@ -122,7 +134,7 @@ class Outbox:
                 while self.waiting:
                     pipe = client.pipeline(transaction=False)
                     for _ in range(min(len(self.waiting), 200)):
-                        pipe.publish(*self.take())
+                        pipe.execute_command(*self.take())
                     try:
                         await pipe.execute()
                     except (RedisError, OSError) as error:
@@ -131,3 +143,7 @@ class Outbox:
                         await asyncio.sleep(LONGEST_DELAY_SECONDS / 4)
         finally:
             await closed(client)
+
+
+def weight(command: tuple[Any, ...]) -> int:
+    return sum(len(each) for each in command if isinstance(each, bytes))

@@ -18,6 +18,7 @@ encoder = msgspec.json.Encoder()
 # More than this in one message is not sent: viewers are told to read the store, which draws it bounded.
 MAX_POINTS = 20_000
 MAX_LINES = 2_000
+OPEN_LINES_SECONDS = 30
 
 
 class ColumnFrame(TypedDict):
@@ -34,6 +35,18 @@ class PointsFrame(TypedDict):
 
 class LinesFrame(TypedDict):
     type: Literal["lines"]
+    lines: list[tuple[float, str, str]]
+
+
+class OpenLinesFrame(TypedDict):
+    """The lines that one sender (a process, or a job's part) is writing and has not ended; all of them, maybe none.
+
+    at: by the server's clock. What stands is told again now and then: it is over where OPEN_LINES_SECONDS pass without.
+    """
+
+    type: Literal["open_lines"]
+    sender: str
+    at: float
     lines: list[tuple[float, str, str]]
 
 
@@ -97,6 +110,11 @@ def lines(found: list[tuple[float, str, str]]) -> bytes:
     if len(found) > MAX_LINES:
         return encode(LOST)
     frame: LinesFrame = {"type": "lines", "lines": found}
+    return encode(frame)
+
+
+def open_lines(sender: str, at: float, found: list[tuple[float, str, str]]) -> bytes:
+    frame: OpenLinesFrame = {"type": "open_lines", "sender": sender, "at": at, "lines": found}
     return encode(frame)
 
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from scaleweb_sdk.protocol import (
+    SERVER_KNOWS,
     Batch,
     Column,
     Event,
@@ -17,8 +18,10 @@ from scaleweb_sdk.protocol import (
     LogLine,
     Order,
     PackedColumn,
+    Welcome,
     decode_down,
     decode_up,
+    encode,
 )
 from training.link import frames
 
@@ -64,6 +67,18 @@ def test_what_a_newer_sdk_adds_is_passed_over(name):
     assert decode_up(newer) == SAID[name]
     if name.startswith("hello"):
         assert frames.check_hello(frames.decode(newer)) == SAID[name]
+
+
+def test_a_server_tells_what_it_takes_in_a_welcome_that_the_first_sdk_understands():
+    class FirstWelcome(msgspec.Struct, tag="welcome"):
+        last_seq: int
+        branch: int
+        server_time: float
+
+    newer = encode(Welcome(7, 1, 1700000000.5, list(SERVER_KNOWS)))
+    assert msgspec.msgpack.decode(newer, type=FirstWelcome) == FirstWelcome(7, 1, 1700000000.5)
+    first = msgspec.msgpack.encode(FirstWelcome(7, 1, 1700000000.5))
+    assert decode_down(first) == Welcome(7, 1, 1700000000.5)
 
 
 def test_an_order_of_a_newer_server_is_understood_without_what_was_added():

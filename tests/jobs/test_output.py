@@ -59,6 +59,38 @@ def test_lines_are_whole_rewritten_ones_are_shown_once_and_the_last_needs_no_end
     assert printed.read(to_the_end=True) == ["three"]
 
 
+def open_text(printed) -> str | None:
+    line = printed.follower.open_line()
+    return None if line is None else line.text
+
+
+def test_a_line_that_is_being_written_is_told_as_it_stands(printed):
+    printed.add(b"one\n\r 10%\r 20%")
+    assert printed.read() == ["one"]
+    assert open_text(printed) == " 20%"
+    printed.add(b"\r 30%")
+    assert (printed.read(), open_text(printed)) == ([], " 30%")
+    printed.add(b"\r100%\nbegun")
+    assert (printed.read(), open_text(printed)) == (["100%"], None)
+    printed.now += 1
+    assert open_text(printed) == "begun"  # no bar, but it stands for a while
+    assert printed.read(to_the_end=True) == ["begun"]
+    assert open_text(printed) is None
+
+
+def test_a_bar_that_never_ends_its_line_takes_no_room_and_is_one_line_in_the_end(printed):
+    for step in range(40):
+        printed.add(
+            b"".join(b"\r%06d of a long training, %4d%%" % (step * 3000 + n, step) for n in range(3000))
+        )
+        assert printed.read() == []
+        assert open_text(printed) == f"{step * 3000 + 2999:06} of a long training, {step:4}%"
+        printed.follower.release()
+    assert printed.disk_bytes < 5 * 2**20
+    printed.add(b"\rover" * 400_000)  # at once, and more than is read at once
+    assert printed.read(to_the_end=True) == ["over"]
+
+
 def test_an_ordinary_script_loses_no_line_and_its_disk_is_given_back(printed):
     lines = 12 * 2**20 // len(LINE)
     for _ in range(lines // 1000):

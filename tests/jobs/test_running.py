@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from monitoring.live import open_lines
 from monitoring.storage import logs, series
 from tests.support.wait import until
 from training.jobs import attempts, local, node_loop, spec, tasks
@@ -188,6 +189,31 @@ def test_the_job_gets_no_open_file_of_the_worker(bench):
     bench.until_over(job)
     # The fourth is the folder that is being listed.
     until(lambda: "open [0, 1, 2, 3]" in lines_of(job))
+
+
+def test_a_bar_of_a_job_is_seen_before_its_line_ends_and_stored_once_it_has(bench, tmp_path):
+    gate = tmp_path / "gate"
+    job = bench.python(
+        f"""
+        import pathlib, sys, time
+        step = 0
+        while not pathlib.Path({str(gate)!r}).exists():
+            step += 1
+            sys.stderr.write(f"\\rstep {{step:6}}"); sys.stderr.flush()
+            time.sleep(0.01)
+        sys.stderr.write("\\rover\\n")
+        """
+    )
+
+    def bar() -> list[str]:
+        return [text for each in open_lines.standing(job.run.source) for _, _, text in each["lines"]]
+
+    [first] = bench.until(bar)
+    bench.until(lambda: bar() > [first])
+    assert lines_of(job) == []
+    gate.touch()
+    assert bench.until_over(job).state == "done"
+    until(lambda: (lines_of(job), bar()) == (["over"], []))
 
 
 def test_a_script_without_the_sdk_is_running_as_soon_as_it_may_be_assumed(bench, monkeypatch):

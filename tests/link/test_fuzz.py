@@ -18,10 +18,11 @@ from scaleweb_sdk.protocol import (
     Event,
     Hello,
     LogLine,
+    OpenLines,
     PackedColumn,
     encode,
 )
-from training.link import frames
+from training.link import frames, open_lines
 from training.link.figures import RunFigures
 from training.link.refusal import CLOSE_CODES, OTHER_CLOSE_CODE, Refused
 
@@ -67,7 +68,7 @@ good_batches = st.builds(
 )  # fmt: skip
 # The right shape with the wrong things in it: what a client in another language sends while it is written.
 near_frames = st.fixed_dictionaries(
-    {"type": st.sampled_from(["batch", "hello", "dance"]) | plain},
+    {"type": st.sampled_from(["batch", "hello", "open_lines", "dance"]) | plain},
     optional={
         "seq": numbers, "branch": numbers, "protocol": numbers, "session": texts, "sdk": texts, "source": texts,
         "role": texts, "rank": numbers, "world_size": numbers, "applied_seq": numbers, "attempt": numbers,
@@ -96,12 +97,14 @@ def encoded(value) -> bytes:
 
 
 def judged(raw: bytes):
-    """What the link makes of a frame: its Hello, its (Batch, Points), or the Refused."""
+    """What the link makes of a frame: its Hello, its (Batch, Points), the frame of open lines, or the Refused."""
     keys = {"known"}
     try:
         frame = frames.decode(raw)
         if isinstance(frame, Hello):
             return frames.check_hello(frame)
+        if isinstance(frame, OpenLines):
+            return live_frames.open_lines("s" * 32, 0.0, open_lines.checked(frame))
         return frame, frames.check_batch(frame, keys)
     except Refused as error:
         refused = error
@@ -116,7 +119,7 @@ def judged(raw: bytes):
 
 def assert_usable(found):
     """What was let in can be stored, shown and summed up."""
-    if isinstance(found, Refused | Hello):
+    if isinstance(found, Refused | Hello | bytes):
         return
     batch, points = found
     _, count = pack(batch)

@@ -21,6 +21,7 @@ from monitoring.api import columns
 from monitoring.api.filters import known_query
 from monitoring.api.pages import whole
 from monitoring.api.strict import Number, StrictSerializer, Text, Whole
+from monitoring.live import open_lines
 from monitoring.models import Node
 from monitoring.plain import plain
 from monitoring.storage import buckets, log_search, logs, moments, series
@@ -211,11 +212,20 @@ class LogQuery(serializers.Serializer):
     search = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
 
 
+class OpenLinesSerializer(serializers.Serializer):
+    sender = serializers.CharField(help_text="The process, or the part of a job, that writes them.")
+    lines = serializers.ListField(child=serializers.ListField())
+
+
 class LogPageSerializer(serializers.Serializer):
     first_line = serializers.IntegerField()
     total = serializers.IntegerField()
     lines = serializers.ListField(
         child=serializers.ListField(), help_text="[seconds since the epoch, stdout or stderr, text]"
+    )
+    open_lines = OpenLinesSerializer(
+        many=True,
+        help_text="What is being written, such as a progress bar; with the last page of a run that goes on.",
     )
 
 
@@ -226,14 +236,19 @@ class Logs(APIView):
 
     @extend_schema(parameters=PAGE_OF_LOG, responses=LogPageSerializer)
     def get(self, request, code: str):
-        source = viewed(request, code).source
+        run = viewed(request, code)
+        source = run.source
         wanted = LogQuery(data=known_query(request, "start", "count", "search"))
         wanted.is_valid(raise_exception=True)
         data = wanted.validated_data
         start = -data["count"] if data["start"] is None else data["start"]
         page = logs.read(source, start=start, count=data["count"], search=data["search"])
         lines = [[line[0], line[1], line[2]] for line in page.lines]
-        return Response({"first_line": page.first_line, "total": page.total, "lines": lines})
+        last = page.first_line + len(lines) >= page.total and not data["search"]
+        standing = open_lines.standing(source) if last and run.ended_at is None else []
+        told = [{"sender": each["sender"], "lines": each["lines"]} for each in standing]
+        answer = {"first_line": page.first_line, "total": page.total, "lines": lines, "open_lines": told}
+        return Response(answer)
 
 
 class HitsQuery(serializers.Serializer):

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from scaleweb_sdk.open_line import OpenLine, last_shown
 from scaleweb_sdk.protocol import LogLine
 
 from .processes import signal_name
@@ -21,6 +22,7 @@ LAST_WORDS_BYTES = 64 * 2**10
 RELEASE_EVERY_BYTES = 4 * 2**20
 FALLOC_KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
 MAX_LINE_CHARACTERS = 10_000
+OPEN_LINE_BYTES = 64 * 2**10  # of a line that was rewritten so long, what nobody sees any more is passed over
 KEPT_LINES = 400
 SPEAKS_OF_FAILURE = re.compile(r"error|exception|fatal|panic|abort|no such file|not found|killed", re.I)
 TORCHRUN_SAYS = "torch.distributed.elastic."
@@ -32,7 +34,7 @@ EXCEPTION_LINE = re.compile(r"^([\w.]+(Error|Exception|Interrupt|Exit|Warning)\b
 
 
 class Follower:
-    """Reads lines as they are appended to a file. `offset`: bytes that were handed out as lines.
+    """Reads lines as they are appended to a file. `offset`: bytes that were handed out as lines, or are seen no more.
 
     A flood is thinned: of what comes faster than it can be kept the newest lines are handed out, and a line
     in place of the others says how much was left out.
@@ -46,6 +48,8 @@ class Follower:
         self.asked_at = clock()
         self.released = 0
         self.left_out = 0
+        self._open = OpenLine(stream)
+        self._written_at, self._size = 0.0, 0
 
     def read(self, *, to_the_end: bool = False) -> list[LogLine]:
         """Whole lines since the last call, at most about a MiB. to_the_end: an unfinished last line too.
@@ -58,16 +62,22 @@ class Follower:
                 if size < self.offset:
                     self.offset = self.released = 0  # it was emptied, by the script or by `release`
                 if self.must_wait(size) and not to_the_end:
+                    self.note_open(size, b"", anew=True)
                     return []
                 file.seek(self.offset)
                 data = file.read(MAX_READ_BYTES)
         except OSError:
             return []
+        whole = len(data) < MAX_READ_BYTES
         end = data.rfind(b"\n") + 1
-        if not end and (len(data) == MAX_READ_BYTES or to_the_end):
+        if not end and len(data) > OPEN_LINE_BYTES and (rewritten := data.rstrip(b"\r").rfind(b"\r")) > 0:
+            self.offset += rewritten
+            return self.read(to_the_end=to_the_end)
+        if not end and (not whole or to_the_end):
             end = len(data)  # one endless line is cut, not waited for
-        elif to_the_end and len(data) < MAX_READ_BYTES:
+        elif to_the_end and whole:
             end = len(data)
+        self.note_open(size, data[end:] if whole else b"", anew=end > 0)
         if not end:
             return []
         self.offset += end
@@ -80,6 +90,15 @@ class Follower:
             self.left_out = 0
         now = time.time()
         return [LogLine(now, self.stream, shown(line)) for line in texts]
+
+    def open_line(self) -> LogLine | None:
+        """The line that had begun at the last `read` and had not ended, as it is shown now."""
+        return self._open.line(self.clock(), self._written_at)
+
+    def note_open(self, size: int, rest: bytes, *, anew: bool) -> None:
+        if size != self._size:
+            self._size, self._written_at = size, time.time()
+        self._open.stands(self.clock(), rest[-OPEN_LINE_BYTES:].decode(errors="replace"), anew)
 
     def must_wait(self, size: int) -> bool:
         """Whether more has come than may be kept now. Then all but the newest part of it is left out."""
@@ -124,7 +143,7 @@ def punch_hole(path: Path, start: int, length: int) -> None:
 
 
 def shown(line: str) -> str:
-    return line.rstrip("\r").rpartition("\r")[2].replace("\0", "\ufffd")[:MAX_LINE_CHARACTERS]
+    return last_shown(line).replace("\0", "\ufffd")[:MAX_LINE_CHARACTERS]
 
 
 def unsent(folder: Path) -> list[Path]:

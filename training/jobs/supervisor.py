@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any
 
 from scaleweb_sdk.link import Link, Parcel
-from scaleweb_sdk.protocol import Refusal
+from scaleweb_sdk.protocol import LogLine, Refusal
 from scaleweb_sdk.spool import SpoolInUse
 
 from .memory_limit import Family
@@ -131,7 +131,8 @@ class Supervisor:
         self.hand_in("lines", 2.0)
         self.link = Link(
             self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", role="supervisor",
-            attempt=self.spec["attempt"], spool_dir=self.folder / "lines", fill=self.fill, flush_seconds=0.5,
+            attempt=self.spec["attempt"], spool_dir=self.folder / "lines", fill=self.fill, open_lines=self.open_lines,
+            flush_seconds=0.5,
         )  # fmt: skip
 
     def fill(self) -> list[Parcel]:
@@ -148,6 +149,10 @@ class Supervisor:
             lines = [line for follower in self.followers for line in follower.read(to_the_end=to_the_end)]
             self.last.add(lines)
         return [Parcel(lines=lines)] if lines else []
+
+    def open_lines(self) -> list[LogLine]:
+        with self.reading:
+            return [line for each in self.followers if (line := each.open_line()) is not None]
 
     def wait(self) -> int | None:
         """The exit code, negative for a signal; None for a process that is not our child."""

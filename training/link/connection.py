@@ -19,12 +19,25 @@ from django.db import Error as DatabaseError
 from monitoring.live import frames as live_frames
 from monitoring.live.channels import LIVE_CHANNEL
 from monitoring.storage import series
-from scaleweb_sdk.protocol import Ack, Batch, Event, EventKind, Hello, Hint, Orders, Welcome, encode
+from scaleweb_sdk.protocol import (
+    SERVER_KNOWS,
+    Ack,
+    Batch,
+    Event,
+    EventKind,
+    Hello,
+    Hint,
+    OpenLines,
+    Orders,
+    Welcome,
+    encode,
+)
 from training import commands, events, metrics
 from training.models import Run
 
 from . import admission, frames
 from .figures import RunFigures
+from .open_lines import OpenLinesShown
 from .refusal import Refused
 
 if TYPE_CHECKING:
@@ -80,6 +93,7 @@ class Connection:
         self.node_seen_at = 0.0
         self.latest_time = 0.0  # of the points so far, by the sender's clock
         self.newest_then: int | None = None  # see admission.Admission
+        self.open_lines = OpenLinesShown(self)
 
     @property
     def source(self) -> str:
@@ -92,6 +106,7 @@ class Connection:
             try:
                 await self.work()
             finally:
+                self.open_lines.end()  # told while it is still known who watches
                 self.hub.leave(self)
         except Refused as refused:
             await self.refuse(refused)
@@ -133,7 +148,7 @@ class Connection:
                     entered.highs,
                 )
                 self.keys.update(self.hub.figures.begin(figures).summary)
-            await self.send(Welcome(entered.last_seq, entered.branch, time.time()))
+            await self.send(Welcome(entered.last_seq, entered.branch, time.time(), list(SERVER_KNOWS)))
             self.welcomed = True
             await self.hint()
         except BaseException:
@@ -193,6 +208,10 @@ class Connection:
     async def take(self, raw: bytes | None) -> None:
         arrived = time.monotonic()
         batch = frames.decode(raw)
+        if isinstance(batch, OpenLines):
+            if self.identity.run is not None:
+                self.open_lines.take(batch)
+            return
         points = frames.check_batch(batch, self.keys)
         assert isinstance(batch, Batch)
         if self.newest_then is not None:
@@ -283,6 +302,7 @@ class Connection:
                     raise not_stored(batch.seq, error) from error
                 self.last_acked = batch.seq
                 self.committed(batch, points, time.monotonic() - arrived)
+                self.open_lines.look()
                 if any(event.kind == EventKind.FINISH for event in batch.events):
                     # Who has been told that all is stored finds the last figures in the run's row.
                     await self.hub.flush_figures()

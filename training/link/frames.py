@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,6 +17,8 @@ from scaleweb_sdk.protocol import (
     PROTOCOL_VERSION,
     Batch,
     Hello,
+    LogLine,
+    Up,
     decode_up,
 )
 
@@ -46,7 +48,7 @@ class Points:
     highs: dict[str, float] = field(default_factory=dict)
 
 
-def decode(raw: bytes | None) -> Hello | Batch:
+def decode(raw: bytes | None) -> Up:
     """The frame in these bytes. Raises Refused: too_large, bad_frame."""
     if raw is None:
         raise Refused("bad_frame", "the frame is text; expected MessagePack in a binary frame", final=True)
@@ -55,16 +57,16 @@ def decode(raw: bytes | None) -> Hello | Batch:
             "too_large", f"the frame has {len(raw)} bytes; at most {MAX_FRAME_BYTES} are taken", final=True
         )
     try:
-        frame: Hello | Batch = decode_up(raw)
+        frame: Up = decode_up(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Refused("bad_frame", f"the frame cannot be decoded: {error}", final=True) from None
     return frame
 
 
-def check_hello(frame: Hello | Batch) -> Hello:
+def check_hello(frame: Up) -> Hello:
     """The frame as a usable Hello. Raises Refused."""
     if not isinstance(frame, Hello):
-        raise bad("the first frame is a batch; expected hello")
+        raise bad(f"the first frame is {type(frame).__name__}; expected hello")
     if not OLDEST_PROTOCOL <= frame.protocol <= PROTOCOL_VERSION:
         remedy = "upgrade the server" if frame.protocol > PROTOCOL_VERSION else "upgrade the SDK"
         raise Refused(
@@ -92,7 +94,7 @@ def spoken() -> str:
     )
 
 
-def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
+def check_batch(frame: Up, keys: set[str]) -> Points:
     """Figures of a usable batch. `keys`: those seen so far, to which the batch's are added.
 
     Raises Refused before it changes `keys`.
@@ -136,11 +138,7 @@ def check_batch(frame: Hello | Batch, keys: set[str]) -> Points:
             newest[packed.key] = float(values[-1])
             note_range(packed.key, values, lows, highs)
             count += len(steps_array)
-    for line in frame.lines:
-        if not math.isfinite(line.time) or len(line.stream) > 20 or CONTROL.search(line.stream):
-            raise bad(
-                f"a log line has time={line.time} stream={line.stream!r:.40}; expected stdout or stderr"
-            )
+    check_lines(frame.lines)
     check_number_of_keys(keys, newest)
     return Points(count, len(frame.lines), last_step, newest, latest, lows, highs)
 
@@ -187,6 +185,14 @@ def check_times(key: str, total: float, low: float, high: float) -> float:
     if not math.isfinite(total) or low < 0 or high > MAX_TIME:
         raise bad(f"the key {key[:60]!r} has times {low}..{high}; expected seconds since the epoch")
     return high
+
+
+def check_lines(lines: Iterable[LogLine]) -> None:
+    for line in lines:
+        if not math.isfinite(line.time) or len(line.stream) > 20 or CONTROL.search(line.stream):
+            raise bad(
+                f"a log line has time={line.time} stream={line.stream!r:.40}; expected stdout or stderr"
+            )
 
 
 def check_number_of_keys(keys: set[str], new: dict[str, float]) -> None:

@@ -209,6 +209,7 @@ class LinkHub:
         )
         for connection in present:
             self.judge(connection, found)
+            connection.open_lines.repeat()
         await self.look_who_watches(list(self.connections))
 
     def judge(self, connection: Connection, found: Survey) -> None:

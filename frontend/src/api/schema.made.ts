@@ -786,6 +786,8 @@ export interface LogPage {
   total: number;
   /** [seconds since the epoch, stdout or stderr, text] */
   lines: unknown[][];
+  /** What is being written, such as a progress bar; with the last page of a run that goes on. */
+  open_lines: OpenLines[];
 }
 
 export interface Mark {
@@ -1173,6 +1175,12 @@ export interface NoticePage {
   next: string | null;
   previous: string | null;
   results: Notice[];
+}
+
+export interface OpenLines {
+  /** The process, or the part of a job, that writes them. */
+  sender: string;
+  lines: unknown[][];
 }
 
 export interface Outlook {

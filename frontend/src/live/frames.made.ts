@@ -21,6 +21,15 @@ export interface LinesFrame {
   n: number;
 }
 
+export interface OpenLinesFrame {
+  type: "open_lines";
+  sender: string;
+  at: number;
+  lines: [number, string, string][];
+  topic: string;
+  n: number;
+}
+
 export interface ChangedFrame {
   type: "changed";
   what: string;
@@ -51,5 +60,5 @@ export interface ErrorFrame {
   message: string;
 }
 
-export type TopicFrame = PointsFrame | LinesFrame | ChangedFrame | LostFrame;
+export type TopicFrame = PointsFrame | LinesFrame | OpenLinesFrame | ChangedFrame | LostFrame;
 export type ServerFrame = TopicFrame | SubscribedFrame | PongFrame | ErrorFrame;

@@ -192,7 +192,7 @@ export class LiveSocket {
     this.numbers.set(frame.topic, frame.n);
     const gap = before !== undefined && frame.n !== before + 1;
     for (const subscriber of [...listeners]) {
-      if (frame.type !== "lost") subscriber.frame(frame);
+      if (frame.type !== "lost" && frame.type !== "unknown") subscriber.frame(frame);
       if (gap || frame.type === "lost") subscriber.refresh();
     }
   }

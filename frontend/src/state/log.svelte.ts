@@ -3,6 +3,8 @@ import * as api from "../api";
 import { isAbort, messageOf } from "../api/client";
 import type { LogLine } from "../api/types";
 import { hasLevel } from "../lib/ansi";
+import { OpenLineBook } from "../lib/openlines";
+import type { LinesFrame, OpenLinesFrame } from "../live/frames";
 import { listening } from "../live/live.svelte";
 
 export interface Row {
@@ -10,6 +12,8 @@ export interface Row {
   time: number;
   stream: string;
   text: string;
+  /** It has not ended: a progress bar that moves. */
+  open?: boolean;
 }
 export type Level = "" | "debug" | "info" | "warning" | "error";
 
@@ -31,6 +35,11 @@ export class LogBook {
   /** Where older hits begin; null: all are here. */
   before = $state<number | null>(null);
   searching = $state(false);
+  /** Lines that are being written, below the last one. */
+  open = $state.raw<LogLine[]>([]);
+  private writing = new OpenLineBook();
+  private toldOf = new Set<string>();
+  private openTimer = 0;
   private pages = new Map<number, LogLine[]>();
   private asked = new Set<number>();
   private controller = new AbortController();
@@ -45,10 +54,13 @@ export class LogBook {
   async start(): Promise<void> {
     this.pages.clear();
     await listening([`run:${this.code}`]);
+    this.toldOf.clear();
     try {
       const page = await api.logs(this.code, { start: -PAGE, count: PAGE }, this.controller.signal);
       this.total = page.total;
       this.keep(page.first_line, page.lines);
+      this.writing.read(page.open_lines, this.toldOf, performance.now());
+      this.showOpen();
       this.loaded = true;
       this.error = "";
     } catch (error) {
@@ -61,11 +73,14 @@ export class LogBook {
     this.searchController?.abort();
     window.clearTimeout(this.timer);
     window.clearTimeout(this.searchTimer);
+    window.clearTimeout(this.openTimer);
   }
 
   line(number: number): Row | undefined {
     const found = this.pages.get(Math.floor(number / PAGE))?.[number % PAGE];
-    return found && { number, time: found[0], stream: found[1], text: found[2] };
+    if (found) return { number, time: found[0], stream: found[1], text: found[2] };
+    const open = this.open[number - this.total];
+    return open && { number, time: open[0], stream: open[1], text: open[2], open: true };
   }
 
   /** Read what of these lines is not here. */
@@ -86,13 +101,27 @@ export class LogBook {
     }
   }
 
-  /** Lines as they come; null where some may have been missed. */
-  live(lines: LogLine[] | null): void {
-    if (lines === null || !this.loaded) return void this.start();
+  /** Lines as they come, and those that are being written; null where some may have been missed. */
+  live(frame: LinesFrame | OpenLinesFrame | null): void {
+    if (frame?.type === "open_lines") {
+      this.toldOf.add(frame.sender);
+      this.writing.hear(frame, performance.now());
+      return this.showOpen();
+    }
+    if (frame === null || !this.loaded) return void this.start();
+    const { lines } = frame;
     this.keep(this.total, lines);
     this.total += lines.length;
     if (!this.timer) this.timer = window.setTimeout(() => void this.count(), COUNT_EVERY);
     if (this.hits && !this.searchTimer) this.searchTimer = window.setTimeout(() => void this.newHits(), 1000);
+  }
+
+  private showOpen(): void {
+    const now = performance.now();
+    this.open = this.writing.lines(now);
+    window.clearTimeout(this.openTimer);
+    const { next } = this.writing;
+    this.openTimer = next === null ? 0 : window.setTimeout(() => this.showOpen(), next - now);
   }
 
   /** Look through the whole log. Without text and level nothing is searched for. */

@@ -1,11 +1,11 @@
 /** Everything about one run that a page shows, kept up to date over its topic. */
 import * as api from "../api";
-import type { Checkpoint, Command, Condition, Decision, Effect, Job, Json, LogLine, Mark, MediaKey, Run, RunEvent, Schedule, Tunable } from "../api/types";
+import type { Checkpoint, Command, Condition, Decision, Effect, Job, Json, Mark, MediaKey, Run, RunEvent, Schedule, Tunable } from "../api/types";
 import { SeriesBoard } from "../charts/board";
 import type { XAxis } from "../lib/columns";
 import { isTroubled } from "../lib/condition";
 import { Intents } from "../lib/intent";
-import type { ChangedFrame, LinesFrame, PointsFrame } from "../live/frames";
+import type { ChangedFrame, LinesFrame, OpenLinesFrame, PointsFrame } from "../live/frames";
 import { subscribe } from "../live/live.svelte";
 import { serverNow } from "../lib/skew";
 import { Resource } from "./resource.svelte";
@@ -39,7 +39,7 @@ export class RunState {
   board: SeriesBoard;
   private readonly keyList: Resource<string[]>;
   private readonly intents = new Intents();
-  private lineListeners = new Set<(lines: LogLine[] | null) => void>();
+  private lineListeners = new Set<(frame: LinesFrame | OpenLinesFrame | null) => void>();
   private branch = 0;
   private known = new Set<string>();
   private unsubscribe: (() => void) | null = null;
@@ -70,7 +70,7 @@ export class RunState {
     this.unsubscribe = subscribe(this.source, {
       frame: (frame) => {
         if (frame.type === "points") this.points(frame);
-        else if (frame.type === "lines") this.lines(frame);
+        else if (frame.type === "lines" || frame.type === "open_lines") this.lines(frame);
         else this.changed(frame);
       },
       refresh: () => this.refresh(),
@@ -99,8 +99,8 @@ export class RunState {
     this.board = new SeriesBoard([this.source], x);
   }
 
-  /** Hear of new log lines; null means that some may have been missed. */
-  onLines(listener: (lines: LogLine[] | null) => void): () => void {
+  /** Hear of new log lines, and of those that are being written; null means that some may have been missed. */
+  onLines(listener: (frame: LinesFrame | OpenLinesFrame | null) => void): () => void {
     this.lineListeners.add(listener);
     return () => this.lineListeners.delete(listener);
   }
@@ -183,8 +183,8 @@ export class RunState {
     this.keys = [...this.known];
   }
 
-  private lines(frame: LinesFrame): void {
-    for (const listener of this.lineListeners) listener(frame.lines);
+  private lines(frame: LinesFrame | OpenLinesFrame): void {
+    for (const listener of this.lineListeners) listener(frame);
   }
 
   private changed({ what, data }: ChangedFrame): void {

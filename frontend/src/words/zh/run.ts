@@ -4,6 +4,7 @@ export default {
   "Take this run out of the queue": "将此运行移出队列",
   // Logs
   "Output of the run": "运行的输出",
+  "This line is being written": "此行正在写入",
   "Search the log": "搜索日志",
   "Search the whole log": "搜索全部日志",
   "{n} of {total}": "第 {n} 处，共 {total} 处",

@@ -1,0 +1,48 @@
+"""The log of a run that goes on: a progress bar moves in its place, and nobody who reads above it is moved."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from monitoring.storage import logs
+from tests.browser.axe import violations
+from tests.browser.conftest import trained
+from tests.support.wait import until
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+]
+
+
+def test_a_progress_bar_moves_before_its_line_ends_and_then_is_a_line_like_others(
+    window, operator, live_site, tmp_path
+):
+    with trained(live_site, tmp_path, Path(__file__).with_name("training_bar.py"), "with-a-bar") as row:
+        page = window().log_in(operator).open(f"/runs/{row.code}?tab=logs")
+        log = page.get_by_role("log")
+        bar = log.get_by_title("This line is being written")
+        expect(bar).to_have_count(1)
+        expect(log.locator(".rows > *").last).to_have_attribute("title", "This line is being written")
+        expect(bar.locator(".fg-green")).to_be_visible()  # followed: it is in view
+        # In place: another state of it in the same line.
+        states = {bar.inner_text()}
+        until(lambda: states.add(bar.inner_text()) or len(states) > 3)
+        expect(bar).to_have_count(1)
+        assert all("of many" in state for state in states)
+        assert violations(page) == []
+        assert logs.read(row.source).total == 200, "a state of it was stored"
+        # Who reads further up stays there.
+        log.evaluate("box => box.scrollTop = 1000")
+        expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "false")
+        line = log.get_by_role("button", name="line 60", exact=False)
+        before = line.bounding_box()
+        (tmp_path / "spool" / "gate").touch()
+        expect(page.get_by_text("201 lines")).to_be_visible()
+        assert line.bounding_box() == before
+        page.get_by_role("button", name="Follow").click()
+        expect(log.get_by_role("button", name="epoch 1 is over")).to_be_visible()
+        expect(bar).to_have_count(0)
+        assert [line[2] for line in logs.read(row.source).lines][-1] == "epoch 1 is over"
