@@ -101,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("name")
     one.add_argument("value")
     for verb, help in (
-        ("pause", "pause"),
+        ("pause", "let a run wait at its next step, until it is resumed"),
         ("resume", "let a paused run go on"),
         ("checkpoint", "save a checkpoint"),
     ):

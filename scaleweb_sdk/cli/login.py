@@ -14,15 +14,19 @@ from .site import Wrong
 
 def login(options: argparse.Namespace) -> None:
     url = options.url or settings.stored().get("url") or "http://127.0.0.1:8000"
-    token = sys.stdin.readline().strip() if options.token_stdin else ""
-    if not token:
+    # What is piped in is meant: getpass would ask the terminal behind it, or echo.
+    if options.token_stdin or not sys.stdin.isatty():
+        token = sys.stdin.readline().strip()
+    else:
         print(f"Make a token at {url}/settings and paste it here; it is not shown.")
         try:
             token = getpass.getpass("Token: ").strip()
         except EOFError:
-            raise Wrong(
-                "no token was given; `scaleweb login --token-stdin` reads one from standard input"
-            ) from None
+            token = ""
+    if not token:
+        raise Wrong(
+            f"no token was given; make one at {url}/settings, and paste it where this asks, or pipe it in"
+        )
     me = request(url, "me", token)
     try:
         path = settings.store(url, token)

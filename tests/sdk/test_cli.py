@@ -16,6 +16,7 @@ from monitoring import nodes
 from monitoring.storage import series
 from scaleweb_sdk.cli import main
 from scaleweb_sdk.protocol import Batch, Column
+from scaleweb_sdk.settings import config_path
 from tests.support.domain import a_member, a_project, a_run, a_run_token, a_user
 from tests.support.wait import until
 from training.jobs import attempts, tasks
@@ -315,6 +316,16 @@ def test_what_cannot_be_is_a_sentence_and_no_traceback(say, tmp_path, monkeypatc
     assert said in complaint
     assert complaint.startswith("scaleweb: ")
     assert len(complaint.splitlines()) == 1
+
+
+def test_a_login_takes_a_token_that_is_piped_in_and_says_where_none_came(logged_in, say, monkeypatch):
+    token = json.loads(config_path().read_text())["token"]
+    config_path().unlink()
+    for given, code, said in ((token + "\n", 0, "as ada"), ("", 1, f"make one at {logged_in.url}/settings")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(given))
+        answer = say("login", logged_in.url)
+        assert answer[0] == code
+        assert said in answer[1] + answer[2]
 
 
 def test_a_site_that_is_another_program_is_named_as_such(say, tmp_path, monkeypatch):

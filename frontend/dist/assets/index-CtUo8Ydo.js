@@ -1,1 +1,0 @@
-import{Xr as e,nr as t,t as n}from"./start-BmY5VoT3.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
