@@ -30,6 +30,7 @@ from monitoring.api.strict import (
     StrictSerializer,
     Text,
 )
+from monitoring.live.publish import publish_change
 from training.api.experiments import VisibleProject
 from training.models import Experiment
 
@@ -195,6 +196,11 @@ ALL_RULES = Rule.objects.select_related("project", "created_by").prefetch_relate
 RULES = ALL_RULES.filter(removed_at=None)
 
 
+def tell_of_rules() -> None:
+    """Open pages that list the rules read them again."""
+    publish_change("alerts", "rule", {})
+
+
 class Rules(generics.ListCreateAPIView):
     """The rules of your projects and of the whole site."""
 
@@ -207,6 +213,7 @@ class Rules(generics.ListCreateAPIView):
 
     def perform_create(self, serializer: Any) -> None:
         serializer.save(created_by=self.request.user)
+        tell_of_rules()
 
 
 class RuleDetail(generics.RetrieveUpdateDestroyAPIView):
@@ -224,10 +231,12 @@ class RuleDetail(generics.RetrieveUpdateDestroyAPIView):
     def perform_update(self, serializer: Any) -> None:
         before = watched(serializer.instance)
         changed(serializer.save(), before)
+        tell_of_rules()
 
     def perform_destroy(self, rule: Rule) -> None:
         access.check(self.request.user, rule.project)
         remove(rule)
+        tell_of_rules()
 
 
 class RestoreRule(APIView):
@@ -241,6 +250,7 @@ class RestoreRule(APIView):
         rule = access.fetch(ALL_RULES, request.user, pk)
         access.check(request.user, rule.project)
         restore(rule)
+        tell_of_rules()
         return Response(RuleSerializer(RULES.get(pk=pk), context={"request": request}).data)
 
 

@@ -2,8 +2,10 @@
 
 import re
 import time
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from alerts.conditions import parameters_of
@@ -70,10 +72,16 @@ def test_a_rule_from_its_first_try_to_its_alert(window, operator, settings):
     expect(take).to_be_visible()
     mine.refresh_from_db()
     assert mine.acknowledged_at is None
-    Rule.objects.filter(name="Too low").delete()
-
     page.get_by_role("link", name="Rules").click()
+    rules = page.get_by_role("table").get_by_role("row")
+    expect(rules).to_have_count(3)
+    Rule.objects.filter(name="Too low").delete()
     page.get_by_role("button", name="Remove Loss too high").click()
+    # Nothing moves under the pointer, whoever removed it.
+    expect(rules).to_have_text(
+        [re.compile(each) for each in ("Rule", "Too low · removed", "Loss too high · removed")]
+    )
+    page.mouse.move(5, 5)
     expect(page.get_by_text("No rule yet")).to_be_visible()
     page.get_by_role("link", name="Past").click()  # what it found stays, with why it is over
     expect(row).to_contain_text("loss 8, above 7.5")
@@ -119,6 +127,74 @@ def test_a_rule_from_its_first_try_to_its_alert(window, operator, settings):
     expect(dialog).to_contain_text("These rules tell it no more: Loss too high.")
     dialog.get_by_role("button", name="Remove", exact=True).click()
     expect(page.get_by_text("Alerts show in these pages alone")).to_be_visible()
+
+
+def test_a_rule_is_muted_from_its_row_and_from_its_form(window, operator):
+    project = a_run(state="running", name="bold-otter").experiment.project
+    rule = Rule.objects.create(project=project, name="Loss too high", condition="stalled")
+    window.allowed.append("status of 400")  # the quiet time that is no number
+    page = window().log_in(operator).open("/alerts?tab=rules")
+    other = window().log_in(a_member(project, "vera", "viewer")).open("/alerts?tab=rules")
+    row = page.get_by_role("row").filter(has_text="Loss too high")
+
+    def hours_muted():
+        rule.refresh_from_db()
+        return rule.muted_until and (rule.muted_until - timezone.now()).total_seconds() / 3600
+
+    expect(other.get_by_role("row").filter(has_text="Loss too high")).to_be_visible()
+    expect(other.get_by_role("button", name=re.compile("^Mute"))).to_have_count(0)
+    edit = row.get_by_role("button", name="Edit")
+    mute = row.get_by_role("button", name="Mute Loss too high", exact=True)
+    stood = edit.bounding_box()
+    # By the keyboard alone: the first of the list has the focus, then what takes it back.
+    mute.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="For an hour")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(row).to_contain_text(re.compile(r"muted until .*\d\d:\d\d"))
+    expect(row.get_by_role("button", name="Unmute Loss too high")).to_be_focused()
+    assert 7.9 < hours_muted() <= 8
+    assert edit.bounding_box() == pytest.approx(stood, abs=1)
+    expect(other.get_by_text("muted until")).to_be_visible()  # without a reload
+    page.keyboard.press("Enter")
+    expect(mute).to_be_focused()
+    assert hours_muted() is None
+    page.get_by_role("button", name="Undo").last.click()
+    expect(row).to_contain_text("muted until")
+    row.get_by_role("button", name="Unmute").click()
+
+    mute.click()
+    page.get_by_role("button", name="Until…").click()
+    dialog = page.get_by_role("dialog", name="Mute Loss too high")
+    dialog.get_by_label("Until").fill("2020-01-01T10:00")
+    dialog.get_by_role("button", name="Mute").click()
+    expect(dialog.get_by_text("Expected a time to come.")).to_be_visible()
+    later = page.evaluate("""() => {
+        const at = new Date(Date.now() + 30 * 36e5);
+        return new Date(at - at.getTimezoneOffset() * 6e4).toISOString().slice(0, 16);
+    }""")
+    dialog.get_by_label("Until").fill(later)
+    dialog.get_by_role("button", name="Mute").click()
+    expect(row).to_contain_text(f", {later[-5:]}")  # another day is said
+    assert 29.9 < hours_muted() <= 30
+
+    edit.click()
+    dialog = page.get_by_role("dialog", name="Edit rule")
+    expect(dialog.get_by_label("Muted until")).to_have_value(later)
+    dialog.get_by_label("Muted until").fill("")
+    dialog.get_by_label("Quiet time").fill("soon")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_text("Expected a number, got the text 'soon'")).to_be_visible()
+    dialog.get_by_label("Quiet time").fill("60")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    expect(mute).to_be_visible()
+    assert hours_muted() is None
+    assert rule.quiet_seconds == 60
+    Rule.objects.update(muted_until=timezone.now() - timedelta(minutes=1))  # one that is over says nothing
+    page.reload()
+    expect(mute).to_be_visible()
 
 
 def test_the_page_makes_a_rule_of_every_kind(window, operator):

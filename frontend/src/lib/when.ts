@@ -20,6 +20,8 @@ export function tellIn(name: string): void {
   zone = name && isZone(name) ? name : undefined;
 }
 
+export const zoneTold = (): string | undefined => zone;
+
 export function isZone(name: string): boolean {
   try {
     new Intl.DateTimeFormat("en", { timeZone: name });

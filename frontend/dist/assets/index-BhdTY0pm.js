@@ -1,1 +1,0 @@
-import{Xr as e,nr as t,t as n}from"./start-1pfZAPJ-.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
