@@ -173,7 +173,7 @@ def test_what_a_run_logged_beside_its_figures_is_seen_heard_read_and_noted(windo
 
 
 def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window, operator, run):
-    page = window().log_in(operator).context.new_page()
+    page = window(timezone_id="UTC").log_in(operator).context.new_page()
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
     # While the run itself is read, what will be there is outlined.
     address, held = f"**/api/v1/runs/{run.code}", []
@@ -227,7 +227,8 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     page.get_by_label("Find a panel").fill("")
     page.get_by_role("link", name="Logs").click()
     log = page.get_by_role("log")
-    page.get_by_label("Go to step").fill("0")
+    place = page.get_by_label("Go to time or step")
+    place.fill("step 0")
     page.keyboard.press("Enter")
     expect(log).to_contain_text("red alert after it")
     expect(log.locator(".fg-red.bold")).to_have_text("red alert")
@@ -236,6 +237,23 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     expect(log).to_contain_text(HOSTILE)
     expect(log).not_to_contain_text("a title")
     nothing_was_executed(page)
+    chosen = page.get_by_role("region", name="The chosen line")
+    for words, line in (
+        ("22:16:40", "step 200 done"),
+        ("14 Nov 2023, 22:15", "step 100 done"),
+        ("300", "step 300 done"),
+    ):
+        place.fill(words)
+        page.keyboard.press("Enter")
+        expect(chosen).to_contain_text(line)
+        expect(log.get_by_role("button", name=line)).to_be_in_viewport()
+    place.fill("half past ten")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Expected a time such as 14:05")).to_be_visible()
+    place.fill("23:00")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The log ends before that, at 14 Nov 2023, 22:19:59")).to_be_visible()
+    expect(log.get_by_role("button", name="step 399 done")).to_be_in_viewport()
     page.get_by_label("Search the log").fill("step 2")
     expect(page.get_by_text(re.compile(r"^\d+ of 110$"))).to_be_visible()
     page.get_by_label("Only matches").check()

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from "vitest";
 import { speak } from "./i18n";
-import { isZone, sameDay, tellIn, when, zones } from "./when";
+import { dayOf, isZone, momentAt, sameDay, tellIn, when, zones } from "./when";
 
 const NOON = Date.UTC(2026, 2, 5, 12, 30, 5);
 afterEach(() => {
@@ -33,4 +33,18 @@ it("knows a day by the zone, and a zone that is none", () => {
   expect(isZone("Nowhere/Land")).toBe(false);
   expect(zones()).toContain("Asia/Shanghai");
   expect(when("not a time", "full")).toBe("");
+});
+
+it("finds the moment at which a clock of the zone shows a time", () => {
+  tellIn("Asia/Shanghai");
+  expect(momentAt(2026, 3, 5, 20, 30, 5)).toBe(NOON);
+  expect(dayOf(Date.UTC(2026, 11, 31, 17))).toEqual([2027, 1, 1]);
+  tellIn("Pacific/Kiritimati");
+  expect(momentAt(2026, 3, 6, 2, 30, 5)).toBe(NOON);
+  tellIn("Europe/Berlin");
+  expect(momentAt(2026, 10, 25, 1, 59)).toBe(Date.UTC(2026, 9, 24, 23, 59));
+  expect(momentAt(2026, 10, 25, 2, 30)).toBe(Date.UTC(2026, 9, 25, 0, 30)); // shown twice
+  expect(momentAt(2026, 10, 25, 3)).toBe(Date.UTC(2026, 9, 25, 2));
+  expect(momentAt(2026, 3, 29, 2, 30)).toBe(Date.UTC(2026, 2, 29, 1, 30)); // never shown: half an hour after the change
+  expect(momentAt(2026, 3, 29, 3)).toBe(Date.UTC(2026, 2, 29, 1));
 });

@@ -43,6 +43,33 @@ export function when(at: number | string | Date, style: Style): string {
 /** Whether two moments are on the same day in the person's zone. */
 export const sameDay = (a: number | Date, b: number | Date): boolean => formatter("date").format(a) === formatter("date").format(b);
 
+/** What a clock in the person's zone shows, as if it were UTC: milliseconds since the epoch. */
+function shown(at: number): number {
+  const name = `clock ${zone}`;
+  let found = made.get(name);
+  if (!found) {
+    const parts = { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric", hourCycle: "h23" } as const;
+    made.set(name, (found = new Intl.DateTimeFormat("en-US", { ...parts, timeZone: zone })));
+  }
+  const told = Object.fromEntries(found.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
+  return Date.UTC(told.year, told.month - 1, told.day, told.hour, told.minute, told.second);
+}
+
+/** The day in the person's zone: [year, month from 1 on, day of the month]. */
+export function dayOf(at: number): [number, number, number] {
+  const there = new Date(shown(at));
+  return [there.getUTCFullYear(), there.getUTCMonth() + 1, there.getUTCDate()];
+}
+
+/** When a clock in the person's zone shows this; the earlier moment where it does twice, the time after the gap where it never does. */
+export function momentAt(year: number, month: number, day: number, hour = 0, minute = 0, second = 0): number {
+  const wanted = Date.UTC(year, month - 1, day, hour, minute, second);
+  // Zones are within 14 hours of UTC: what is ahead of it on the day before and after are the only two that it may be.
+  const [before, after] = [wanted - 86_400_000, wanted + 86_400_000].map((at) => shown(at) - at);
+  const found = [wanted - before, wanted - after].filter((at) => shown(at) === wanted);
+  return found.length ? Math.min(...found) : wanted - before;
+}
+
 function formatter(style: Style): Intl.DateTimeFormat {
   const locale = spoken() === "zh" ? "zh-CN" : "en-GB"; // one English: the day before the month, written in letters
   const name = `${locale} ${zone} ${style}`;

@@ -83,6 +83,16 @@ export class LogBook {
     return open && { number, time: open[0], stream: open[1], text: open[2], open: true };
   }
 
+  /** The times of its first line and its last, in milliseconds. Raises an ApiError. */
+  async span(): Promise<[first: number, last: number]> {
+    const ends = [0, Math.max(0, this.total - 1)].map(async (number) => {
+      const have = this.pages.get(Math.floor(number / PAGE))?.[number % PAGE];
+      return (have ?? (await api.logs(this.code, { start: number, count: 1 }, this.controller.signal)).lines[0])?.[0];
+    });
+    const [first, last] = await Promise.all(ends);
+    return [1000 * (first ?? 0), 1000 * (last ?? 0)];
+  }
+
   /** Read what of these lines is not here. */
   need(first: number, last: number): void {
     for (let page = Math.floor(first / PAGE); page * PAGE < Math.min(last, this.total); page++) {

@@ -1,1 +1,0 @@
-import{Zr as e,nr as t,t as n}from"./start-gBfDlezD.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
