@@ -217,6 +217,21 @@ def test_the_same_runs_are_seen_as_bars_dots_histograms_images_and_on_two_axes(
     expect(first).to_have_count(1)
     expect(first.locator("b, .raw")).to_have_count(2)  # smoothed, and as it was measured
     assert first.locator("b").inner_text() != first.locator(".raw").inner_text()
+    # Zoomed, it does not start anew at the left edge: the smoothed line of a loss that falls stays above it.
+    coarse = points(page, "Both")
+    drag(page, "Both", 0.25, 0.35)
+    until(lambda: points(page, "Both") != coarse)
+    for weighting in ("points", "distance"):
+        page.get_by_text("Options", exact=True).click()
+        page.get_by_label("Smoothing counts by").select_option(weighting)
+        page.get_by_text("Options", exact=True).click()
+        panel(page, "Both").locator(".u-over").hover(position={"x": 3, "y": 60})
+        expect(first.locator(".raw")).to_have_count(1)
+        until(
+            lambda: float(first.locator("b").inner_text()) > float(first.locator(".raw").inner_text()) + 0.05
+        )
+    panel(page, "Both").locator(".u-over").dblclick(position={"x": 50, "y": 50})
+    until(lambda: shown(page, "Both")[0] < 500)
     # A bin of a histogram draws its runs alone; the groups of the table are the lines of the charts.
     dialog = add(page, "Histogram")
     dialog.get_by_label("Column").fill("config:depth")

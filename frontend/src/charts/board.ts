@@ -34,6 +34,7 @@ export class SeriesBoard {
   private again = 0;
   private range: XRange | null = null; // of all keys
   private ranges = new Map<string, XRange | null>(); // of keys that are zoomed by themselves
+  private lead = 0; // points before the range of a zoom
   private byStep = new Set<string>(); // keys without any data on the axis that was asked for
   private late: LatePoint[] | null = null; // live points that came while a read was under way
   private reading = 0;
@@ -71,7 +72,9 @@ export class SeriesBoard {
   line(source: string, key: string): SeriesLine | null {
     const entry = this.entries.get(`${key}\t${source}`);
     if (!entry) return null;
-    return (entry.line ??= asLine(entry.zoomed && this.rangeOf(key) ? entry.zoomed.parts : entry.parts, this.axisOf(key)));
+    if (entry.line) return entry.line;
+    const zoomed = this.rangeOf(key) ? entry.zoomed : null;
+    return (entry.line = { ...asLine(zoomed?.parts ?? entry.parts, this.axisOf(key)), lead: zoomed?.lead });
   }
 
   /** The axis that a key's lines have: the board's own, or the step where the key has no data on that one. */
@@ -120,6 +123,13 @@ export class SeriesBoard {
     }
     if (range) this.askZoom();
     else for (const key of keys ?? this.loaded) this.tell(key);
+  }
+
+  /** How many points before the range of a zoom its lines are smoothed over. */
+  leadIn(points: number): void {
+    const more = points > this.lead;
+    this.lead = points;
+    if (more && [...this.wanted.keys()].some(this.rangeOf)) this.askZoom();
   }
 
   /** Live points of one of the sources. */
@@ -224,24 +234,29 @@ export class SeriesBoard {
   }
 
   private async readZoomOf(sources: string[], keys: string[], range: XRange): Promise<void> {
-    const found = await this.readAll(sources, keys, this.axisOf(keys[0]), range);
+    const axis = this.axisOf(keys[0]);
+    const found = await this.readAll(sources, keys, axis, range);
+    const leads = this.lead ? await (await import("./lead")).leadsOf({
+      sources, keys, axis, range, points: this.lead, found, base: (name) => this.entries.get(name),
+      read: (sources, keys, range, width) => this.readAll(sources, keys, axis, range, width),
+    }) : null;
     for (const key of keys) {
       if (this.rangeOf(key) !== range) continue;
       for (const source of sources) {
         const entry = this.entries.get(`${key}\t${source}`);
         const parts = found.get(`${key}\t${source}`);
         if (!entry || !parts) continue;
-        entry.zoomed = { range, parts };
+        entry.zoomed = { range, parts, lead: leads?.get(`${key}\t${source}`) };
         entry.line = null;
       }
       this.tell(key);
     }
   }
 
-  private async readAll(sources: string[], keys: string[], x: XAxis, range: XRange | null): Promise<Map<string, Part[]>> {
+  private async readAll(sources: string[], keys: string[], x: XAxis, range: XRange | null, width = this.width): Promise<Map<string, Part[]>> {
     const out = new Map<string, Part[]>();
     for (let i = 0; i < sources.length; i += 100) {
-      const body = { sources: sources.slice(i, i + 100), keys, width: this.width, x, start: (range ?? this.span)[0], end: (range ?? this.span)[1] };
+      const body = { sources: sources.slice(i, i + 100), keys, width, x, start: (range ?? this.span)[0], end: (range ?? this.span)[1] };
       // Steps are whole: a zoom between two of them still has to hold both.
       if (range && (x === "step" || x === "relative_step")) [body.start, body.end] = [Math.floor(range[0]), Math.ceil(range[1])];
       for (const buckets of await this.read(body)) {

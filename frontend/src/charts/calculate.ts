@@ -30,7 +30,8 @@ export function calculate(tree: Tree, keys: string[], lineOf: (key: string) => S
   const columns = emptyColumns();
   for (const name of NAMES) columns[name] = Float64Array.from(rows, (i) => base.columns[name][i]);
   const shown = Float64Array.from(values);
-  return { columns: { ...columns, min: shown, max: shown, mean: shown, last: shown }, faded: [], nonFinite: [], exact: lines.every((line) => line.exact) };
+  const before = lines.every(({ lead }) => lead) ? calculate(tree, keys, (key) => ({ ...lines[keys.indexOf(key)], columns: lines[keys.indexOf(key)].lead!, lead: undefined })) : null;
+  return { columns: { ...columns, min: shown, max: shown, mean: shown, last: shown }, faded: [], nonFinite: [], exact: lines.every((line) => line.exact), lead: before?.columns };
 }
 
 const finite = (value: number): number => (Number.isFinite(value) ? value : NaN);
@@ -53,5 +54,5 @@ function ofOne(line: SeriesLine, work: (value: number) => number): SeriesLine {
     const pick = (choose: (...values: number[]) => number) => mean.map((value, i) => choose(value, ends[0][i], ends[1][i]));
     return { ...columns, mean, min: pick(Math.min), max: pick(Math.max), last: columns.last.map(work) };
   };
-  return { ...line, columns: turned(line.columns), faded: line.faded.map(turned) };
+  return { ...line, columns: turned(line.columns), faded: line.faded.map(turned), lead: line.lead && turned(line.lead) };
 }

@@ -12,6 +12,7 @@ export interface ChartLine {
   faded: Columns[];
   nonFinite: NonFinite[];
   exact: boolean;
+  lead?: Columns; // what comes before, smoothed over and not drawn
   second?: boolean; // belongs to the axis on the right
   dashed?: boolean;
   runs?: number; // how many runs a line of a group stands for
@@ -23,8 +24,11 @@ export interface ShownLine extends ChartLine {
 
 export const smoothed = (lines: ChartLine[], weight: number, weighting: Weighting = "points"): ShownLine[] =>
   lines.map((line) => {
-    const { mean, x } = line.columns;
-    return { ...line, shown: !(weight > 0) ? mean : weighting === "points" ? smooth(mean, weight) : smoothOver(mean, x, weight) };
+    const { lead, columns: { mean, x } } = line;
+    if (!(weight > 0)) return { ...line, shown: mean };
+    const values = lead ? [...lead.mean, ...mean] : mean;
+    const all = weighting === "points" ? smooth(values, weight) : smoothOver(values, lead ? [...lead.x, ...x] : x, weight);
+    return { ...line, shown: lead ? all.slice(lead.x.length) : all };
   });
 
 /** First and last x of everything drawn, faded branches included; null where there is nothing. */

@@ -8,11 +8,12 @@ export interface SeriesLine {
   faded: Columns[];
   nonFinite: NonFinite[];
   exact: boolean;
+  lead?: Columns; // what comes before a zoom's range: smoothed over, not drawn
 }
 
 export interface Entry {
   parts: Part[];
-  zoomed: { range: XRange; parts: Part[] } | null;
+  zoomed: { range: XRange; parts: Part[]; lead?: Columns } | null;
   line: SeriesLine | null; // worked out of the parts, null when they changed
 }
 

@@ -1,5 +1,5 @@
 /** The line of a group of runs: their mean at each place, and a band of their deviation or from least to greatest. */
-import { emptyColumns, nearestIndex, type Columns } from "../lib/columns";
+import { cut, emptyColumns, nearestIndex, type Columns } from "../lib/columns";
 import type { SeriesLine } from "./series";
 
 export const BANDS = ["deviation", "range", "none"] as const;
@@ -42,7 +42,11 @@ export function spread(lines: SeriesLine[], band: Band, most = 500): SeriesLine 
     const deviation = band === "deviation" && columns.count[i] > 1 ? Math.sqrt(squares[i] / (columns.count[i] - 1)) : 0;
     [columns.min[i], columns.max[i]] = [columns.mean[i] - deviation, columns.mean[i] + deviation];
   }
-  return { columns, faded: [], nonFinite: [], exact: band === "none" };
+  const leads = lines.flatMap(({ lead, ...line }) => (lead ? [{ ...line, columns: lead }] : []));
+  const before = leads.length && n ? spread(leads, "none", most).columns : null;
+  // What comes before one line may stand within another.
+  const lead = before ? cut(before, 0, before.x.filter((x) => x < xs[0]).length) : undefined;
+  return { columns, faded: [], nonFinite: [], exact: band === "none", lead };
 }
 
 function between(from: Columns, at: number, x: number): number {

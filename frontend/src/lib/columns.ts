@@ -178,6 +178,13 @@ function join(to: Columns, end: number, from: Columns, i: number): void {
   to.count[end] += from.count[i];
 }
 
+/** Rows from `start` up to `end`, which is not among them. */
+export function cut(columns: Columns, start: number, end: number): Columns {
+  const out = emptyColumns();
+  for (const name of NAMES) out[name] = columns[name].slice(start, end);
+  return out;
+}
+
 /** The parts of one series that are in force, one after another: what a line on a chart is. */
 export function concatenate(parts: Part[]): Columns {
   if (parts.length === 1) return parts[0].columns;

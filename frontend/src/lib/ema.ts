@@ -49,6 +49,12 @@ export function smoothOver(values: ArrayLike<number>, x: ArrayLike<number>, weig
   return out;
 }
 
+const LEFT_OUT = 0.001; // of the weight of all that came before
+const MOST_BEFORE = 700; // points
+
+/** After how many points what came before them counts no more; 0 where nothing is smoothed. */
+export const pointsBefore = (weight: number): number => (weight > 0 ? Math.min(MOST_BEFORE, Math.ceil(Math.log(LEFT_OUT) / Math.log(weight))) : 0);
+
 function isConstant(values: ArrayLike<number>): boolean {
   let first: number | undefined;
   for (let i = 0; i < values.length; i++) {

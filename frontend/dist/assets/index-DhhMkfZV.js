@@ -1,1 +1,0 @@
-import{$r as e,nr as t,t as n}from"./start-Bw-s6nAk.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
