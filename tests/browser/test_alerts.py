@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from alerts.conditions import parameters_of
 from alerts.models import Alert, Channel, Rule
 from alerts.presets import PRESETS
-from alerts.tick import tick
+from alerts.tick import announce, tick
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_member, a_run
@@ -195,6 +195,33 @@ def test_a_rule_is_muted_from_its_row_and_from_its_form(window, operator):
     Rule.objects.update(muted_until=timezone.now() - timedelta(minutes=1))  # one that is over says nothing
     page.reload()
     expect(mute).to_be_visible()
+
+
+def test_the_past_goes_on_to_its_first_alert(window, operator):
+    run = a_run(state="running", name="bold-otter")
+    rule = Rule.objects.create(project=run.experiment.project, name="High", condition="stalled")
+    begin = timezone.now() - timedelta(days=3)
+    Alert.objects.bulk_create(
+        Alert(rule=rule, subject=f"s{n}", label=f"alert {n}", project=run.experiment.project, message="m",
+              started_at=begin, fired_at=begin, resolved_at=begin + timedelta(minutes=n + 1))
+        for n in range(230)
+    )  # fmt: skip
+    page = window().log_in(operator).open("/alerts?tab=past")
+    listed = page.get_by_role("region", name="Alerts", exact=True).get_by_role("listitem")
+    expect(listed).to_have_count(100)
+    more = page.get_by_role("button", name="Show older")
+    more.focus()
+    for count in (200, 230):
+        page.keyboard.press("Enter")
+        expect(listed).to_have_count(count)
+    expect(listed.last).to_contain_text("alert 0")
+    expect(more).to_have_count(0)
+    # What comes meanwhile is on top, and no older one goes for it.
+    Alert.objects.create(rule=rule, subject="new", label="the newest", project=run.experiment.project, message="m",
+                         started_at=begin, fired_at=begin, resolved_at=timezone.now())  # fmt: skip
+    announce([Alert.objects.first()])
+    expect(listed.first).to_contain_text("the newest")
+    expect(listed).to_have_count(231)
 
 
 def test_the_page_makes_a_rule_of_every_kind(window, operator):

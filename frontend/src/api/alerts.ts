@@ -20,6 +20,17 @@ const send = <T>(method: "POST" | "PATCH", where: string, body: unknown = {}) =>
 const page = async <T>(where: string, query: Query, signal?: AbortSignal) => (await ask<Page<T>>(where, { query: { limit: 200, ...query }, signal })).results;
 
 export const alerts = (query: Query, signal?: AbortSignal) => page<Alert>("alerts", query, signal);
+/** So many of the newest, page by page, and whether there are more behind them. */
+export async function newest(query: Query, count: number, signal?: AbortSignal): Promise<{ rows: Alert[]; more: boolean }> {
+  const limit = Math.min(count, 1000); // what the server gives at once
+  let found = await ask<Page<Alert>>("alerts", { query: { limit, ...query }, signal });
+  const rows = found.results;
+  while (found.next && rows.length < count) {
+    found = await ask<Page<Alert>>(found.next, { signal });
+    rows.push(...found.results);
+  }
+  return { rows, more: found.next !== null };
+}
 export const acknowledge = (id: number) => send<Alert>("POST", path`alerts/${id}/acknowledge`);
 export const forget = (id: number) => ask<void>(path`alerts/${id}/acknowledge`, { method: "DELETE" });
 export const conditions = (signal?: AbortSignal) => ask<Conditions>("alerts/conditions", { signal });

@@ -40,6 +40,7 @@ export default {
   Of: "范围",
   On: "启用",
   Past: "历史",
+  "Show older": "显示更早的",
   Preview: "预览",
   "Remove {name}": "删除 {name}",
   Rule: "规则",
