@@ -98,7 +98,8 @@ class Alert(models.Model):
     started_at = models.DateTimeField()  # when the condition began to hold
     fired_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
-    end_reason = models.CharField(max_length=20, choices=EndReason, blank=True)
+    # With a default of the database: a worker of before goes on to insert while a site is brought up to date.
+    end_reason = models.CharField(max_length=20, choices=EndReason, blank=True, default="", db_default="")
     times = models.PositiveIntegerField(default=1)  # how often it came back within `quiet_seconds`
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(

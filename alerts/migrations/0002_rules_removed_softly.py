@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='alert',
             name='end_reason',
-            field=models.CharField(blank=True, choices=[('rule changed', 'Changed'), ('rule switched off', 'Off'), ('rule removed', 'Removed')], max_length=20),
+            field=models.CharField(blank=True, choices=[('rule changed', 'Changed'), ('rule switched off', 'Off'), ('rule removed', 'Removed')], db_default='', default='', max_length=20),
         ),
         migrations.AddField(
             model_name='rule',
