@@ -577,6 +577,19 @@ def test_a_run_whose_loss_is_broken_needs_a_person_though_no_controller_looks_af
     assert outsider.ask("GET", "overview").json()["needs_attention"] == []
 
 
+def test_a_run_that_goes_on_is_told_of_before_many_that_failed_after_it(operator, outsider, run):
+    now = timezone.now()
+    Run.objects.filter(pk=run.pk).update(state="running", last_seen_at=now - timedelta(hours=1))
+    Run.objects.bulk_create(
+        Run(experiment=run.experiment, name=f"f{i}", code=f"failed{i}", state="failed", ended_at=now)
+        for i in range(60)
+    )
+    seen = operator.ask("GET", "overview").json()
+    assert (len(seen["needs_attention"]), seen["in_need"]) == (50, 61)
+    assert [each["attention"] for each in seen["needs_attention"]] == ["silent"] + ["failed"] * 49
+    assert outsider.ask("GET", "overview").json()["in_need"] == 0
+
+
 def test_the_overview_tells_how_many_run_and_how_runs_ended_hour_by_hour(operator, outsider, run):
     now = timezone.now()
     ended = (("finished", 0), ("finished", 3), ("failed", 3), ("lost", 1), ("stopped", 1), ("finished", 30))

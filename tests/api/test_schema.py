@@ -28,7 +28,7 @@ def test_every_api_address_is_in_the_schema(viewer):
 
 WITHOUT_BODY = (
     "/stop", "/requeue", "drain", "cordon", "/acknowledge", "/test", "/approve", "/reject", "/reopen", "/undo",
-    "/cancel",
+    "/cancel", "/restore",
 )  # fmt: skip
 
 

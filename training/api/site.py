@@ -116,7 +116,8 @@ class OverviewSerializer(serializers.Serializer):
     running = RunSerializer(many=True, help_text="At most 50 of them.")
     live = serializers.IntegerField(help_text="How many run.")
     queued = serializers.IntegerField()
-    needs_attention = RunInNeed(many=True)
+    needs_attention = RunInNeed(many=True, help_text="Those that go on before those that ended; 50 at most.")
+    in_need = serializers.IntegerField(help_text="How many need attention, with those that are not told.")
     nodes = NodeCount()
     devices = DeviceCount()
     store = StoreSize()
@@ -138,6 +139,7 @@ class Overview(APIView):
         runs = access.visible(RUNS.prefetch_related(ENDS), request.user)
         context = {"request": request}
         counts = dict(Node.objects.values_list("state").annotate(Count("pk")).order_by())
+        needing, in_need = runs_in_need(runs, request.user)
         stats = series.stats()
         return Response(
             {
@@ -146,7 +148,8 @@ class Overview(APIView):
                 ).data,
                 "live": runs.filter(state__in=LIVE).count(),
                 "queued": runs.filter(state=RunState.QUEUED).count(),
-                "needs_attention": RunInNeed(in_need(runs, request.user), many=True, context=context).data,
+                "needs_attention": RunInNeed(needing, many=True, context=context).data,
+                "in_need": in_need,
                 "nodes": {state: counts.get(state, 0) for state in Node.State.values},
                 "devices": device_count(),
                 "store": {"points": stats.get("points", 0), "bytes": stats.get("bytes", 0)},
@@ -194,7 +197,8 @@ def day_of(runs) -> dict[str, Any]:
     return day
 
 
-def in_need(runs, user):
+def runs_in_need(runs, user):
+    """(those to tell, how many there are): what goes on first, for it can still be helped, and then what broke last."""
     now = timezone.now()
     asked = dict(decisions(user).filter(state="proposed").order_by("id").values_list("run", "reason"))
     silent = Q(state__in=LIVE, last_seen_at__lt=now - timedelta(seconds=settings.SILENT_SECONDS))
@@ -202,7 +206,9 @@ def in_need(runs, user):
     waiting = Q(pk__in=list(asked)[-SHOWN:])
     runs = runs.filter(experiment__archived=False)
     wrong = wrong_with(runs.filter(state=RunState.RUNNING)[:LOOKED_AT])
-    found = list(runs.filter(silent | broken | waiting | Q(pk__in=wrong))[:SHOWN])
+    going, ended = runs.filter(silent | waiting | Q(pk__in=wrong)).exclude(broken), runs.filter(broken)
+    found = list(going[:SHOWN])
+    found += ended[: SHOWN - len(found)]
     for run in found:
         if run.state in {RunState.FAILED, RunState.LOST}:
             run.attention = run.state
@@ -210,4 +216,4 @@ def in_need(runs, user):
             run.attention = f"waits for your answer: {asked[run.pk]}"
         else:
             run.attention = wrong.get(run.pk, "silent")
-    return found
+    return found, len(found) if len(found) < SHOWN else going.count() + ended.count()

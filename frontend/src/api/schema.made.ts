@@ -1198,7 +1198,10 @@ export interface Overview {
   /** How many run. */
   live: number;
   queued: number;
+  /** Those that go on before those that ended; 50 at most. */
   needs_attention: RunInNeed[];
+  /** How many need attention, with those that are not told. */
+  in_need: number;
   nodes: NodeCount;
   devices: DeviceCount;
   store: StoreSize;

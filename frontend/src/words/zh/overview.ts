@@ -40,6 +40,7 @@ export default {
   "{key} over the run": "运行过程中的 {key}",
   "step {n}": "第 {n} 步",
   "and {n} more": "另有 {n} 项",
+  "and {n} more that failed or were lost: their experiments have them": "另有 {n} 个失败或丢失的运行，见各自的实验",
   "in use": "使用中",
   "{share} used": "已用 {share}",
   "GPUs": "GPU",
