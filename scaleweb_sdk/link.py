@@ -100,9 +100,8 @@ class Link:
         self.process = plain(process or {})
         self.on_orders, self.on_welcome, self.fill = on_orders, on_welcome, fill
         self.open_lines, self._open_wanted = open_lines, False
-        self._open_said: (
-            list[tuple[str, str]] | None
-        ) = []  # of open lines; None: other than it may be known there
+        # The open lines as the server was last told; None: it may know others.
+        self._open_said: list[tuple[str, str]] | None = []
         self._open_at = 0.0
         self.applied_seq = applied_seq
         self.flush_seconds = self.idle_flush_seconds = flush_seconds
