@@ -18,22 +18,12 @@ from monitoring.live.publish import publish_change, send
 from scaleweb_sdk.protocol import Hint, LogLine
 from tests.link.peer import column, hello, linked
 from tests.live.viewer import browser
-from tests.support.domain import a_member, a_project, a_run, a_run_token, a_user
+from tests.support.domain import a_project, a_run, a_run_token, a_user
 from tests.support.wait import PATIENCE_SECONDS, db, until_async
 from training.commands import issue
 from training.models import Membership
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, databases="__all__")]
-
-
-@pytest.fixture
-def run(live_site):
-    return a_run()
-
-
-@pytest.fixture
-def headers(live_site, run):
-    return live_site.login(a_member(a_project(), "vera", "viewer"))
 
 
 async def test_without_a_login_the_door_is_closed(live_site):

@@ -11,21 +11,11 @@ from monitoring.storage import logs
 from scaleweb_sdk.protocol import SERVER_KNOWS, Event, LogLine, OpenLines, Refusal
 from tests.link.peer import hello, linked
 from tests.live.viewer import browser
-from tests.support.domain import a_member, a_project, a_run, a_run_token
+from tests.support.domain import a_run_token
 from tests.support.wait import db, until_async
 from training.link import open_lines
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, databases="__all__")]
-
-
-@pytest.fixture
-def run(live_site):
-    return a_run()
-
-
-@pytest.fixture
-def headers(live_site, run):
-    return live_site.login(a_member(a_project(), "vera", "viewer"))
 
 
 def bar(text: str) -> OpenLines:

@@ -110,16 +110,6 @@ async def test_an_answer_comes_before_the_messages_that_follow_it():
     assert json.loads((await viewer.take()).text)["n"] == 1
 
 
-@pytest.fixture
-def run(live_site):
-    return a_run()
-
-
-@pytest.fixture
-def headers(live_site, run):
-    return live_site.login(a_member(a_project(), "vera", "viewer"))
-
-
 class SlowBrowser:
     """A phone on a bad line: a small window, and it reads only as much as it is told to."""
 
