@@ -16,9 +16,15 @@ pytestmark = [
 # What moved without a person's doing: see developer.mozilla.org/docs/Web/API/LayoutShift
 WATCH_SHIFTS = """
 window.shifts = [];
+const place = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(" ");
+const told = ({ node, previousRect, currentRect }) => {
+  const element = node?.nodeType === Node.TEXT_NODE ? node.parentElement : node;
+  const text = node?.textContent?.trim().slice(0, 40) ?? "";
+  return `${element?.outerHTML.slice(0, 120) ?? "removed"} "${text}": ${place(previousRect)} -> ${place(currentRect)}`;
+};
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries())
-    if (!entry.hadRecentInput) shifts.push([entry.value, ...entry.sources.map((each) => each.node?.className ?? "")]);
+    if (!entry.hadRecentInput) shifts.push([entry.value, ...entry.sources.map(told)]);
 }).observe({ type: "layout-shift" });
 """
 
