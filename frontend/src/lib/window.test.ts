@@ -29,3 +29,16 @@ it("draws a line that comes into view in the element of one that left it, and mo
   expect(of(1000)).toEqual(before);
   expect(of(3)).toEqual(before);
 });
+
+it("leaves lines in their elements when there are more of these again", () => {
+  const slots = new Slots();
+  const of = (from: number, count: number) => Array.from({ length: count }, (_, i) => slots.at(from, count)(from + i));
+  of(0, 30);
+  of(7, 30);
+  const few = of(3, 20); // nothing is spare now
+  of(400, 20);
+  expect(of(1000, 20)).toEqual(few);
+  const all = of(994, 30);
+  expect(all.slice(6, 26)).toEqual(few);
+  expect(new Set(all).size).toBe(30);
+});

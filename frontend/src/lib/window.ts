@@ -16,14 +16,18 @@ const FEW = 8; // lines by which a list moves on while it is read: so many eleme
 export class Slots {
   private from = 0;
   private shift = 0;
+  private slots = 0;
 
-  /** `from`: the first line that is drawn now. Tells the element of each line. */
+  /** `from`: the first line that is drawn now, of as many as there are `slots`. Tells the element of each line. */
   at(from: number, slots: number): (line: number) => number {
     const by = from - this.from;
     // A few at the end go to the other end. Further on all elements stay where they are, and show other lines: an
-    // element that is moved is styled and laid out anew, which is dearer than another text.
-    if (Math.abs(by) > FEW) this.shift -= by;
+    // element that is moved is styled and laid out anew, which is dearer than another text. Where there are fewer
+    // elements from now on they stand in their own order: then lines keep theirs when there are more again.
+    if (slots < this.slots) this.shift = -from;
+    else if (Math.abs(by) > FEW) this.shift -= by;
     this.from = from;
+    this.slots = slots;
     const { shift } = this;
     return (line) => (((line + shift) % slots) + slots) % slots;
   }
