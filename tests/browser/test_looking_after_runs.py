@@ -130,9 +130,9 @@ def mark_everything(run) -> dict[str, int]:
         run=run, step=12, kind="resumed", reason="from step 10 on node-a"
     )
     made["back"] = Command.objects.create(seq=40, **back, applied_step=15, **applied)
-    RunEvent.objects.create(
-        run=run, step=15, kind="branch", reason="rollback from step 5"
-    )  # the same once more
+    # The same once more.
+    branch = {"index": 1, "from_step": 5, "reason": "rollback"}
+    RunEvent.objects.create(run=run, step=5, kind="branch", reason="rollback from step 5", data=branch)
     made["skipped"] = RunEvent.objects.create(
         run=run, step=15, kind="reflex", reason="a loss of NaN, skipped"
     )

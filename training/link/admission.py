@@ -180,7 +180,7 @@ def note_skew(run: Run, hello: Hello, ahead: float) -> None:
         run=run,
         kind="note",
         reason=f"the process's clock is {abs(ahead):.0f} s {direction} the server's; its times are kept",
-        data={"clock_of": hello.session, "clock_ahead_seconds": round(ahead, 1)},
+        data={"clock_of": hello.session, "clock_ahead_seconds": round(ahead, 1), "rank": hello.rank},
     )
 
 

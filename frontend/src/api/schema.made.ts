@@ -797,6 +797,8 @@ export interface Mark {
   at: string;
   label: string;
   tone: "neutral" | "good" | "bad" | "warning";
+  /** Add it to `at` for the time by the clock of the run's process then, which its points have. */
+  clock_ahead_seconds: number;
   /** The run's code, where several were asked for. */
   run: string;
 }

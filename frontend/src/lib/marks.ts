@@ -26,11 +26,8 @@ interface Line {
 export const clockAhead = (events: readonly Pick<RunEvent, "data">[] = []): number =>
   events.map(({ data }) => data.clock_ahead_seconds).find((each) => typeof each === "number") ?? 0;
 
-/**
- * A function from a chart's lines to its marks; those without a place on this axis are left out. `ahead`: seconds by which the
- * clock of the points is ahead of that of the marks.
- */
-export function placeMarks(marks: Mark[], axis: XAxis, ahead = 0): (lines: Line[]) => PlacedMark[] {
+/** A function from a chart's lines to its marks; those without a place on this axis are left out. Each goes by the clock of its run's points. */
+export function placeMarks(marks: Mark[], axis: XAxis): (lines: Line[]) => PlacedMark[] {
   return (lines) => {
     const first = lines.find((line) => line.columns.x.length);
     const own = new Map(lines.map((line) => [line.id, line]));
@@ -40,7 +37,7 @@ export function placeMarks(marks: Mark[], axis: XAxis, ahead = 0): (lines: Line[
       const line = mark.run === undefined ? first : own.get(`run:${mark.run}`);
       if (mark.run !== undefined && !line) continue;
       const columns = line?.columns;
-      const x = position(mark, axis, columns, ahead);
+      const x = position(mark, axis, columns);
       if (x === null) continue;
       const tone = TONES.has(mark.tone) ? (mark.tone as PlacedMark["tone"]) : (TONE_WORDS[mark.tone] ?? USUAL[mark.kind] ?? "quiet");
       const placed: PlacedMark = { id: `${mark.kind}:${mark.id}`, kind: mark.kind, x, label: mark.label, tone };
@@ -55,9 +52,9 @@ const TONE_WORDS: Record<string, PlacedMark["tone"]> = {
   danger: "bad", error: "bad", warning: "warn", success: "good", info: "accent",
 };
 
-function position(mark: Mark, axis: XAxis, columns: Columns | undefined, ahead: number): number | null {
+function position(mark: Mark, axis: XAxis, columns: Columns | undefined): number | null {
   if (axis === "step") return mark.step;
-  const seconds = (typeof mark.at === "number" ? mark.at : Date.parse(mark.at) / 1000) + ahead;
+  const seconds = (typeof mark.at === "number" ? mark.at : Date.parse(mark.at) / 1000) + mark.clock_ahead_seconds;
   if (axis === "time") return seconds;
   if (!columns) return null;
   if (axis === "relative") return seconds - (columns.time[0] - columns.x[0]);
