@@ -71,6 +71,25 @@ it("counts the painting after a frame, for the rest and for how much the next fr
   expect(ran).toEqual(["a", "b", "a"]); // one was 15, and two are more than a frame has
 });
 
+it("counts the painting for what a person asked for as well: charts that come into view at once come in turn", async () => {
+  const { onNextFrame, whenRested } = await fresh();
+  const ran: string[] = [];
+  const works = ["a", "b", "c", "d"].map((name) => taking(0, name, ran)); // a chart's own work comes after the frame's
+  works.slice(0, 3).forEach((work) => onNextFrame(work));
+  frame();
+  expect(ran).toEqual(["a", "b", "c"]);
+  at += 18; // 6 each
+  vi.advanceTimersByTime(0);
+  works.slice(0, 3).forEach((work) => onNextFrame(work));
+  whenRested(works[3]);
+  frame();
+  expect(ran.slice(3)).toEqual(["a", "b"]);
+  at += 12;
+  vi.advanceTimersByTime(0);
+  frame();
+  expect(ran.slice(5)).toEqual(["c", "d"]);
+});
+
 it("forgets what was called off", async () => {
   const { cancelFrame, whenRested } = await fresh();
   const ran: string[] = [];

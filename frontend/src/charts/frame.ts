@@ -4,7 +4,8 @@
  * Thirty live charts take longer than a frame has. What does not fit waits for the next one, in turn, so that no frame
  * keeps a person's key or click waiting; and drawing for live points alone rests twice as long as it took, so that it
  * takes a third of the time at most, however many charts there are and however slow the machine is. What a canvas was told
- * is painted after the frame's own work, without a GPU by this very thread: that counts as well.
+ * is painted after the frame's own work, without a GPU by this very thread: that counts as well, and so a frame takes on
+ * as many charts as it has time for by what the last ones cost.
  */
 const BUDGET_MILLISECONDS = 9;
 const REST = 2;
@@ -13,7 +14,7 @@ const live = new Set<() => void>();
 let asked = false;
 let restUntil = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
-let cost = 0; // milliseconds of one piece of live work and its painting, in the last frame that had some
+let cost = 0; // milliseconds of one piece of work and its painting, in the last frame that had some
 
 /** A person did something: draw at the next frame. */
 export function onNextFrame(work: () => void): void {
@@ -53,35 +54,35 @@ function wait(): void {
 function frame(): void {
   asked = false;
   const began = performance.now();
-  const end = began + BUDGET_MILLISECONDS;
-  run(now, end);
+  const wanted = run(now, began, 0);
   const from = performance.now();
-  if (from >= restUntil && from < end) {
-    const ran = run(live, end, cost);
-    if (ran) {
-      rest(from);
-      setTimeout(() => (cost = rest(from) / ran)); // after the painting
-    }
+  const ran = from < restUntil ? wanted : run(live, began, wanted);
+  if (ran > wanted) rest(from);
+  if (ran) {
+    setTimeout(() => {
+      // After the painting. One that is not quite in view is painted for nothing, and the next ones may not be.
+      cost = Math.max((performance.now() - began) / ran, cost / 2);
+      if (ran > wanted) rest(from);
+    });
   }
   if (now.size) ask();
   else wait();
 }
 
-/** Counts what has been done since then, in milliseconds, as drawn for live points. */
-function rest(since: number): number {
+/** Counts what has been done since then as drawn for live points. */
+function rest(since: number): void {
   const to = performance.now();
   if (to > since) restUntil = to + REST * (to - since);
-  return to - since;
 }
 
-/** What is asked for meanwhile, by the work itself too, is for the next frame. How many were run, of such a cost each. */
-function run(waiting: Set<() => void>, end: number, each = 0): number {
-  let ran = 0;
+/** What is asked for meanwhile, by the work itself too, is for the next frame. Tells how many the frame has run by now. */
+function run(waiting: Set<() => void>, began: number, before: number): number {
+  let ran = before;
   for (const work of [...waiting]) {
+    if (ran && (performance.now() - began >= BUDGET_MILLISECONDS || ran * cost >= BUDGET_MILLISECONDS)) break;
     waiting.delete(work);
     work();
     ran += 1;
-    if (performance.now() >= end || ran * each >= BUDGET_MILLISECONDS) break;
   }
   return ran;
 }
