@@ -183,6 +183,26 @@ def test_each_mark_on_a_runs_chart_opens_what_it_marks_and_those_of_one_place_ar
     expect(page.get_by_text("It stands at 9.")).to_be_visible()
 
 
+def test_the_crosshair_tells_of_what_a_roll_back_left_behind_only_where_it_was(window, operator, runs):
+    run = runs[0]  # its steps 10 to 19 are left behind, for others up to 29
+    steps = list(range(11, 30))
+    again = Column(key="loss", steps=steps, times=[1.7e9 + 50 + s for s in steps], values=[1.0] * len(steps))
+    series.append(run.source, "b" * 32, [Batch(seq=1, branch=1, columns=[again])])
+    begun = [
+        {"index": 0, "from_step": 0, "reason": "start"},
+        {"index": 1, "from_step": 10, "reason": "rollback"},
+    ]
+    Run.objects.filter(pk=run.pk).update(branches=begun, last_step=29)
+    page = window().log_in(operator).open(f"/runs/{run.code}")
+    panel = page.get_by_role("region", name="loss", exact=True)
+    expect(panel.locator(".canvas")).to_have_attribute("data-faded", "1")
+    box = panel.locator(".u-over").bounding_box()
+    for step, told in ((15, ["first 1", "first left behind 1.25"]), (25, ["first 1"])):
+        page.mouse.move(box["x"] + box["width"] * step / 29, box["y"] + box["height"] - 5)
+        expect(panel.locator(".tip .head")).to_contain_text(f"step {step}")
+        expect(panel.locator(".tip .reading")).to_have_text(told)
+
+
 def test_any_run_or_page_is_a_few_letters_away(window, operator, runs):
     page = window().log_in(operator).open("/settings")
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()

@@ -65,6 +65,15 @@ describe("readings", () => {
     expect(found[0].value).toBeNaN();
   });
 
+  it("tell of the branches left behind too, only where those are", () => {
+    const back = { ...line("c", [[0, 1], [10, 2], [20, 3]]), faded: [line("c", [[12, 50], [14, 60]]).columns, line("c", [[13, 7]]).columns] };
+    const at = (x: number) => readings(smoothed([back], 0.5), x, Infinity, true, 1).map(({ line: of, left, value, smoothed: shown }) => [of, left, value, shown !== null]);
+    expect(at(13)).toEqual([["c", false, 2, true], ["c", true, 50, false], ["c", true, 7, false]]);
+    expect(at(19)).toEqual([["c", false, 3, true]]);
+    const ids = readings(smoothed([back], 0), 13, Infinity, false).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(3);
+  });
+
   it("come nearest to the pointer first", () => {
     const found = readings(smoothed([a, b], 0), 4, 1, false);
     const away = (reading: Reading) => Math.abs(reading.value - 29);

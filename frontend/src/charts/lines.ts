@@ -146,6 +146,8 @@ export function padded({ min, max }: { min: number; max: number }, scale: Scale,
 
 export interface Reading {
   id: string;
+  line: string; // the id of its line, which its branches left behind share
+  left?: boolean; // of a branch that was left behind
   label: string;
   colour: string;
   second?: boolean;
@@ -158,20 +160,27 @@ export interface Reading {
   high: number | null;
 }
 
-/** What each line says at x: its nearest point, unless that is further away than `reach`. */
-export function readings(lines: ShownLine[], x: number, reach: number, smoothing: boolean): Reading[] {
+/**
+ * What each line says at x: its nearest point, unless that is further away than `reach`; so do the branches that it left behind,
+ * with a reach of their own, which end where it goes on.
+ */
+export function readings(lines: ShownLine[], x: number, reach: number, smoothing: boolean, reachOfLeft = reach): Reading[] {
   const out: Reading[] = [];
   for (const line of lines) {
-    const { columns } = line;
-    const i = nearestIndex(columns.x, x);
-    if (i < 0 || Math.abs(columns.x[i] - x) > reach) continue;
-    const many = columns.min[i] !== columns.max[i] && Number.isFinite(columns.min[i]);
-    out.push({
-      id: line.id, label: line.label, colour: line.colour, second: line.second, x: columns.x[i], step: columns.step[i], time: columns.time[i],
-      value: Number.isFinite(columns.mean[i]) ? columns.mean[i] : columns.last[i],
-      smoothed: smoothing && Number.isFinite(line.shown[i]) ? line.shown[i] : null,
-      low: many ? columns.min[i] : null, high: many ? columns.max[i] : null,
-    });
+    const read = (columns: Columns, within: number, left?: number) => {
+      const i = nearestIndex(columns.x, x);
+      if (i < 0 || Math.abs(columns.x[i] - x) > within) return;
+      const many = columns.min[i] !== columns.max[i] && Number.isFinite(columns.min[i]);
+      out.push({
+        id: left === undefined ? line.id : `${line.id} ${left}`, line: line.id, left: left !== undefined, label: line.label, colour: line.colour, second: line.second,
+        x: columns.x[i], step: columns.step[i], time: columns.time[i],
+        value: Number.isFinite(columns.mean[i]) ? columns.mean[i] : columns.last[i],
+        smoothed: smoothing && left === undefined && Number.isFinite(line.shown[i]) ? line.shown[i] : null,
+        low: many ? columns.min[i] : null, high: many ? columns.max[i] : null,
+      });
+    };
+    read(line.columns, reach);
+    line.faded.forEach((columns, number) => read(columns, reachOfLeft, number));
   }
   return out;
 }

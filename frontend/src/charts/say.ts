@@ -25,7 +25,7 @@ export const markPlace = (at: number, x: XAxis): string =>
 
 export function sayReading(readings: Reading[], marks: ChartMark[], x: XAxis, format: (value: number, second?: boolean) => string): string {
   if (!readings.length) return "";
-  const values = readings.slice(0, MOST).map((reading) => (readings.length > 1 ? `${reading.label} ` : "") + format(reading.smoothed ?? reading.value, reading.second));
+  const values = readings.slice(0, MOST).map((reading) => (readings.length > 1 ? `${reading.label} ` : "") + (reading.left ? `(${t("left behind")}) ` : "") + format(reading.smoothed ?? reading.value, reading.second));
   const rest = readings.length > MOST ? ` ${t("and {n} more", { n: readings.length - MOST })}` : "";
   const more = marks.length > MOST ? `. ${plural(marks.length - MOST, "{n} more mark", "{n} more marks")}` : "";
   return `${placeOf(readings[0], x)}: ${values.join(", ")}${rest}${marks.slice(0, MOST).map((mark) => `. ${mark.label}`).join("")}${more}`;

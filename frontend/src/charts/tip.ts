@@ -22,7 +22,7 @@ const MOST_DOTS = 8; // lines
 export function readAt(plot: Plot, left: number): Reading[] {
   const { u, lines, range, setting } = plot;
   const reach = Math.max((range[1] - range[0]) * REACH, 1e-9);
-  return readings(lines, u!.posToVal(left, "x"), lines.length === 1 ? Infinity : reach, (setting?.look.smoothing ?? 0) > 0);
+  return readings(lines, u!.posToVal(left, "x"), lines.length === 1 ? Infinity : reach, (setting?.look.smoothing ?? 0) > 0, reach);
 }
 
 export function tipAt(plot: Plot, found: Reading[], left: number, top: number): Tip {
@@ -35,7 +35,7 @@ export function tipAt(plot: Plot, found: Reading[], left: number, top: number): 
     left: offsetLeft + left, top, flip: left > clientWidth / 2,
     readings: inOrder(found, plot.setting?.look.tip ?? "nearest", away),
     near: nearest?.id ?? "",
-    held: plot.lines.length > 1 && nearest && away(nearest) < ON_A_LINE ? nearest.id : "",
+    held: plot.lines.length > 1 && nearest && away(nearest) < ON_A_LINE ? nearest.line : "",
     marks: crowdsAt(plot.crowds, left).flatMap(({ marks }) => marks),
     dots: plot.lines.length > MOST_DOTS ? [] : found.map((each) => ({ left: offsetLeft + u.valToPos(each.x, "x"), top: offsetTop + place(each), colour: each.colour })),
   };

@@ -10,6 +10,7 @@ export default {
   "{names} have no point of this": "{names} 没有此项的数据点",
   "{n} marks here": "此处有 {n} 个标记",
   "{n} more marks": "另有 {n} 个标记",
+  "left behind": "已弃分支",
   Metrics: "指标",
   "Add a panel": "添加面板",
   "Show all {n} panels": "显示全部 {n} 个面板",
