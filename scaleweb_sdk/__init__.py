@@ -12,9 +12,19 @@
 Nothing in here raises into training because of the server, waits for it, or loses a point.
 """
 
+from importlib import import_module
+from types import ModuleType
+
 from .run import Run
 from .start import init
 from .tunables import BadValue, Tunable
 
 __version__ = "0.1.0"
 __all__ = ["BadValue", "Run", "Tunable", "init"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`scaleweb_sdk.torch`, loaded when it is first named: who trains without PyTorch pays nothing for it."""
+    if name != "torch":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(".torch", __name__)
