@@ -69,6 +69,15 @@ def drag(page: Page, name: str, start: float, end: float) -> None:
     page.mouse.up()
 
 
+def css(what, name: str) -> str:
+    return what.evaluate("(element, name) => getComputedStyle(element)[name]", name)
+
+
+def across(x: int) -> str:
+    """The transform of a crosshair so many pixels to the right."""
+    return f"matrix(1, 0, 0, 1, {x}, 0)"
+
+
 def pull(page: Page, what, x: float, y: float) -> None:
     """By the mouse, to a place of the window."""
     box = what.bounding_box()
@@ -81,13 +90,15 @@ def pull(page: Page, what, x: float, y: float) -> None:
 def test_charts_are_zoomed_moved_and_read_along_any_axis_and_taken_along_as_files(
     window, operator, experiment
 ):
-    page = window().log_in(operator).open(f"/experiments/{experiment}")
+    # So high that all its charts are in view, also below the button that a zoom brings: others wait until they are.
+    high = window(viewport={"width": 1280, "height": 1400})
+    page = high.log_in(operator).open(f"/experiments/{experiment}")
     until(lambda: points(page, "loss") > 0, 20)
     coarse, whole = points(page, "loss"), shown(page, "loss")
     assert whole[1] > 2900
     drag(page, "loss", 0.25, 0.5)  # zooms, and what was in buckets is read again point by point
     until(lambda: 500 < shown(page, "loss")[0] < 1000)
-    assert shown(page, "epoch") == shown(page, "loss")  # linked
+    until(lambda: shown(page, "epoch") == shown(page, "loss"))  # linked
     until(lambda: points(page, "loss") > coarse)
     for key in ("Shift", "Alt"):  # either moves what is shown, and keeps its length
         before = shown(page, "loss")
@@ -127,6 +138,17 @@ def test_charts_are_zoomed_moved_and_read_along_any_axis_and_taken_along_as_file
     drag(page, "loss", 0.25, 0.5)
     until(lambda: shown(page, "loss")[0] > 500)
     assert shown(page, "epoch") == whole
+    # So does the crosshair, until the switch links them again.
+    other = panel(page, "epoch").locator(".u-cursor-x")
+    panel(page, "loss").locator(".u-over").hover(position={"x": 60, "y": 60})
+    expect(panel(page, "loss").locator(".u-cursor-x")).to_have_css("transform", across(60))
+    assert css(other, "transform") != across(60)
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Zoom and crosshair over all panels").check()
+    page.get_by_text("Options", exact=True).click()
+    until(lambda: shown(page, "loss") == whole)
+    panel(page, "loss").locator(".u-over").hover(position={"x": 60, "y": 60})
+    expect(other).to_have_css("transform", across(60))
     # Values at or below 0 are counted on a log axis; a run without the axis is left out and named.
     page.get_by_text("Log", exact=True).click()
     page.get_by_label("Horizontal axis").select_option("epoch")
@@ -265,6 +287,48 @@ def test_the_same_runs_are_seen_as_bars_dots_histograms_images_and_on_two_axes(
     page.get_by_text("Options", exact=True).click()
     panel(page, "loss").locator(".u-over").hover(position={"x": 90, "y": 60})
     expect(panel(page, "loss").locator(".tip")).to_contain_text("depth=2")
+
+
+def test_the_eye_of_a_group_puts_it_on_the_charts_in_the_colour_that_the_table_shows(
+    window, operator, experiment
+):
+    page = window().log_in(operator).open(f"/experiments/{experiment}?groups=config:depth")
+    until(lambda: points(page, "loss") > 0, 20)
+
+    def eye(depth: int):
+        return page.get_by_role("button", name=f"Draw {depth}", exact=True)
+
+    def eyes() -> dict[str, str]:
+        """Name and colour of each group whose eye is open."""
+        opened = [depth for depth in range(3) if eye(depth).get_attribute("aria-pressed") == "true"]
+        return {f"depth={depth}": css(eye(depth).locator("i"), "backgroundColor") for depth in opened}
+
+    def lines() -> dict[str, str]:
+        """The same of each line at the crosshair."""
+        panel(page, "loss").locator(".u-over").hover(position={"x": 60, "y": 60})
+        readings = panel(page, "loss").locator(".tip .reading").all()
+        return {
+            each.locator(".label").inner_text().removesuffix(" (1)"): css(
+                each.locator("i"), "backgroundColor"
+            )
+            for each in readings
+        }
+
+    every = eyes()
+    assert len(set(every.values())) == len(every) == 3
+    until(lambda: lines() == every)
+    eye(1).click()
+    expect(page.get_by_text("2 of 3 groups are drawn")).to_be_visible()
+    two = {name: colour for name, colour in every.items() if name != "depth=1"}
+    assert eyes() == two  # nobody's colour is another for it
+    until(lambda: lines() == two)
+    page.reload()  # the address keeps it
+    until(lambda: points(page, "loss") > 0, 20)
+    assert eyes() == two
+    until(lambda: lines() == two)
+    eye(1).click()
+    until(lambda: lines() == every)
+    assert eyes() == every
 
 
 def test_panels_are_made_found_arranged_and_still_so_after_a_reload(window, operator, experiment):

@@ -127,8 +127,16 @@ def test_a_person_finds_sorts_groups_and_tags_among_many_runs(window, operator, 
     page.get_by_role("button", name="Add", exact=True).click()
     until(lambda: page.evaluate("true") and held)
     expect(page.get_by_role("status").filter(has_text="0 of 350")).to_be_visible()  # how far it is
+    # As if the first piece had taken a minute.
+    page.evaluate("const now = performance.now.bind(performance); performance.now = () => now() + 60_000")
     held[0].continue_()
     until(lambda: page.evaluate("true") and len(held) == 2)
+    bar = page.get_by_role("progressbar", name="Done so far")
+    expect(bar).to_have_attribute("max", "350")
+    done = int(bar.get_attribute("value"))
+    assert 0 < done < 350
+    told = page.get_by_role("status").filter(has_text=f"{done} of 350")
+    expect(told).to_have_text(re.compile(r"([\d.]+ (s|m|h) ?)+left$"))
     held[1].abort()  # the line breaks between two pieces: what was done is told, and the rest is one click
     page.unroute("**/api/v1/runs/bulk")
     ended = page.get_by_role("alert").filter(
