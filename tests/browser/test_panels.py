@@ -13,6 +13,7 @@ from tests.support.domain import a_run
 from tests.support.media import PNG, Sender
 from tests.support.wait import until
 from training.models import Run
+from training.states import move
 
 pytestmark = [
     pytest.mark.browser,
@@ -276,6 +277,18 @@ def test_the_same_runs_are_seen_as_bars_dots_histograms_images_and_on_two_axes(
     expect(page.get_by_text("Over 2 runs that search and filter leave.")).to_be_visible()
     finding.fill("")
     expect(page.get_by_text("Over 3 runs.")).to_be_visible()
+    # Runs that end meanwhile are told of, and counted in once somebody asks.
+    fourth = a_run(state="running", name="run 3", config={"lr": 3.0, "depth": 3}, summary={"loss": 0.1})
+    again = page.get_by_role("button", name="Work it out again")
+    expect(again).to_have_count(0)
+    assert move(fourth, "finished")
+    expect(page.get_by_text("1 more run has ended.")).to_be_visible()
+    expect(page.get_by_text("Over 3 runs.")).to_be_visible()
+    again.press("Enter")
+    expect(page.get_by_text("Over 4 runs.")).to_be_visible()
+    expect(again).to_have_count(0)
+    expect(page.locator("[data-panel]").filter(has_text="Over 4 runs.").locator(":focus")).to_have_count(1)
+    fourth.delete()
     search.fill("over the runs")
     bins.first.click()
     expect(page.locator("[aria-pressed=true][aria-label^='Draw run']")).to_have_count(1)
@@ -376,9 +389,13 @@ def test_panels_are_made_found_arranged_and_still_so_after_a_reload(window, oper
     places = page.get_by_role("button", name="Put them in their places")
     expect(places).to_be_visible()
     assert page.evaluate(order) == first
-    places.click()
+    places.press("Enter")
     expect(places).to_have_count(0)
     assert page.evaluate(order) != first
+    # The button is gone: the focus goes on where the metric has its place, and is seen.
+    section = page.locator("[data-section='']").get_by_role("button", name=re.compile("^Metrics"))
+    expect(section).to_be_focused()
+    expect(section).to_be_in_viewport()
     first = page.evaluate(order)
     # By keys: moved behind the next one, made wider, as large as the window and on to the next. The button was
     # below three hundred panels, where those of the beginning do not exist: one goes back to them first.
@@ -387,7 +404,9 @@ def test_panels_are_made_found_arranged_and_still_so_after_a_reload(window, oper
     until(lambda: page.evaluate(order)[:2] == [first[1], first[0]])
     page.get_by_label("Size of Ratio, with the arrow keys").press("ArrowDown")
     # By the mouse: carried back before the other one, and drawn taller at its corner.
-    other = page.locator(f'[data-panel="{first[1]}"]').bounding_box()
+    before = page.locator(f'[data-panel="{first[1]}"]')
+    before.scroll_into_view_if_needed()
+    other = before.bounding_box()
     pull(page, page.get_by_label("Move Ratio with the arrow keys"), other["x"] + 20, other["y"] + 60)
     until(lambda: page.evaluate(order)[:2] == first[:2])
     corner = page.get_by_label("Size of Ratio, with the arrow keys")

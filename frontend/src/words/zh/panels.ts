@@ -61,6 +61,8 @@ export default {
   "This is worked out for the runs of one experiment.": "此项只针对同一实验的运行计算。",
   "Over {n} runs": "基于 {n} 个运行",
   "Over {n} runs that search and filter leave": "基于搜索和筛选后的 {n} 个运行",
+  "{n} more runs have ended.": "又有 {n} 个运行已结束。",
+  "Work it out again": "重新计算",
   "No setting differs among the runs that have {name}": "记录了 {name} 的运行之间没有不同的配置",
   Setting: "配置项",
   "By how much less of the metric's rank a random forest explains on runs it has not seen, when the setting is shuffled":
