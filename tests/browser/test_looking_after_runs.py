@@ -108,6 +108,38 @@ def test_a_decision_is_marked_on_the_experiments_charts_and_opens(window, operat
     expect(page).to_have_url(re.compile(rf"/runs/{runs[1].code}\?tab=decisions&at={decision.pk}"))
 
 
+def test_a_mark_stands_on_a_time_axis_by_the_clock_of_its_own_run(window, operator):
+    """One machine's clock is a day ahead: its points are of tomorrow, and a command to it is of today."""
+    day, steps, pressed = 86_400, list(range(20)), {}
+    now = timezone.now()
+    for name, ahead in (("right", 0), ("ahead", day)):
+        run = a_run(state="finished", name=name, summary={"loss": 1.0}, last_step=19)
+        times = [now.timestamp() + ahead + 3600 * (step - 10) for step in steps]
+        column = Column(key="loss", steps=steps, times=times, values=[1.0 + bool(ahead)] * 20)
+        series.append(run.source, "a" * 32, [Batch(seq=1, columns=[column])])
+        if ahead:
+            noted = {"clock_of": "a" * 32, "clock_ahead_seconds": ahead}
+            RunEvent.objects.create(run=run, kind="note", data=noted)
+        pressed[name] = Command.objects.create(
+            run=run, seq=1, verb="checkpoint", asked_by="ada", state="applied", applied_at=now
+        )
+    page = window().log_in(operator).open(f"/experiments/{run.experiment_id}")
+    page.get_by_label("Horizontal axis").select_option("time")
+    panel = page.get_by_role("region", name="loss", exact=True)
+    drawn = panel.locator(".canvas[data-marks]")
+    until(lambda: len((drawn.get_attribute("data-marks") or "").split()) == 2)
+    first, last = (float(end) for end in drawn.get_attribute("data-range").split())
+    for name, command in pressed.items():
+        x = now.timestamp() + (day if name == "ahead" else 0)
+        box = panel.locator(".u-over").bounding_box()
+        page.mouse.move(box["x"] + box["width"] * (x - first) / (last - first), box["y"] + box["height"] + 6)
+        expect(panel.locator(".tip .mark")).to_have_text([f"{name}: checkpoint, by ada"])
+        page.mouse.down()
+        page.mouse.up()
+        expect(page).to_have_url(re.compile(rf"/runs/{command.run.code}\?tab=control&at={command.pk}$"))
+        page.go_back()
+
+
 def mark_everything(run) -> dict[str, int]:
     """A mark of each kind, far enough apart, but for a roll back and what a reflex did there."""
     now = timezone.now()

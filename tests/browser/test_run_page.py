@@ -185,6 +185,16 @@ def test_what_the_process_refuses_shows_its_reason(page, training):
     assert training.process_handle.poll() is None, "a refused change ended the training"
 
 
+def one_mark(page, run, verb: str, event) -> None:
+    """The chart has the command's mark, and none of the event that it led to."""
+    command = Command.objects.get(run=run, verb=verb)
+
+    def marks() -> list[str]:
+        return (loss_chart(page).get_attribute("data-marks") or "").split()
+
+    until(lambda: f"command:{command.pk}" in marks() and f"event:{event.pk}" not in marks())
+
+
 def test_a_roll_back_leaves_a_faded_branch(page, training):
     page.get_by_role("button", name="Checkpoint", exact=True).click()
     page.get_by_role("link", name=re.compile("^Checkpoints")).click()
@@ -206,6 +216,7 @@ def test_a_roll_back_leaves_a_faded_branch(page, training):
     expect(loss_chart(page)).to_have_attribute("data-marks", re.compile(r"checkpoint:\d+"))
     training.refresh_from_db()
     assert training.branches[-1]["from_step"] == saved
+    one_mark(page, training, "rollback", training.events.get(kind="branch"))
     until(lambda: int(drawn(page, "step")) > saved)
     page.get_by_role("link", name="Story").click()
     page.get_by_text("With checkpoints", exact=True).click()
@@ -218,6 +229,7 @@ def test_pause_resume_and_stop(page, training):
     page.get_by_role("button", name="Pause").click()
     state = page.locator("header").first
     expect(state.get_by_text("paused", exact=True)).to_be_visible()
+    one_mark(page, training, "pause", training.events.get(kind="state", new="paused"))
     stood = int(drawn(page, "step"))
     page.get_by_role("button", name="Resume").click()
     expect(state.get_by_text("running", exact=True)).to_be_visible()
