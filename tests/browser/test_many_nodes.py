@@ -145,3 +145,5 @@ def test_a_run_on_two_nodes_fits_a_phone(window, operator, run):
     seen(page, "Time of a step, by rank").scroll_into_view_if_needed()
     until(lambda: seen(page, "Time of a step, by rank").get_attribute("data-points") == "480")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    table = page.get_by_role("region", name="Ranks")
+    assert table.evaluate("card => card.scrollWidth <= card.clientWidth"), "a rank's pace is out of sight"
