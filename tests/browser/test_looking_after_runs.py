@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from alerts.models import Alert, Rule
 from control.models import Decision
+from monitoring.models import Node
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_run
@@ -239,7 +240,7 @@ def test_any_run_or_page_is_a_few_letters_away(window, operator, runs):
     page = window().log_in(operator).open("/settings")
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
     page.keyboard.press("Control+k")
-    typed = page.get_by_role("combobox", name="Pages, experiments, runs and actions")
+    typed = page.get_by_role("combobox", name="Pages, experiments, runs, nodes and actions")
     expect(typed).to_be_focused()
     typed.fill("second")
     expect(page.get_by_role("option", name=re.compile("second"))).to_be_visible()
@@ -249,6 +250,15 @@ def test_any_run_or_page_is_a_few_letters_away(window, operator, runs):
     typed.fill("queu")
     typed.press("Enter")
     expect(page.get_by_role("heading", name="Queue", exact=True)).to_be_visible()
+    # A node by its name, or by what it has.
+    node = Node.objects.create(name="rack-7.a", hostname="r7a.lab", state="lost", labels={"pool": "night"})
+    node.devices.create(kind="gpu", index=0, name="NVIDIA H100")
+    for words in ("rack", "h100 night"):
+        page.keyboard.press("Control+k")
+        typed.fill(words)
+        expect(page.get_by_role("option", selected=True)).to_have_text(re.compile("rack-7.a.*node · lost"))
+        typed.press("Enter")
+        expect(page.get_by_role("heading", name="rack-7.a", exact=True)).to_be_visible()
 
 
 def test_an_experiments_page_tells_what_the_controller_did_and_how_well(window, operator, runs):

@@ -12,4 +12,11 @@ it.each([
   ["zzz", []],
 ])("answers %j with %j", (typed, labels) => expect(found(typed)).toEqual(labels));
 
+it("finds what is known by other words too, after what has them in its name", () => {
+  const nodes = [{ label: "node-a", also: "rack-7.lab gpu=h100" }, { label: "rack", also: "" }];
+  expect(rank(nodes, "rack").map(({ label }) => label)).toEqual(["rack", "node-a"]);
+  expect(rank(nodes, "h100 node").map(({ label }) => label)).toEqual(["node-a"]);
+  expect(rank(nodes, "a100")).toEqual([]);
+});
+
 it("shows everything in its own order before anything is typed", () => expect(found(" ")).toEqual(entries.map(({ label }) => label)));

@@ -1,6 +1,7 @@
 /** The order of what a few typed letters may mean: whole words first, then beginnings, then letters in their order. */
 export interface Entry {
   label: string;
+  also?: string; // what it is known by besides, and found by, but not shown
   hint: string; // what kind of thing it is, or where it stands
   run: () => void;
 }
@@ -28,11 +29,17 @@ function scoreWord(hay: string, word: string): number {
   return next === word.length ? 1 : 0;
 }
 
+/** By what it is known by besides: whole pieces of it alone, as letters in their order are found in any long text. */
+function known({ label, also }: { label: string; also?: string }, typed: string): number {
+  const hay = `${label} ${also ?? ""}`.toLowerCase();
+  return also && typed.toLowerCase().split(/\s+/).every((word) => hay.includes(word)) ? 0.5 : 0;
+}
+
 /** The entries that answer, best first; all of them, in their own order, where nothing was typed. */
-export function rank<T extends { label: string }>(entries: T[], typed: string, most = 12): T[] {
+export function rank<T extends { label: string; also?: string }>(entries: T[], typed: string, most = 12): T[] {
   if (!typed.trim()) return entries.slice(0, most);
   return entries
-    .map((entry, at) => ({ entry, at, points: score(entry.label, typed) }))
+    .map((entry, at) => ({ entry, at, points: score(entry.label, typed) || known(entry, typed) }))
     .filter(({ points }) => points > 0)
     .sort((a, b) => b.points - a.points || a.at - b.at)
     .slice(0, most)
