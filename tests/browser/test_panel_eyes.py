@@ -2,6 +2,8 @@
 
 # ruff: noqa: F811 (fixtures named as arguments)
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -55,3 +57,62 @@ def test_the_eye_of_a_group_puts_it_on_the_charts_in_the_colour_that_the_table_s
     eye(1).click()
     until(lambda: lines() == every)
     assert eyes() == every
+
+
+def test_one_run_after_another_is_drawn_alone_in_a_colour_of_its_own_and_the_others_come_back(
+    window, operator, experiment
+):
+    page = window().log_in(operator).open(f"/experiments/{experiment}")
+    until(lambda: points(page, "loss") > 0, 20)
+    pictured = page.get_by_role("region", name="loss", exact=True)
+
+    def lines() -> dict[str, str]:
+        """Name and colour of each line at the crosshair."""
+        pictured.locator(".u-over").hover(position={"x": 60, "y": 60})
+        return pictured.locator(".tip .reading").evaluate_all(
+            """all => Object.fromEntries(all.map((each) => [
+              each.querySelector(".label").textContent.trim(),
+              getComputedStyle(each.querySelector("i")).backgroundColor]))"""
+        )
+
+    def choose(run: str, *names: str) -> None:
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=run, exact=True))
+        for name in names:
+            row.hover()
+            row.get_by_role("button", name=f"More for {run}").click()
+            page.get_by_role("button", name=name, exact=True).click()
+
+    until(lambda: set(lines()) == {"run 0", "run 1", "run 2"})
+    before = lines()
+    choose("run 0", "Colour 5")
+    until(lambda: lines()["run 0"] not in before.values())
+    own = lines()["run 0"]
+    page.get_by_role("button", name="Draw run 1", exact=True).click()
+    two = {"run 0": own, "run 2": before["run 2"]}
+    until(lambda: lines() == two)
+    # One alone, then another one instead: those of the beginning come back, and not the first of the two.
+    for run in two:
+        choose(run, "Draw only this")
+        until(lambda run=run: lines() == {run: two[run]})
+    choose("run 2", "Draw the others again")
+    until(lambda: lines() == two)
+    page.get_by_role("button", name="Draw none", exact=True).click()
+    expect(page.get_by_text("The eye beside a run puts it on the charts.")).to_be_visible()
+    page.get_by_role("button", name="Draw the first 10").click()
+    until(lambda: points(page, "loss") > 0)
+    until(lambda: set(lines()) == {"run 0", "run 1", "run 2"})
+    # A group's mean is that of all its runs, whichever of them are drawn.
+    page.goto(f"/experiments/{experiment}?groups=state")
+    until(lambda: points(page, "loss") > 0, 20)
+    readings = pictured.locator(".tip .reading")
+    pictured.locator(".u-over").hover(position={"x": 60, "y": 60})
+    expect(readings).to_have_count(1)
+    mean = readings.inner_text()
+    assert "finished (3)" in mean
+    page.get_by_role("button", name=re.compile("^finished")).click()
+    page.get_by_role("button", name="Draw run 1", exact=True).click()
+    expect(page.get_by_role("button", name="Draw run 1", exact=True)).to_have_attribute(
+        "aria-pressed", "false"
+    )
+    pictured.locator(".u-over").hover(position={"x": 60, "y": 60})
+    expect(readings).to_have_text(mean)

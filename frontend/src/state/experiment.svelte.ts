@@ -161,9 +161,9 @@ export class ExperimentState {
     this.draw(next);
   }
 
-  /** Draw one run alone; `unsolo` brings the others back. */
+  /** Draw one run alone; `unsolo` brings the others back, also after one was looked at alone after another. */
   solo(code: string): void {
-    this.before = [...this.drawn];
+    if (this.drawn.size !== 1 || !this.before.length) this.before = [...this.drawn];
     this.draw([code]);
   }
 

@@ -1,1 +1,0 @@
-import{ei as e,rr as t,t as n}from"./start-Bp1U99C0.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
