@@ -256,7 +256,8 @@ def test_any_run_or_page_is_a_few_letters_away(window, operator, runs):
     for words in ("rack", "h100 night"):
         page.keyboard.press("Control+k")
         typed.fill(words)
-        expect(page.get_by_role("option", selected=True)).to_have_text(re.compile("rack-7.a.*node · lost"))
+        found = page.get_by_role("dialog").get_by_role("option", selected=True)
+        expect(found).to_have_text(re.compile("rack-7.a.*node · lost"))
         typed.press("Enter")
         expect(page.get_by_role("heading", name="rack-7.a", exact=True)).to_be_visible()
 
