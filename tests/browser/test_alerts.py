@@ -207,6 +207,23 @@ def test_a_rule_is_muted_from_its_row_and_from_its_form(window, operator):
     expect(mute).to_be_visible()
 
 
+def test_rules_are_removed_one_after_another_by_the_keyboard(window, operator):
+    project = a_run().experiment.project
+    for name in ("Third", "Second", "First"):  # the newest is on top
+        Rule.objects.create(project=project, name=name, condition="stalled")
+    page = window().log_in(operator).open("/alerts?tab=rules")
+    names = page.get_by_role("table").locator("tbody strong")
+    expect(names).to_have_text(["First", "Second", "Third"])
+    page.get_by_role("button", name="Remove Second").focus()
+    page.keyboard.press("Enter")
+    expect(names).to_have_text(["First", "Third"])
+    expect(page.get_by_role("button", name="Remove Third")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(names).to_have_text(["First"])
+    expect(page.get_by_role("button", name="Remove First")).to_be_focused()
+    assert [rule.name for rule in Rule.objects.filter(removed_at=None)] == ["First"]
+
+
 def test_the_past_goes_on_to_its_first_alert(window, operator):
     run = a_run(state="running", name="bold-otter")
     rule = Rule.objects.create(project=run.experiment.project, name="High", condition="stalled")
@@ -226,6 +243,8 @@ def test_the_past_goes_on_to_its_first_alert(window, operator):
         expect(listed).to_have_count(count)
     expect(listed.last).to_contain_text("alert 0")
     expect(more).to_have_count(0)
+    expect(listed.nth(200)).to_be_focused()  # the first of those that came: the button is gone
+    page.get_by_role("link", name="Past").focus()  # nobody is at the list, whose places were kept
     # What comes meanwhile is on top, and no older one goes for it.
     Alert.objects.create(rule=rule, subject="new", label="the newest", project=run.experiment.project, message="m",
                          started_at=begin, fired_at=begin, resolved_at=timezone.now())  # fmt: skip

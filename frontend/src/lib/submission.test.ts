@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { JobRequest } from "../api/types";
 import { countArray, differences, formFields, formOf, justOne, keptOf, manyFields, newForm, noWishes, parseGrid, wishesOf, wishFields } from "./submission";
+import { tellIn } from "./when";
 import { splitWords } from "./words";
 
 it("counts the combinations of a grid", () =>
@@ -48,3 +49,9 @@ it("asks for at most as many devices as for at least", () => expect(formFields({
 it.each([
   [justOne(), {}], [{ ...justOne(), kind: "grid" as const, atOnce: 2 }, { grid: { lr: ["1"] }, at_once: 2 }], [{ ...justOne(), kind: "array" as const, array: " 0-9 " }, { array: "0-9" }],
 ])("makes many of %o", (many, fields) => expect(manyFields(many, { lr: ["1"] })).toEqual(fields));
+
+it("takes a deadline in the person's zone, which need not be the browser's", () => {
+  tellIn("Asia/Shanghai");
+  expect(wishFields({ ...noWishes(), deadline: "2026-03-05T20:30" }, {})).toEqual({ deadline: "2026-03-05T12:30:00.000Z" });
+  tellIn("");
+});

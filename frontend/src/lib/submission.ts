@@ -1,5 +1,6 @@
 import type { JobRequest } from "../api/types";
 import { t } from "./i18n";
+import { momentOf } from "./localtime";
 import { joinWords } from "./words";
 
 const GIB = 2 ** 30;
@@ -79,7 +80,7 @@ export function wishFields(wishes: Wishes, labels: Record<string, string>): Reco
     ...(wishes.deviceMemory && { device_memory_bytes: Math.round(wishes.deviceMemory * GIB) }),
     ...(wishes.memory && { memory_bytes: Math.round(wishes.memory * GIB) }),
     ...(Object.keys(labels).length && { node_labels: labels }),
-    ...(wishes.deadline && { deadline: new Date(wishes.deadline).toISOString() }),
+    ...(wishes.deadline && { deadline: new Date(momentOf(wishes.deadline)).toISOString() }),
     ...(after.length && { after }),
   };
 }
