@@ -104,6 +104,7 @@ export default {
   "Draw only these": "只绘制这些",
   "Move {name} one to the left": "将 {name} 左移一位",
   "Add a column": "添加列",
+  "{name} is none that can be added here: take one of those offered.": "此处无法添加 {name}，请从列表中选择。",
   "No run has a value of both {x} and {y} yet": "还没有运行同时具有 {x} 和 {y} 的值",
   Auto: "自动",
   Across: "横向",
