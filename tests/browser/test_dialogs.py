@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from alerts.models import Alert, Rule
 from control.models import Decision
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
@@ -84,6 +85,12 @@ def world(admin, tmp_path):
             "loss", steps, [time.time() - 60 + step for step in steps], [1 / (1 + step) for step in steps]
         )
         series.append(run.source, "s", [Batch(1, columns=[column])])
+    rule = Rule.objects.create(project=live.experiment.project, name="Stands still", condition="stalled")
+    Alert.objects.bulk_create(
+        Alert(rule=rule, subject=f"s{n}", label=f"run {n}", project=rule.project, message="m", started_at=now,
+              fired_at=now, resolved_at=now)
+        for n in range(101)
+    )  # fmt: skip
     view = SavedView.objects.create(
         experiment=live.experiment, owner=admin, name="Both", state={"version": 1}, shared=True
     )
@@ -146,6 +153,16 @@ def test_every_dialog_is_accessible_fits_a_phone_and_closes_by_a_key(window, adm
     look("Add a node", "Add a node")
     page.goto("/alerts?tab=rules")
     look("New rule", "New rule")
+    page.get_by_role("button", name="Mute Stands still").click()
+    wrong += [f"the menu of mute: {each}" for each in in_both_themes(page, within=".menu:popover-open")]
+    page.get_by_role("button", name="Until…").click()
+    wrong += of_dialog(page, "Mute Stands still")
+    look("Edit rule", "Edit")
+    page.goto("/alerts?tab=past")
+    expect(page.get_by_role("button", name="Show older")).to_be_visible()
+    wrong += [f"past alerts: {each}" for each in in_both_themes(page)]
+    page.goto("/queue")
+    look("Quota of a project", "Set a quota")
     page.goto("/alerts?tab=channels")
     look("New channel", "New channel")
     page.goto("/settings")
