@@ -88,7 +88,7 @@ def test_settings_are_drafted_for_a_step_and_plans_are_made_cancelled_and_brough
     # Another plan for the same setting takes its place.
     plan("Cosine", From_step="50000", To="0.001", Until_step="60000")
     expect(planned.get_by_role("listitem")).to_have_text(
-        re.compile("along a cosine to 0.001, from step 50,000 to 60,000")
+        [re.compile("along a cosine to 0.001, from step 50,000 to 60,000")]
     )
     # And it ends when somebody sets it by hand.
     field.fill("0.05")
