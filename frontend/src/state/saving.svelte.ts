@@ -3,8 +3,14 @@ import { ApiError, messageOf } from "../api/client";
 
 export class Saving {
   busy = $state(false);
-  problem = $state(""); // what is said of no field
+  problem = $state(""); // what is said of no field that the form shows
   private refused = $state.raw<ApiError | null>(null);
+  private readonly shown: readonly string[];
+
+  /** `shown`: the fields beside which the form tells what was said of them. */
+  constructor(...shown: string[]) {
+    this.shown = shown;
+  }
 
   /** Whether it was saved. What goes wrong is told by `problem` and `of`, and raises nothing. */
   run = async (work: () => Promise<unknown>): Promise<boolean> => {
@@ -14,8 +20,10 @@ export class Saving {
       await work();
       return true;
     } catch (error) {
-      if (error instanceof ApiError && Object.keys(error.fields).length) this.refused = error;
-      else this.problem = messageOf(error);
+      const fields = error instanceof ApiError ? Object.keys(error.fields) : [];
+      if (error instanceof ApiError) this.refused = error;
+      // What no field of the form could tell would be lost.
+      if (!fields.length || fields.some((field) => !this.shown.includes(field))) this.problem = messageOf(error);
       return false;
     } finally {
       this.busy = false;

@@ -1,1 +1,0 @@
-import{ei as e,rr as t,t as n}from"./start-Bd-UzfWy.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
