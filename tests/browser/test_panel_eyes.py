@@ -75,18 +75,31 @@ def test_one_run_after_another_is_drawn_alone_in_a_colour_of_its_own_and_the_oth
               getComputedStyle(each.querySelector("i")).backgroundColor]))"""
         )
 
-    def choose(run: str, *names: str) -> None:
-        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=run, exact=True))
-        for name in names:
-            row.hover()
-            row.get_by_role("button", name=f"More for {run}").click()
-            page.get_by_role("button", name=name, exact=True).click()
+    def row(run: str):
+        return page.get_by_role("row").filter(has=page.get_by_role("link", name=run, exact=True))
+
+    def choose(run: str, name: str) -> None:
+        row(run).hover()
+        row(run).get_by_role("button", name=f"More for {run}").click()
+        page.get_by_role("button", name=name, exact=True).click()
 
     until(lambda: set(lines()) == {"run 0", "run 1", "run 2"})
     before = lines()
-    choose("run 0", "Colour 5")
+    # One that none of the three has: their own follow from their codes, which are others each time.
+    row("run 0").hover()
+    row("run 0").get_by_role("button", name="More for run 0").click()
+    swatches = page.get_by_role("button", name=re.compile("^Colour "))
+    expect(swatches).to_have_count(12)
+    free = swatches.evaluate_all(
+        """(all, taken) => all.filter((each) => !taken.includes(getComputedStyle(each.firstChild).backgroundColor))
+          .map((each) => each.getAttribute("aria-label"))""",
+        list(before.values()),
+    )
+    assert len(free) == 9
+    page.get_by_role("button", name=free[0], exact=True).click()
     until(lambda: lines()["run 0"] not in before.values())
     own = lines()["run 0"]
+    assert lines() == {**before, "run 0": own}  # nobody else's is another
     page.get_by_role("button", name="Draw run 1", exact=True).click()
     two = {"run 0": own, "run 2": before["run 2"]}
     until(lambda: lines() == two)

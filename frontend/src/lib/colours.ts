@@ -1,4 +1,4 @@
-/** A colour for a run that is the same on every page and every day: chosen by a hash of its code. */
+/** A colour for a run that is the same on every page and every day: chosen by a hash of its code, while nobody else has it. */
 export const PALETTE_SIZE = 12;
 
 /** FNV-1a, 32 bits: short, even, and stable over releases. */
@@ -8,8 +8,11 @@ export function hash(text: string): number {
   return value >>> 0;
 }
 
-/** 1..PALETTE_SIZE for each code: the chosen one, else by hash, moved on to the next free colour while there is one. */
-export function assignColours(codes: string[], chosen: Readonly<Record<string, number>> = {}): Map<string, number> {
+/**
+ * 1..PALETTE_SIZE for each code: the chosen one, else the one it `had` while that is free, else by hash, moved on to the
+ * next free colour while there is one.
+ */
+export function assignColours(codes: string[], chosen: Readonly<Record<string, number>> = {}, had: ReadonlyMap<string, number> = new Map()): Map<string, number> {
   const taken = new Set<number>();
   const out = new Map<string, number>();
   // What a person chose stands, and is nobody else's while there are others.
@@ -19,7 +22,14 @@ export function assignColours(codes: string[], chosen: Readonly<Record<string, n
     taken.add(chosen[code] - 1);
   }
   // In order of code, so that the order of the selection does not change anybody's colour.
-  for (const code of [...codes].sort()) {
+  const rest = codes.filter((code) => !out.has(code)).sort();
+  for (const code of rest) {
+    const slot = had.get(code);
+    if (slot === undefined || taken.has(slot - 1)) continue;
+    taken.add(slot - 1);
+    out.set(code, slot);
+  }
+  for (const code of rest) {
     if (out.has(code)) continue;
     let slot = hash(code) % PALETTE_SIZE;
     if (taken.size < PALETTE_SIZE) while (taken.has(slot)) slot = (slot + 1) % PALETTE_SIZE;
@@ -27,4 +37,21 @@ export function assignColours(codes: string[], chosen: Readonly<Record<string, n
     out.set(code, slot + 1);
   }
   return out;
+}
+
+/** The colours of a page that stays open: nobody's changes because another one is hidden, shown or taken out. */
+export class Palette {
+  private readonly had = new Map<string, number>();
+
+  of(codes: string[], chosen: Readonly<Record<string, number>> = {}): Map<string, number> {
+    const out = assignColours(codes, chosen, this.had);
+    for (const [code, slot] of out) if (!Object.hasOwn(chosen, code)) this.had.set(code, slot);
+    return out;
+  }
+}
+
+/** What has to be chosen so that these `codes` get the colours that they have, for someone who opens the page anew. */
+export function choiceFor(colours: ReadonlyMap<string, number>, chosen: Readonly<Record<string, number>>): Record<string, number> {
+  const anew = assignColours([...colours.keys()], chosen);
+  return { ...chosen, ...Object.fromEntries([...colours].filter(([code, slot]) => anew.get(code) !== slot)) };
 }

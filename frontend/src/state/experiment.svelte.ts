@@ -5,7 +5,7 @@
 import * as api from "../api";
 import type { Experiment, Mark, RunColumns } from "../api/types";
 import { drawnOf } from "../charts/panels/groups.svelte";
-import { assignColours } from "../lib/colours";
+import { Palette, choiceFor } from "../lib/colours";
 import type { Layout, ViewState } from "../lib/savedview";
 import { changeOf } from "../lib/rowchange";
 import { askedFor, isMeasured, type RunRow, type WholeRow } from "../lib/table";
@@ -46,9 +46,11 @@ export class ExperimentState {
   stale = $state(false);
   /** What the charts keep of how they are looked at; saved with a view, never looked into here. */
   panels = $state.raw<unknown>(null);
-  readonly colours = $derived.by(() => assignColours([...this.drawn], this.table.view.colours));
+  private readonly palette = new Palette();
+  readonly colours = $derived.by(() => this.palette.of([...this.drawn], this.table.view.colours));
+  private readonly groupPalette = new Palette();
   /** Of the groups that are drawn, by their values. */
-  readonly groupColours = $derived.by(() => (this.groups.told ? drawnOf(this.groups.told.by, this.groups.told.groups, this.table.view.lines) : new Map<string, string>()));
+  readonly groupColours = $derived.by(() => (this.groups.told ? drawnOf(this.groups.told.by, this.groups.told.groups, this.table.view.lines, this.groupPalette) : new Map<string, string>()));
   readonly drawnRuns = $derived([...this.drawn].flatMap((code) => this.known.get(code) ?? []));
   readonly liveDrawn = $derived(this.drawnRuns.filter((run) => LIVE.has(run.state)).map((run) => run.code).sort().join());
   readonly pinnedRuns = $derived.by(() => this.table.view.pinned.flatMap((code) => this.known.get(code) ?? []));
@@ -181,7 +183,7 @@ export class ExperimentState {
   /** All that is seen, as a saved view keeps it. */
   seen(layout: Layout): ViewState {
     const { view, columns } = this.table;
-    return { version: 1, layout, table: { ...view, columns: [...columns] }, drawn: [...this.drawn], panels: this.panels };
+    return { version: 1, layout, table: { ...view, columns: [...columns], colours: choiceFor(this.colours, view.colours) }, drawn: [...this.drawn], panels: this.panels };
   }
 
   /** Figures of live points go into the table twice a second: a table that flickers cannot be read. */

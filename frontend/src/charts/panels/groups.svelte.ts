@@ -1,6 +1,6 @@
 /** The groups of an experiment's table as the charts draw them: of all their runs, on the charts by themselves or hidden. */
 import { isAbort, messageOf } from "../../api/client";
-import { assignColours } from "../../lib/colours";
+import { Palette } from "../../lib/colours";
 import type { RunGroup as Told } from "../../api/types";
 import type { RunGroup } from "./context";
 
@@ -13,7 +13,8 @@ export type Some = Pick<Told, "values" | "count">;
 export interface Table {
   by: readonly string[];
   groups: readonly Some[];
-  chosen: readonly string[] | null;
+  /** Of those that are drawn, by the JSON of their values. */
+  colours: ReadonlyMap<string, string>;
   codes: (group: Some, most: number) => Promise<string[]>;
 }
 
@@ -21,11 +22,11 @@ export const groupName = (by: readonly string[], values: readonly unknown[]): st
   by.map((column, i) => `${column.replace(/^(config|metric):/, "")}=${values[i] === null ? "–" : String(values[i])}`).join(", ");
 
 /** The groups that are drawn, each with its colour, by the JSON of their values: the `chosen` ones, or the first where none of these is here. */
-export function drawnOf(by: readonly string[], groups: readonly Pick<Told, "values">[], chosen: readonly string[] | null): Map<string, string> {
+export function drawnOf(by: readonly string[], groups: readonly Pick<Told, "values">[], chosen: readonly string[] | null, palette: Palette = new Palette()): Map<string, string> {
   const keys = groups.map(({ values }) => JSON.stringify(values));
   const wanted = chosen && (!chosen.length || keys.some((key) => chosen.includes(key))) ? new Set(chosen) : null;
   const some = groups.filter((_, i) => !wanted || wanted.has(keys[i])).slice(0, MOST_GROUPS);
-  const colours = assignColours(some.map(({ values }) => groupName(by, values)));
+  const colours = palette.of(some.map(({ values }) => groupName(by, values)));
   return new Map(some.map(({ values }) => [JSON.stringify(values), `--series-${colours.get(groupName(by, values))}`]));
 }
 
@@ -45,7 +46,7 @@ export class DrawnGroups {
       this.list = null;
       return;
     }
-    const colours = drawnOf(table.by, table.groups, table.chosen);
+    const { colours } = table;
     const some = table.groups.filter((group) => colours.has(JSON.stringify(group.values)));
     try {
       const codes = await Promise.all(some.map((group) => table.codes(group, MOST_MEMBERS)));

@@ -5,9 +5,9 @@ const told = (value: string | null, count: number) => ({ values: [value], count,
 
 it("takes all runs of a group, hidden or not, and says how many there are", async () => {
   const drawn = new DrawnGroups();
-  await drawn.take({ by: ["config:optimizer"], groups: [told("sgd", 40), told("adam", 9), told(null, 1)], chosen: ['["sgd"]', "[null]"], codes: async (group, most) => (group.count > 1 ? Array.from({ length: most }, (_, i) => `r${i}`) : ["x"]) });
+  await drawn.take({ by: ["config:optimizer"], groups: [told("sgd", 40), told("adam", 9), told(null, 1)], colours: new Map([['["sgd"]', "--series-3"], ["[null]", "--series-4"]]), codes: async (group, most) => (group.count > 1 ? Array.from({ length: most }, (_, i) => `r${i}`) : ["x"]) });
   expect(drawn.list!.map(({ name, runs, sources }) => [name, runs, sources.length])).toEqual([["optimizer=sgd", 40, 20], ["optimizer=–", 1, 1]]);
-  expect(drawn.list![0].colour).not.toBe(drawn.list![1].colour);
+  expect(drawn.list!.map(({ colour }) => colour)).toEqual(["--series-3", "--series-4"]);
   await drawn.take(null);
   expect(drawn.list).toBeNull();
 });
@@ -15,8 +15,8 @@ it("takes all runs of a group, hidden or not, and says how many there are", asyn
 it("the newest question wins", async () => {
   const drawn = new DrawnGroups();
   let answer: (codes: string[]) => void = () => undefined;
-  const slow = drawn.take({ by: ["state"], groups: [told("failed", 1)], chosen: null, codes: () => new Promise((done) => (answer = done)) });
-  await drawn.take({ by: ["state"], groups: [told("finished", 1)], chosen: null, codes: async () => ["b"] });
+  const slow = drawn.take({ by: ["state"], groups: [told("failed", 1)], colours: new Map([['["failed"]', "--series-1"]]), codes: () => new Promise((done) => (answer = done)) });
+  await drawn.take({ by: ["state"], groups: [told("finished", 1)], colours: new Map([['["finished"]', "--series-1"]]), codes: async () => ["b"] });
   answer(["a"]);
   await slow;
   expect(drawn.list!.map(({ name }) => name)).toEqual(["state=finished"]);
