@@ -36,6 +36,12 @@ it("writes YAML that reads as what was given", () => {
   );
 });
 
+it("writes numbers and characters so that also a reader of YAML 1.1 takes them for what they are", () => {
+  expect(yaml({ lr: 1e-7, more: [1e-7, 2.5e-9, -1e21, 0.1], name: "a\x7f\u2028b" })).toBe(
+    'lr: 1.0e-7\nmore: [1.0e-7, 2.5e-9, -1.0e+21, 0.1]\nname: "a\\u007f\\u2028b"\n',
+  );
+});
+
 it("writes arguments that a shell reads as one word each", () => {
   expect(commandLine({ ...config, text: "it's $HOME", none: null })).toBe(`--lr=0.1 --model.depth=4 --model.name=vit '--sizes=[1,2]' '--text=it'\\''s $HOME' --none=null`);
   expect(quoted("")).toBe("''");

@@ -62,9 +62,16 @@ export const unfolded = (all: readonly SettingLine[], folded: ReadonlySet<string
 const PLAIN = /^[A-Za-z_/][\w./-]*( [\w./-]+)*$/;
 const TAKEN = /^(y|n|yes|no|on|off|true|false|null|nan|inf)$/i;
 
-const scalar = (value: unknown): string => (typeof value === "string" && PLAIN.test(value) && !TAKEN.test(value) ? value : JSON.stringify(value));
+const scalar = (value: unknown): string => (typeof value === "string" && PLAIN.test(value) && !TAKEN.test(value) ? value : json(value));
 
-/** Settings as YAML in blocks; a scalar is written as in JSON, which YAML reads alike. */
+// YAML 1.1, which PyYAML reads, takes 1e-7 for a word: a number with an exponent needs a point.
+// Nor has it characters that JSON may leave as they are.
+const json = (value: unknown): string =>
+  typeof value === "number"
+    ? JSON.stringify(value).replace(/^(-?\d+)e/, "$1.0e")
+    : JSON.stringify(value).replace(/[\x7f-\x9f\u2028\u2029\ufeff]/g, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+/** Settings as YAML in blocks; a scalar is written as in JSON, and so that also PyYAML reads it alike. */
 export function yaml(value: unknown, indent = ""): string {
   const empty = value === null || typeof value !== "object" || Object.keys(value).length === 0;
   if (empty) return `${indent}${scalar(value)}\n`;
@@ -78,7 +85,7 @@ export function yaml(value: unknown, indent = ""): string {
 
 const isPlain = (value: unknown) => value === null || typeof value !== "object";
 const isFlat = (value: unknown) => isPlain(value) || Object.keys(value as object).length === 0 || (Array.isArray(value) && value.every(isPlain));
-const flow = (value: unknown): string => (Array.isArray(value) ? `[${value.map((each) => JSON.stringify(each)).join(", ")}]` : scalar(value));
+const flow = (value: unknown): string => (Array.isArray(value) ? `[${value.map(json).join(", ")}]` : scalar(value));
 
 /** Settings as arguments of a POSIX shell: --model.depth=4. Lists and null are JSON. */
 export const commandLine = (config: unknown): string =>

@@ -39,6 +39,7 @@ export default {
   "Search on this page": "在本页搜索",
   "Copy the address of this page": "复制本页地址",
   "The address is on the clipboard.": "地址已复制到剪贴板。",
+  "The browser keeps the clipboard from this page: select the text and copy it by hand.": "浏览器不允许本页使用剪贴板：请选中文本并手动复制。",
   "The browser keeps the clipboard from this page. The address is {url}": "浏览器不允许本页使用剪贴板。地址是 {url}",
   "Go to, or do (Ctrl+K)": "前往或执行（Ctrl+K）",
   "Go to, or do": "前往或执行",

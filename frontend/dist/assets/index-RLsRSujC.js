@@ -1,1 +1,0 @@
-import{ei as e,rr as t,t as n}from"./start-BphN98Zf.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));
