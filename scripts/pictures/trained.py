@@ -111,7 +111,7 @@ def train(run: Any, options: argparse.Namespace) -> None:
                 )
             run.step(figures)
             time.sleep(options.pause)
-            if step % 4 == 3:
+            if step % 4 == 3 or step == steps - 1:
                 done = (step + 1) / steps
                 sys.stdout.write(f"\repoch {epoch:2d} [{'#' * int(30 * done):<30}] {done:4.0%}")
         sys.stdout.write("\n")

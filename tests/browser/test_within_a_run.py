@@ -296,7 +296,7 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     differ = page.get_by_role("region", name="Differences").get_by_role("row")
     expect(differ.filter(has_text="depth")).to_contain_text(re.compile("2.*8"))
     expect(differ.filter(has_text="lr")).to_have_count(0)
-    page.get_by_role("button", name="All settings").click()
+    page.get_by_role("button", name="What is equal, too").click()
     expect(differ.filter(has_text="lr")).to_contain_text("0.1")
     assert page.evaluate(TOO_WIDE) <= 0, "a long name makes the page wider than the screen"
     page.get_by_role("button", name="Take out wider").click()

@@ -1,6 +1,7 @@
 export default {
   "{n} nodes": "{n} 个节点",
-  "{n} of {all} devices busy": "{all} 个设备中 {n} 个占用",
+  "jobs hold {n} of {all} devices": "作业占用 {all} 个设备中的 {n} 个",
+  "{n} of {all} GPUs busy": "{all} 个 GPU 中 {n} 个忙碌",
   "Keeps what runs, takes nothing new": "保留正在运行的任务，不再接受新任务",
   "It takes nothing new. Still here:": "不再接受新任务。仍在此运行：",
   "It takes nothing new, and nothing of this site runs on it any more.": "不再接受新任务，本站已没有任务在其上运行。",

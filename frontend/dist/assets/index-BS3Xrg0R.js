@@ -1,0 +1,1 @@
+import{rr as e,t,ti as n}from"./start-FNPom7NN.js";e.start().then(()=>n(t,{target:document.getElementById(`app`)}));
