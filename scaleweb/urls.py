@@ -42,6 +42,7 @@ urlpatterns = [
     path("", views.application, name="page"),
     path("experiments/<int:pk>", views.application, name="page-experiment"),
     path("runs/<slug:code>", views.application, name="page-run"),
+    path("needs", views.application, name="page-needs"),
     path("compare", views.application, name="page-compare"),
     path("nodes", views.application, name="page-nodes"),
     path("nodes/<str:name>", views.application, name="page-node"),

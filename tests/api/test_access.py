@@ -41,6 +41,7 @@ STAFF = "staff"
 
 API = {
     "me": {"GET": OWN},
+    "needs": {"GET": LISTED},
     "overview": {"GET": LISTED},
     "projects": {"GET": LISTED, "POST": SITE_ADMIN},
     "projects/<slug:slug>": {"GET": VIEWER, "PATCH": ADMIN},
@@ -168,6 +169,7 @@ SITE = {
     "": {"GET": PAGE},
     "experiments/<int:pk>": {"GET": PAGE},
     "runs/<slug:code>": {"GET": PAGE},
+    "needs": {"GET": PAGE},
     "compare": {"GET": PAGE},
     "nodes": {"GET": PAGE},
     "nodes/<str:name>": {"GET": PAGE},

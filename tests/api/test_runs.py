@@ -7,7 +7,6 @@ import pytest
 from django.utils import timezone
 
 from monitoring.storage import series
-from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_member, a_project, a_run
 from training.models import ApiToken, Experiment, Membership, Project, Run, TokenKind
 
@@ -193,7 +192,7 @@ def cursor(text: str) -> str:
     return base64.b64encode(text.encode("latin-1")).decode()
 
 
-@pytest.mark.parametrize("path", ["runs", "experiments", "jobs", "projects", "tokens", "nodes"])
+@pytest.mark.parametrize("path", ["runs", "experiments", "jobs", "projects", "tokens", "nodes", "needs"])
 @pytest.mark.parametrize(
     "text", ["p=abc", "p=%00", "r=1&p=x y", "p=1.5", "p=", "p=" + "9" * 400, "o=-1", "o=x", "\xff"]
 )
@@ -210,7 +209,7 @@ def test_a_limit_that_means_nothing_is_refused(operator, run, value):
 
 
 @pytest.mark.parametrize(
-    "path", ["runs", "experiments", "jobs", "projects", "tokens", "nodes", "runs/{}/events", "runs/{}/logs",
+    "path", ["runs", "experiments", "jobs", "projects", "tokens", "nodes", "needs", "runs/{}/events", "runs/{}/logs",
              "runs/{}/decisions", "runs/{}/export"],
 )  # fmt: skip
 def test_a_filter_misspelt_is_refused_instead_of_listing_everything(operator, run, path):
@@ -446,81 +445,3 @@ def test_commands_are_checked_and_stored(operator, run):
     Run.objects.filter(pk=run.pk).update(state="finished")
     assert "state" in fields(operator.ask("POST", address, {"verb": "pause"}), 409)
     assert len(operator.ask("GET", address).json()["results"]) == 1
-
-
-def test_the_overview_tells_what_the_controller_did_today_and_who_waits_for_an_answer(
-    operator, outsider, run
-):
-    from control.models import Decision
-
-    Run.objects.filter(pk=run.pk).update(state="running", last_seen_at=timezone.now())
-    for state, verdict in (("judged", "better"), ("undone", "worse"), ("blocked", ""), ("proposed", "")):
-        Decision.objects.create(
-            run=run, policy="learning_rate", state=state, verdict=verdict, mode="act", tunable=state,
-            decided_step=1, judge_at_step=2, reason="loss falls slowly",
-        )  # fmt: skip
-    old = Decision.objects.create(
-        run=run, policy="divergence", state="judged", mode="act", decided_step=1, judge_at_step=2, reason="r"
-    )
-    Decision.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=2))
-    seen = operator.ask("GET", "overview").json()
-    latest = seen["controller"].pop("latest")
-    assert seen["controller"] == {"changes": 2, "better": 1, "worse": 1, "undone": 1, "waiting": 1}
-    # What was done, the newest first, and nothing that was only wanted.
-    assert [(each["run"], each["run_name"], each["tunable"]) for each in latest] == [
-        (run.code, run.name, "undone"), (run.code, run.name, "judged"),
-    ]  # fmt: skip
-    assert [(each["code"], each["attention"]) for each in seen["needs_attention"]] == [
-        (run.code, "waits for your answer: loss falls slowly")
-    ]
-    others = outsider.ask("GET", "overview").json()
-    assert others["controller"].pop("latest") == []
-    assert set(others["controller"].values()) == {0}
-    assert others["needs_attention"] == []
-
-
-def test_a_run_whose_loss_is_broken_needs_a_person_though_no_controller_looks_after_it(
-    operator, outsider, run
-):
-    Run.objects.filter(pk=run.pk).update(state="running", last_seen_at=timezone.now())
-    well = Run.objects.create(
-        experiment=run.experiment, name="well", state="running", last_seen_at=timezone.now()
-    )
-    steps = list(range(300))
-    falling = [2.3 * 0.99**step for step in steps]
-    for each, values in ((run, falling[:200] + [40.0] * 100), (well, falling)):
-        column = Column("loss", steps, [1.0 * step for step in steps], values)
-        series.append(each.source, "s", [Batch(1, columns=[column])])
-    seen = operator.ask("GET", "overview").json()["needs_attention"]
-    assert [(each["code"], each["attention"]) for each in seen] == [
-        (run.code, "diverged: loss is broken since step 200")
-    ]
-    assert outsider.ask("GET", "overview").json()["needs_attention"] == []
-
-
-def test_a_run_that_goes_on_is_told_of_before_many_that_failed_after_it(operator, outsider, run):
-    now = timezone.now()
-    Run.objects.filter(pk=run.pk).update(state="running", last_seen_at=now - timedelta(hours=1))
-    Run.objects.bulk_create(
-        Run(experiment=run.experiment, name=f"f{i}", code=f"failed{i}", state="failed", ended_at=now)
-        for i in range(60)
-    )
-    seen = operator.ask("GET", "overview").json()
-    assert (len(seen["needs_attention"]), seen["in_need"]) == (50, 61)
-    assert [each["attention"] for each in seen["needs_attention"]] == ["silent"] + ["failed"] * 49
-    assert outsider.ask("GET", "overview").json()["in_need"] == 0
-
-
-def test_the_overview_tells_how_many_run_and_how_runs_ended_hour_by_hour(operator, outsider, run):
-    now = timezone.now()
-    ended = (("finished", 0), ("finished", 3), ("failed", 3), ("lost", 1), ("stopped", 1), ("finished", 30))
-    for state, hours in ended:
-        Run.objects.create(
-            experiment=run.experiment, name=state, state=state, ended_at=now - timedelta(hours=hours)
-        )
-    Run.objects.filter(pk=run.pk).update(state="running", last_seen_at=now)
-    seen = operator.ask("GET", "overview").json()
-    assert seen["live"] == 1
-    assert (seen["day"]["finished"], seen["day"]["failed"]) == (2, 2)
-    assert seen["day"]["hours"] == [0] * 20 + [2, 0, 2, 1]
-    assert sum(outsider.ask("GET", "overview").json()["day"]["hours"]) == 0

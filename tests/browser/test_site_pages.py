@@ -106,7 +106,13 @@ def test_every_page_is_whole_and_accessible_on_a_screen_and_on_a_phone(
     submit(experiment=training.experiment, argv=["python", "train.py", "--long", "x" * 200], user=operator)
     code, experiment = training.code, training.experiment_id
     tabs = ["overview", "control", "decisions", "logs", "media", "system", "config", "checkpoints", "events"]
-    paths = ["/", f"/experiments/{experiment}", f"/experiments/{experiment}?tab=controller", f"/runs/{code}"]
+    paths = [
+        "/",
+        "/needs",
+        f"/experiments/{experiment}",
+        f"/experiments/{experiment}?tab=controller",
+        f"/runs/{code}",
+    ]
     paths += [f"/runs/{code}?tab={tab}" for tab in tabs]
     paths += [f"/compare?runs={code}", "/queue", "/alerts", "/alerts?tab=rules", "/submit"]
     paths += ["/nodes", "/nodes/node-a", "/settings"]

@@ -16,19 +16,16 @@ from monitoring.models import Node
 from monitoring.storage import series
 from training import access
 from training.jobs import ticks
-from training.models import Project, Run
-from training.needs import wrong_with
+from training.models import Project
 from training.progress import ENDS
 from training.states import LIVE, RunState
 
+from .in_need import SHOWN, Needs, RunInNeed, decisions
 from .permissions import ProjectRole
 from .projects import ProjectSerializer
 from .queue import DeviceCount, device_count
 from .run_serializers import RUNS, RunSerializer
 
-SHOWN = 50
-LOOKED_AT = 200  # running runs whose loss is read for the first page
-ATTENTION_DAYS = 3
 HOURS = 24
 ACTED = 5  # of what the controller did last
 
@@ -54,13 +51,6 @@ class Me(APIView):
                 "projects": ProjectSerializer(projects, many=True, context={"request": request}).data,
             }
         )
-
-
-class RunInNeed(RunSerializer):
-    attention = serializers.CharField(read_only=True, help_text="What is wrong, in words.")
-
-    class Meta(RunSerializer.Meta):
-        fields = [*RunSerializer.Meta.fields, "attention"]
 
 
 class NodeCount(serializers.Serializer):
@@ -117,7 +107,9 @@ class OverviewSerializer(serializers.Serializer):
     live = serializers.IntegerField(help_text="How many run.")
     queued = serializers.IntegerField()
     needs_attention = RunInNeed(many=True, help_text="Those that go on before those that ended; 50 at most.")
-    in_need = serializers.IntegerField(help_text="How many need attention, with those that are not told.")
+    in_need = serializers.IntegerField(
+        help_text="How many need attention, with those that are not told: `needs` has them all."
+    )
     nodes = NodeCount()
     devices = DeviceCount()
     store = StoreSize()
@@ -139,7 +131,7 @@ class Overview(APIView):
         runs = access.visible(RUNS.prefetch_related(ENDS), request.user)
         context = {"request": request}
         counts = dict(Node.objects.values_list("state").annotate(Count("pk")).order_by())
-        needing, in_need = runs_in_need(runs, request.user)
+        needing, in_need = Needs(runs, request.user).first()
         stats = series.stats()
         return Response(
             {
@@ -158,11 +150,6 @@ class Overview(APIView):
                 "stalled": ticks.stalled(timezone.now()),
             }
         )
-
-
-def decisions(user):
-    """The visible decisions. The relation comes from the control layer above."""
-    return access.visible(Run.decisions.rel.related_model.objects.all(), user)
 
 
 def controller_day(user) -> dict[str, Any]:
@@ -195,25 +182,3 @@ def day_of(runs) -> dict[str, Any]:
         elif row["state"] in {RunState.FAILED, RunState.LOST}:
             day["failed"] += row["n"]
     return day
-
-
-def runs_in_need(runs, user):
-    """(those to tell, how many there are): what goes on first, for it can still be helped, and then what broke last."""
-    now = timezone.now()
-    asked = dict(decisions(user).filter(state="proposed").order_by("id").values_list("run", "reason"))
-    silent = Q(state__in=LIVE, last_seen_at__lt=now - timedelta(seconds=settings.SILENT_SECONDS))
-    broken = Q(state__in=[RunState.FAILED, RunState.LOST], ended_at__gt=now - timedelta(days=ATTENTION_DAYS))
-    waiting = Q(pk__in=list(asked)[-SHOWN:])
-    runs = runs.filter(experiment__archived=False)
-    wrong = wrong_with(runs.filter(state=RunState.RUNNING)[:LOOKED_AT])
-    going, ended = runs.filter(silent | waiting | Q(pk__in=wrong)).exclude(broken), runs.filter(broken)
-    found = list(going[:SHOWN])
-    found += ended[: SHOWN - len(found)]
-    for run in found:
-        if run.state in {RunState.FAILED, RunState.LOST}:
-            run.attention = run.state
-        elif run.pk in asked:
-            run.attention = f"waits for your answer: {asked[run.pk]}"
-        else:
-            run.attention = wrong.get(run.pk, "silent")
-    return found, len(found) if len(found) < SHOWN else going.count() + ended.count()

@@ -10,6 +10,7 @@ from . import (
     experiments,
     export,
     importance,
+    in_need,
     job_groups,
     jobs,
     joins,
@@ -38,6 +39,7 @@ from . import (
 
 urlpatterns = [
     path("me", site.Me.as_view(), name="me"),
+    path("needs", in_need.RunsInNeed.as_view(), name="needs"),
     path("overview", site.Overview.as_view(), name="overview"),
     path("projects", projects.Projects.as_view(), name="projects"),
     path("projects/<slug:slug>", projects.ProjectDetail.as_view(), name="project"),

@@ -25,6 +25,18 @@ async function list<T>(where: string, query: Query = {}, signal?: AbortSignal, m
 export const me = (signal?: Signal) => ask<t.Me>("me", { signal });
 export const overview = (signal?: Signal) => ask<t.Overview>("overview", { signal });
 
+/** So many of the runs that need a person, and whether there are more behind them. */
+export async function needs(count: number, signal?: Signal): Promise<{ rows: t.Overview["needs_attention"]; more: boolean }> {
+  let page = await ask<t.Page<t.Overview["needs_attention"][number]>>("needs", { query: { limit: Math.min(count, 200) }, signal });
+  const rows = page.results;
+  while (page.next && rows.length < count) {
+    const next = new URL(page.next, location.href);
+    page = await ask(next.pathname + next.search, { signal });
+    rows.push(...page.results);
+  }
+  return { rows, more: page.next !== null };
+}
+
 export const experiments = (query: Query = {}, signal?: Signal) => list<t.Experiment>("experiments", query, signal);
 export const experiment = (id: string | number, signal?: Signal) => ask<t.Experiment>(path`experiments/${id}`, { signal });
 export const createExperiment = (body: Partial<t.Experiment>) => post<t.Experiment>("experiments", body);

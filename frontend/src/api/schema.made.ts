@@ -1202,7 +1202,7 @@ export interface Overview {
   queued: number;
   /** Those that go on before those that ended; 50 at most. */
   needs_attention: RunInNeed[];
-  /** How many need attention, with those that are not told. */
+  /** How many need attention, with those that are not told: `needs` has them all. */
   in_need: number;
   nodes: NodeCount;
   devices: DeviceCount;

@@ -1,6 +1,6 @@
 /** Addresses of the application's pages, and what is in them. */
 export type PageName =
-  | "overview" | "experiment" | "run" | "compare" | "nodes" | "node" | "queue" | "submit" | "alerts" | "settings" | "view" | "shared" | "missing";
+  | "overview" | "needs" | "experiment" | "run" | "compare" | "nodes" | "node" | "queue" | "submit" | "alerts" | "settings" | "view" | "shared" | "missing";
 
 export interface Route {
   page: PageName;
@@ -10,6 +10,7 @@ export interface Route {
 
 const PATTERNS: [RegExp, PageName, string[]][] = [
   [/^\/$/, "overview", []],
+  [/^\/needs$/, "needs", []],
   [/^\/experiments\/(\d+)$/, "experiment", ["id"]],
   [/^\/runs\/([^/]+)$/, "run", ["code"]],
   [/^\/compare$/, "compare", []],

@@ -1,6 +1,6 @@
 /** Which part of the site says a sentence, by its file, and which parts are translated whole. */
 const AREAS: [RegExp, string][] = [
-  [/^src\/pages\/(overview\/|Overview)/, "overview"],
+  [/^src\/pages\/(overview\/|Overview|Needs)/, "overview"],
   [/^src\/pages\/(compare\/|Compare)/, "compare"],
   [/^src\/pages\/run\/(Control|Command|Tunable|Offer|Decision|Forecast|Replay|Approv|Schedule|Action|Change)/, "control"],
   [/^src\/pages\/experiment\/BulkControl/, "control"],

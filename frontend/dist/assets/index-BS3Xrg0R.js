@@ -1,1 +1,0 @@
-import{rr as e,t,ti as n}from"./start-FNPom7NN.js";e.start().then(()=>n(t,{target:document.getElementById(`app`)}));
