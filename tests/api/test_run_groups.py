@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from tests.support.domain import a_run
-from training.models import Job, JobGroup
+from training.models import Job, JobGroup, Run
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.both_databases]
 
@@ -102,6 +102,15 @@ def test_the_columns_of_what_matches_are_told_and_which_settings_differ(viewer, 
     # A setting that one of them lacks differs.
     whole = viewer.ask("GET", "runs/columns").json()
     assert {each["path"]: each["differs"] for each in whole["settings"]}["same"]
+
+
+def test_of_too_many_metrics_those_that_most_runs_have_are_told(viewer, runs):
+    layers = {f"layer/{place:04}": 1.0 for place in range(5001)}
+    Run.objects.filter(pk=runs[0].pk).update(summary=layers | {"loss": 1.0, "val/loss": 2.0})
+    Run.objects.filter(pk=runs[1].pk).update(summary={"loss": 1.0, "val/loss": 2.0})
+    told = [each["name"] for each in viewer.ask("GET", "runs/columns").json()["metrics"]]
+    assert (len(told), told[-2:]) == (5000, ["loss", "val/loss"])
+    assert told == sorted(told)
 
 
 def test_runs_are_listed_narrowed_and_gathered_by_the_grid_that_they_are_of(viewer, runs):

@@ -289,6 +289,9 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     expect(rows.filter(has_text="lr")).to_contain_text("0.1")
     # The same two side by side, with one that is not there: it is told, and spoils nothing.
     window.allowed.append("status of 404")
+    for name, best in ((run.name, 0.5), ("wider", 0.25)):
+        figures = {f"best/{place:02}": best + place for place in range(14)} | {"images": 640.0}
+        Run.objects.filter(name=name).update(summary=figures)
     page.goto(f"/compare?runs={run.code},nosuchrun")
     expect(page.get_by_text(re.compile("nosuchrun: "))).to_be_visible()
     page.get_by_label("Add a run").fill("wider")
@@ -296,12 +299,18 @@ def test_a_run_of_many_metrics_and_hostile_logs_is_searched_and_compared(window,
     differ = page.get_by_role("region", name="Differences").get_by_role("row")
     expect(differ.filter(has_text="depth")).to_contain_text(re.compile("2.*8"))
     expect(differ.filter(has_text="lr")).to_have_count(0)
+    expect(differ.filter(has_text="best/")).to_have_count(12)
+    page.get_by_role("button", name="Show 2 more").click()
+    expect(differ.filter(has_text="best/13")).to_contain_text(re.compile(r"13\.5.*13\.25"))
+    expect(differ.filter(has_text="images")).to_have_count(0)
     page.get_by_role("button", name="What is equal, too").click()
+    expect(differ.filter(has_text="images")).to_contain_text("640")
     expect(differ.filter(has_text="lr")).to_contain_text("0.1")
     assert page.evaluate(TOO_WIDE) <= 0, "a long name makes the page wider than the screen"
     page.get_by_role("button", name="Take out wider").click()
     expect(differ).to_have_count(0)
     # Beside its table as many metrics are found by typing, and only the panels near the screen exist.
+    Run.objects.filter(name="wider").update(summary={})
     Run.objects.filter(pk=run.pk).update(summary={f"layer/{place:04}": 1.0 for place in range(METRICS)})
     page.goto(f"/experiments/{run.experiment_id}")
     expect(page.get_by_role("button", name=f"Show all {METRICS} panels")).to_be_visible()

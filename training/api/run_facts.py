@@ -101,7 +101,8 @@ class Gathered:
     def told(self) -> dict[str, Any]:
         return {
             "count": self.count,
-            "metrics": [named(*each) for each in sorted(self.metrics.items())[:MAX_NAMES]],
+            # Of too many those that most runs have: `val/loss` is not left out for a thousand layers before it.
+            "metrics": [named(*each) for each in sorted(self.metrics.most_common(MAX_NAMES))],
             "settings": [self.setting(path) for path in sorted(self.settings)],
             "tags": [named(*each) for each in self.tags.most_common(MAX_NAMES)],
         }
