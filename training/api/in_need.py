@@ -93,7 +93,7 @@ class Needs:
             return self.told(found, wrong) + rest, after
         return self.told(found, wrong), after
 
-    def told(self, found: list[Run], wrong) -> list[Run]:
+    def told(self, found: list[Any], wrong: dict[int, str]) -> list[Run]:
         """The same runs, each with what is wrong in `attention`."""
         asked = dict(self.proposals.filter(run__in=[run.pk for run in found]).values_list("run", "reason"))
         for run in found:
@@ -149,7 +149,9 @@ class NeedPages(KeySetPages):
         return found
 
     def get_paginated_response(self, data: Any) -> Response:
-        after = self.after and replace_query_param(self.base_url, self.cursor_query_param, self.after.text)
+        after = self.after and replace_query_param(
+            str(self.base_url), self.cursor_query_param, self.after.text
+        )
         return Response({"next": after, "previous": None, "results": data})
 
 
