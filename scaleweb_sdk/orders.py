@@ -202,8 +202,8 @@ class Desk:
                     why = f"refused as a whole: {order.tunable or order.verb}: {why}"
                 break
         if self.agreed is not None:
-            others = self.agreed.refusal(why)
-            why = why or others
+            # In the same words from each of them, with who it was: whose answer comes first is chance.
+            why = self.agreed.refusal(why)
         if why:
             logger.warning("scaleweb: %s was refused: %s", orders[0].verb, why)
             self._put_back([each for each in done if each[0].verb == "set"])

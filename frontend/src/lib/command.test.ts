@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Command, Tunable } from "../api/types";
-import { fateOf, paceOf, refusal, stageOf, undoable, whatOf } from "./command";
+import { apartOf, fateOf, paceOf, refusal, stageOf, undoable, whatOf } from "./command";
 
 const command = (changes: Partial<Command>) =>
   ({ verb: "set", tunable: "lr", value: 0.001, state: "applied", applied_step: 1200, old_value: 0.01, new_value: 0.001, message: "", ...changes }) as Command;
@@ -24,6 +24,13 @@ it.each([
   const made = command({ created_at: "2026-01-01T00:00:00Z", sent_at: null, applied_at: null, ...changes } as Partial<Command>);
   expect([stageOf(made.state), paceOf(made)]).toEqual([stage, pace]);
 });
+
+it.each([
+  [{}, ""], [{ 0: { ok: true }, 1: { ok: true } }, ""],
+  [{ 0: { ok: false, message: "rank 1: no" }, 1: { ok: false, message: "rank 1: no" } }, ""],
+  [{ 0: { ok: true }, 10: { ok: false, message: "ten" }, 2: { ok: false, message: "no room" } }, "It holds in 1 of the 3 ranks that answered. Rank 2 refused: no room"],
+  [{ 0: { ok: true }, 1: { ok: false, message: "" } }, "It holds in 1 of the 2 ranks that answered. Rank 1 refused: no reason was given"],
+])("of the answers %j it says %j", (acks, words) => expect(apartOf(command({ acks } as Partial<Command>))).toBe(words));
 
 describe("refusal", () => {
   const lr = { name: "lr", kind: "float", low: 1e-6, high: 1 } as Tunable;

@@ -38,6 +38,15 @@ export function fateOf(command: Command): string {
   }
 }
 
+/** Where the ranks of a run did not answer alike: in how many a change holds, who refused it, and why. Else "". */
+export function apartOf(command: Command): string {
+  const answers = Object.entries((command.acks ?? {}) as Record<string, { ok: boolean; message?: string }>);
+  const refused = answers.filter(([, { ok }]) => !ok).sort(([a], [b]) => Number(a) - Number(b));
+  if (!refused.length || refused.length === answers.length) return "";
+  const [rank, { message }] = refused[0];
+  return t("It holds in {k} of the {n} ranks that answered. Rank {rank} refused: {why}", { k: answers.length - refused.length, n: answers.length, rank, why: said(message) || t("no reason was given") });
+}
+
 /** The word on a command's badge: what has become of it so far. */
 export const stageOf = (state: string): string => ({ pending: "asked", rejected: "refused" } as Record<string, string>)[state] ?? state;
 

@@ -88,6 +88,7 @@ export default {
   "sent, waiting for the next step": "已发送，等待下一步",
   "sent, waiting for step {step}": "已发送，等待第 {step} 步",
   "refused: {why}": "被拒绝：{why}",
+  "It holds in {k} of the {n} ranks that answered. Rank {rank} refused: {why}": "{n} 个已应答的进程中 {k} 个已生效。rank {rank} 拒绝：{why}",
   "no reason was given": "未给出原因",
   "not applied: {why}": "未生效：{why}",
   "the run ended first": "运行先结束了",

@@ -236,6 +236,8 @@ export default {
 
   // Refusals (training/access.py, values.py, commands.py, changes.py)
   "this needs the role {role} in project {project}; yours is {has}": "此操作需要项目 {project} 的 {role} 角色；您是 {has}",
+  "rank {n}: {why}": "rank {n}：{why}",
+  "refused as a whole: {name}: {why}": "整体拒绝：{name}：{why}",
   "{name}={value} is outside {low}..{high}": "{name}={value} 超出范围 {low}..{high}",
   "{name}={value} is not a number; expected {what}": "{name}={value} 不是数值；应为 {what}",
   "{name}={value} is on a log scale; expected more than 0": "{name}={value} 使用对数刻度；应大于 0",
