@@ -169,3 +169,14 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     until(lambda: Command.objects.filter(run=training, state="applied", new_value=0.01).exists())
     third.refresh_from_db()
     assert third.decided_by.get_username() == "ada"
+    # And what the controller did is taken back from there, while it stands as it left it.
+    Decision.objects.filter(pk=third.pk).update(state="judged", verdict="same")
+    page.reload()
+    expect(card).to_contain_text("sets lr to 0.02 again")
+    card.get_by_role("button", name="Undo").click()
+    until(lambda: Command.objects.filter(run=training, state="applied", old_value=0.01).exists())
+    assert Command.objects.filter(run=training).latest("seq").asked_by == "ada"
+    expect(card.get_by_role("button", name="Undo")).to_have_count(0)
+    expect(card).to_contain_text("undone")
+    page.get_by_role("link", name=re.compile("^Control")).click()
+    expect(page.get_by_role("textbox", name="lr")).to_have_value("0.02")
