@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from scaleweb_sdk.rest import sentence
 
+from .bars import Bars
 from .site import Site, Wrong, number, summary, table
 
 ENDED = {"finished", "failed", "stopped", "lost"}
@@ -170,18 +171,25 @@ def search(site: Site, code: str, options: argparse.Namespace) -> None:
 
 
 def follow(site: Site, code: str, start: int = 0) -> None:
-    """Print lines as they come, until the run is over."""
-    while True:
-        state = site.get(f"runs/{quote(code)}")["state"]
-        while page := site.get(f"runs/{quote(code)}/logs", start=start, count=1000):
-            print_lines(page)
-            start = page["first_line"] + len(page["lines"])
-            if not page["lines"] or start >= page["total"]:
+    """Print lines as they come, until the run is over; in a terminal those that are being written, too."""
+    bars = Bars(sys.stdout)
+    try:
+        while True:
+            state = site.get(f"runs/{quote(code)}")["state"]
+            while page := site.get(f"runs/{quote(code)}/logs", start=start, count=1000):
+                if page["lines"]:
+                    bars.show([])
+                print_lines(page)
+                start = page["first_line"] + len(page["lines"])
+                if not page["lines"] or start >= page["total"]:
+                    break
+            if state in ENDED:
                 break
-        if state in ENDED:
-            print(f"run {code}: {state}", file=sys.stderr)
-            return
-        time.sleep(FOLLOW_EVERY_SECONDS)
+            bars.show([text for each in page.get("open_lines", ()) for _, _, text in each["lines"]])
+            time.sleep(FOLLOW_EVERY_SECONDS)
+    finally:
+        bars.show([])
+    print(f"run {code}: {state}", file=sys.stderr)
 
 
 def print_lines(page: dict[str, Any]) -> None:

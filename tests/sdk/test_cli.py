@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from django.utils import timezone
@@ -15,7 +16,8 @@ import scaleweb_sdk
 from monitoring import nodes
 from monitoring.storage import series
 from scaleweb_sdk.cli import main
-from scaleweb_sdk.protocol import Batch, Column
+from scaleweb_sdk.link import Link
+from scaleweb_sdk.protocol import Batch, Column, Event, LogLine
 from scaleweb_sdk.settings import config_path
 from tests.support.domain import a_member, a_project, a_run, a_run_token, a_user
 from tests.support.wait import until
@@ -202,6 +204,79 @@ def test_show_tells_where_the_ranks_are_and_which_of_them_the_others_wait_for(lo
     assert re.search(r"Ranks, of 3:\n.*\n0  host-0 +cpu +100 +200 +50\n", said)
     assert re.search(r"2  host-2 +cpu +102 +200 +150 +the others wait for it\n", said)
     assert "Rank 2 on host-2 cpu holds the others up by 100 ms, 50% of a step." in said
+
+
+class Printed(io.StringIO):
+    """What a command prints, to a terminal or to a file."""
+
+    terminal = True
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    @property
+    def screen(self) -> list[str]:
+        """What stands on a terminal that was sent this: of the codes those that `Bars` needs."""
+        rows, at = [""], 0
+        for piece in re.split(r"(\r|\n|\x1b\[2K|\x1b\[1A)", self.getvalue()):
+            if piece == "\x1b[1A":
+                at -= 1
+                assert at >= 0, "above all that it had printed"
+            elif piece == "\x1b[2K":
+                rows[at] = ""
+            elif piece == "\n":
+                at += 1
+                rows += [""] * (at == len(rows))
+            elif piece != "\r":
+                rows[at] += piece
+        while len(rows) > at + 1 and not rows[-1]:
+            rows.pop()
+        return rows
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_who_follows_a_log_in_a_terminal_sees_the_bars_that_are_being_written(
+    logged_in, project, tmp_path, terminal
+):
+    row = a_run(project)
+    printed = Printed()
+    printed.terminal = terminal
+    # Given back at the end of the block, before `capsys` takes its own away.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stderr", printed)
+        patch.setattr("sys.stdout", printed)
+        patch.setattr("scaleweb_sdk.cli.look.FOLLOW_EVERY_SECONDS", 0.05)
+        patch.setenv("COLUMNS", "20")
+        patch.setenv("TERM", "xterm")
+        bars = [LogLine(time.time(), "stderr", "\x1b[32m10 %\x1b[0m" + "#" * 40)]
+        link = Link(
+            logged_in.url, a_run_token(row), row.source, spool_dir=tmp_path / "spool", flush_seconds=0.05,
+            open_lines=lambda: list(bars),
+        )  # fmt: skip
+        codes: list[int] = []
+        following = threading.Thread(target=lambda: codes.append(main(["logs", row.code, "--follow"])))
+        try:
+            link.send(lines=[LogLine(time.time(), "stdout", "begun")], now=True)
+            following.start()
+            until(lambda: printed.screen[0] == "begun")
+            if terminal:
+                until(lambda: printed.screen == ["begun", "10 %" + "#" * 15])
+                bars[:] = [LogLine(time.time(), "stderr", "20 %"), LogLine(time.time(), "stdout", "学习" * 8)]
+                until(lambda: printed.screen == ["begun", "20 %", "学习" * 4 + "学"])
+                bars[:] = [LogLine(time.time(), "stderr", "30 %")]
+                until(lambda: printed.screen == ["begun", "30 %"])
+            bars.clear()
+            link.send(
+                lines=[LogLine(time.time(), "stderr", "100 %")],
+                events=[Event("finish", time.time(), None, {"state": "finished"})],
+                now=True,
+            )
+        finally:
+            assert link.close(timeout=30)
+        following.join(60)
+    assert codes == [0]
+    assert printed.screen == ["begun", "100 %", f"run {row.code}: finished", ""]
+    assert terminal or "\x1b" not in printed.getvalue()
 
 
 def test_runs_show_logs_and_export(say, training):
