@@ -105,7 +105,18 @@ def test_every_page_is_whole_and_accessible_on_a_screen_and_on_a_phone(
     window.allowed.append("status of 404")
     submit(experiment=training.experiment, argv=["python", "train.py", "--long", "x" * 200], user=operator)
     code, experiment = training.code, training.experiment_id
-    tabs = ["overview", "control", "decisions", "logs", "media", "system", "config", "checkpoints", "events"]
+    tabs = [
+        "overview",
+        "control",
+        "decisions",
+        "logs",
+        "media",
+        "system",
+        "config",
+        "checkpoints",
+        "notes",
+        "events",
+    ]
     paths = [
         "/",
         "/needs",
@@ -114,7 +125,8 @@ def test_every_page_is_whole_and_accessible_on_a_screen_and_on_a_phone(
         f"/runs/{code}",
     ]
     paths += [f"/runs/{code}?tab={tab}" for tab in tabs]
-    paths += [f"/compare?runs={code}", "/queue", "/alerts", "/alerts?tab=rules", "/submit"]
+    paths += [f"/compare?runs={code}", "/queue", "/alerts", "/submit"]
+    paths += [f"/alerts?tab={tab}" for tab in ("past", "rules", "channels")]
     paths += ["/nodes", "/nodes/node-a", "/settings"]
     paths += ["/runs/none", "/experiments/999999", "/nodes/none"]
     seen = window(color_scheme=theme, viewport={"width": 390, "height": 844}).log_in(operator)
@@ -127,6 +139,9 @@ def test_every_page_is_whole_and_accessible_on_a_screen_and_on_a_phone(
         expect(page.get_by_text("Live", exact=True)).to_be_visible()
         expect(page.locator("main .skeleton")).to_have_count(0)
         assert page.evaluate(TOO_WIDE) <= 0, f"{path} is wider than a phone"
+        page.set_viewport_size({"width": 320, "height": 640})  # what 1280 px are at a zoom of 400 %
+        assert page.evaluate(TOO_WIDE) <= 0, f"{path} is wider than a screen at its largest zoom"
+        page.set_viewport_size({"width": 390, "height": 844})
         wrong += [f"{path} on a phone: {each}" for each in violations(page, contrast_alone=theme == "dark")]
         page.set_viewport_size({"width": 1440, "height": 900})
         assert page.evaluate(TOO_WIDE) <= 0, f"{path} is wider than the screen"

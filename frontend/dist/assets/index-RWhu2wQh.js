@@ -1,1 +1,0 @@
-import{ir as e,ni as t,t as n}from"./start-m-3w_SS9.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
