@@ -32,4 +32,11 @@ it("turns a metric's band over, and its branches left behind", () => {
   expect([Array.from(columns.min), Array.from(columns.max)]).toEqual([[0.5, 0.5], [0.75, 0.5]]);
   expect(Array.from(faded[0].mean)).toEqual([0.25]);
 });
+it("marks what is not finite, or becomes so", () => {
+  lines.bad = line([0, 1, 2], [1, NaN, 0], { nonFinite: [{ step: 1, x: 1, kind: "Infinity" }] });
+  const marks = (text: string) => worked(text)!.nonFinite.map(({ step, kind }) => [step, kind]);
+  expect(marks("1 - bad")).toEqual([[1, "-Infinity"]]);
+  expect(marks("log(bad)")).toEqual([[1, "Infinity"], [2, "-Infinity"]]);
+  expect(marks("loss / bad")).toEqual([[1, "NaN"], [2, "Infinity"]]);
+});
 it("is nothing where a metric is not there", () => expect(worked("loss + nowhere")).toBeNull());

@@ -37,6 +37,7 @@ export interface Drawn {
   hidden: number;
   outside: number;
   points: number;
+  badFrom: number; // the first step in view whose value is not finite; Infinity where there is none
 }
 
 export class Plot {
@@ -92,6 +93,7 @@ export class Plot {
       hidden: (found[0]?.hidden ?? 0) + (found[1]?.hidden ?? 0),
       outside: (found[0]?.outside ?? 0) + (found[1]?.outside ?? 0),
       points: lines.reduce((sum, line) => sum + line.columns.x.length, 0),
+      badFrom: lines.reduce((least, line) => line.nonFinite.reduce((first, { x, step }) => (x < this.range[0] || x > this.range[1] ? first : Math.min(first, step)), least), Infinity),
     };
   }
 

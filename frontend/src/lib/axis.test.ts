@@ -11,7 +11,10 @@ it("is logarithmic where positive values lie far apart, unless it is told otherw
   expect([rates.log, rates.share(1e-3), rates.share("NaN"), rates.ticks.map(({ label }) => label)]).toEqual([true, expect.closeTo(0.5), NaN, ["0.00001", "0.0001", "0.001", "0.01", "0.1"]]);
   expect(rates.value(0.5)).toBeCloseTo(1e-3);
   expect(axisOf([1e-5, 1e-1], write, false).log).toBe(false);
-  expect(axisOf([-1, 100], write, true).log).toBe(false); // what is negative has no place there
+  expect(axisOf([-1, 1, 100], write).log).toBe(false); // what is negative has no place there
+  const asked = axisOf([-1, 0, 1, 100], write, true);
+  expect([asked.log, ...[-1, 0, 1, 10, 100].map(asked.share)]).toEqual([true, NaN, NaN, 0, 0.5, 1]);
+  expect(axisOf([-1, -100], write, true).log).toBe(false);
 });
 
 it("has a place for each word, and for a value that is the same everywhere", () => {

@@ -16,16 +16,18 @@ const ROUND = [1, 2, 5, 10];
 const WIDE = 100; // from greatest to least: from there on an axis of positive numbers is better logarithmic
 const MOST_WORDS = 200;
 
-/** `log`: true, false, or null to be decided by the values. Numbers in text stay words. */
+/** `log`: true (what is not above 0 has no place then), false, or null to be decided by the values. Numbers in text stay words. */
 export function axisOf(values: unknown[], write: (value: number) => string, log: boolean | null = null, most = 5): Axis {
   const given = values.filter((value) => value !== null && value !== undefined && value !== "");
   const numbers = given.map(number).filter(Number.isFinite);
   // Some runs may have diverged to "NaN": that alone makes no axis of words.
   const asWords = given.some((value) => typeof value === "string" && !/^-?(NaN|Infinity)$/.test(value)) || (!numbers.length && given.length > 0);
   if (asWords) return ofWords(given);
+  // Asked for, it stands over those that have a place on it; where none has, it is straight.
+  const above = log ? numbers.filter((each) => each > 0) : [];
   if (!numbers.length) return { share: () => NaN, value: () => NaN, ticks: [], log: false, words: [] };
   let [low, high] = [Infinity, -Infinity];
-  for (const each of numbers) {
+  for (const each of above.length ? above : numbers) {
     if (each < low) low = each;
     if (each > high) high = each;
   }

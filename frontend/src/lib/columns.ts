@@ -39,7 +39,7 @@ export function cell(value: unknown): number {
   return NaN;
 }
 
-const nonFiniteKind = (value: number): NonFinite["kind"] =>
+export const nonFiniteKind = (value: number): NonFinite["kind"] =>
   Number.isNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
 
 /** The index of the last entry that is <= value, or -1. `sorted` must not fall. */

@@ -77,6 +77,8 @@ export default {
   "No point of this has a value of {x} beside it: drawn by step": "这里的点都没有对应的 {x} 值:按步绘制",
   "last {value}": "最新 {value}",
   "{n} runs have no {x} and are left out": "{n} 个运行没有 {x},未绘制",
+  "{n} runs at or below 0 have no place on a log axis": "{n} 个不大于 0 的运行无法在对数轴上显示",
+  "NaN or infinite at the triangles, first at step {n}": "三角形处的值为 NaN 或无穷大,最早在第 {n} 步",
   "{n} points at or below 0 have no place on a log axis": "{n} 个不大于 0 的点无法在对数轴上显示",
   "Spans {n} powers of ten.": "跨越 {n} 个数量级。",
   "Log axis, without {n} points at or below 0": "对数轴（不含 {n} 个不大于 0 的点）",

@@ -1,1 +1,0 @@
-import{ir as e,ni as t,t as n}from"./start-vMje3zN3.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
