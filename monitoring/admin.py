@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.utils import timezone
 
+from . import nodes
 from .api.nodes import open_or_close
 from .json_form import NodeForm
 from .models import Device, Node, SeriesKey, SeriesSession
@@ -88,6 +89,13 @@ class NodeAdmin(admin.ModelAdmin):
     def has_add_permission(self, request) -> bool:
         return False  # a node registers itself when its worker starts
 
+    def delete_model(self, request, node: Node) -> None:
+        nodes.remove(node)
+
+    def delete_queryset(self, request, queryset) -> None:
+        for node in queryset:
+            nodes.remove(node)
+
     def get_queryset(self, request):
         return super().get_queryset(request).prefetch_related("devices")
 
@@ -102,21 +110,21 @@ class NodeAdmin(admin.ModelAdmin):
         return f"{(timezone.now() - node.last_seen_at).total_seconds():.0f} s ago"
 
     @admin.action(description="Cordon: take nothing new", permissions=["change"])
-    def cordon(self, request, nodes):
-        self.turn(request, nodes, "Cordoned", cordoned=True)
+    def cordon(self, request, chosen):
+        self.turn(request, chosen, "Cordoned", cordoned=True)
 
     @admin.action(description="Drain: take nothing new, move what runs", permissions=["change"])
-    def drain(self, request, nodes):
-        self.turn(request, nodes, "Draining", cordoned=True, draining=True)
+    def drain(self, request, chosen):
+        self.turn(request, chosen, "Draining", cordoned=True, draining=True)
 
     @admin.action(description="Uncordon: take jobs again", permissions=["change"])
-    def uncordon(self, request, nodes):
-        self.turn(request, nodes, "Uncordoned", cordoned=False)
+    def uncordon(self, request, chosen):
+        self.turn(request, chosen, "Uncordoned", cordoned=False)
 
-    def turn(self, request, nodes, said: str, cordoned: bool, draining: bool = False) -> None:
-        for node in nodes:
+    def turn(self, request, chosen, said: str, cordoned: bool, draining: bool = False) -> None:
+        for node in chosen:
             open_or_close(node, cordoned, draining)
-        self.message_user(request, f"{said}: {', '.join(n.name for n in nodes)}")
+        self.message_user(request, f"{said}: {', '.join(n.name for n in chosen)}")
 
 
 @admin.register(Device)

@@ -187,6 +187,13 @@ def mark_absent(now=None) -> int:
     return changed
 
 
+def remove(node: Node) -> None:
+    """Delete a node, and tell those who look at it. Raises ProtectedError where something ran on it."""
+    node.delete()
+    for topic in (f"node:{node.name}", "fleet"):
+        publish_change(topic, "node", {"name": node.name, "deleted": True})
+
+
 def announce(name: str, state: str) -> None:
     for topic in (f"node:{name}", "fleet"):
         publish_change(topic, "node", {"name": name, "state": state})

@@ -40,7 +40,9 @@ def delete_experiment(experiment: Experiment) -> None:
             raise IllegalMove(
                 f"run {busy[0].code} is {busy[0].state} ({len(busy)} in all); stop the runs, then delete"
             )
+        topic = f"experiment:{experiment.pk}"
         experiment.delete()
+    publish_change(topic, "experiment", {"deleted": True})
     for run in runs:
         transaction.on_commit(partial(forget, run.code))
 

@@ -59,7 +59,7 @@ outage = Outage()
 def publish_change(topic: str, what: str, data: dict[str, Any]) -> None:
     """Tell the viewers of `topic` that `what` changed, once the transaction around it is committed.
 
-    what: run, tunable, command, decision, checkpoint, event, media, job or node.
+    what: run, tunable, command, decision, checkpoint, event, media, job, node or experiment.
     """
     message = {"type": "changed", "what": what, "at": time.time(), "data": plain(data, "data")}
     after_commit(LIVE_CHANNEL + topic, message)

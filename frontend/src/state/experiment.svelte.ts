@@ -243,6 +243,7 @@ export class ExperimentState {
 
   private changed(what: string, data: Record<string, unknown>): void {
     if (what === "decision") this.marks.soon(1000);
+    if (what === "experiment") this.experiment.soon(0);
     if (what !== "run" || typeof data.code !== "string") return;
     const { reason: _reason, code, ...fields } = data;
     this.change(code as string, data.deleted ? { state: "deleted" as RunRow["state"] } : (fields as Partial<RunRow>));

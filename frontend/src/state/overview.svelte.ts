@@ -64,7 +64,7 @@ export class OverviewState {
     for (const topic of [...topics].slice(0, 50)) {
       if (this.watched.has(topic)) continue;
       this.watched.add(topic);
-      this.stops.push(subscribe(topic, { frame: (frame) => frame.type === "changed" && "state" in frame.data && this.soon(), refresh: () => this.soon() }));
+      this.stops.push(subscribe(topic, { frame: (frame) => frame.type === "changed" && ("state" in frame.data || frame.data.deleted) && this.soon(), refresh: () => this.soon() }));
     }
   }
 

@@ -10,6 +10,7 @@ export default {
   "runs no longer": "已不再运行",
   "waits no longer": "不再等待",
   "What was said here is over.": "此处所述的情况已结束。",
+  "not there any more": "已不存在",
   "not any more": "已不再如此",
   "Show all {n}": "显示全部 {n} 个",
   "This is not a number. Write it like 0.98 or 1e-3.": "这不是数字。请写成 0.98 或 1e-3 的形式。",
