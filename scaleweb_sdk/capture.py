@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from .open_line import OpenLine, last_shown
 from .plain import text as legible
 from .protocol import LogLine
+from .terminal import Terminal
+from .terminal import shortened as short
 
 LONGEST_LINE = 10_000
 LONGEST_WRITE = 1_000_000
@@ -83,28 +84,30 @@ def shortened(text: str) -> str:
 
 
 class Lines:
-    """Makes lines of what one stream was given. A carriage return rewrites the line, as a terminal does."""
+    """Makes lines of what one stream was given, as a terminal shows it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._begun = ""
-        self._open = OpenLine(name)
+        self._terminal = Terminal()
         self._written_at = 0.0
 
     def add(self, at: float, text: str) -> list[LogLine]:
-        *whole, self._begun = (self._begun + text).split("\n")
-        if len(self._begun) > 2 * LONGEST_LINE:
-            # A progress bar that never ends its line, or a very long one: what can still be shown of it.
-            self._begun = last_shown(self._begun)[: LONGEST_LINE + 1]
-        self._open.stands(at, self._begun, bool(whole))
         self._written_at = at
-        return [LogLine(at, self.name, cut(last_shown(line))) for line in whole]
+        return self._lines(at, self._terminal.write(at, text))
+
+    def settle(self, now: float) -> list[LogLine]:
+        return self._lines(now, self._terminal.settle(now))
 
     def finish(self) -> list[LogLine]:
-        return self.add(time.time(), "\n") if self._begun else []
+        return self._lines(time.time(), self._terminal.finish())
 
-    def open(self, now: float) -> LogLine | None:
-        return self._open.line(now, self._written_at)
+    def open(self, now: float) -> list[LogLine]:
+        return [
+            LogLine(self._written_at, self.name, legible(short(text))) for text in self._terminal.open(now)
+        ]
+
+    def _lines(self, at: float, texts: list[str]) -> list[LogLine]:
+        return [LogLine(at, self.name, cut(text)) for text in texts]
 
 
 def cut(line: str) -> str:
@@ -141,15 +144,24 @@ class Capture:
         """The lines since the last call."""
         found: list[LogLine] = []
         over = self._over
+        written, last = set[str](), ""
         for _ in range(len(self.writes)):
             at, name, text = self.writes.popleft()
+            if name != last:  # what another stream has ended stands above this
+                found += [
+                    line for other in self._lines if other != name for line in self._lines[other].settle(at)
+                ]
+            written.add(name)
+            last = name
             found += self._lines[name].add(at, text)
-        if over:
-            for lines in self._lines.values():
+        for name, lines in self._lines.items():
+            if over:
                 found += lines.finish()
+            elif name not in written:
+                found += lines.settle(time.time())
         return found
 
     def open(self) -> list[LogLine]:
         """The lines that had begun at the last `take` and had not ended, as they are shown now."""
         now = time.time()
-        return [line for lines in self._lines.values() if (line := lines.open(now)) is not None]
+        return [line for lines in self._lines.values() for line in lines.open(now)]

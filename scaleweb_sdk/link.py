@@ -103,6 +103,7 @@ class Link:
         # The open lines as the server was last told; None: it may know others.
         self._open_said: list[tuple[str, str]] | None = []
         self._open_at = 0.0
+        self._open_most = protocol.LEAST_OPEN_LINES
         self.applied_seq = applied_seq
         self.flush_seconds = self.idle_flush_seconds = flush_seconds
         self.sdk = sdk
@@ -296,7 +297,7 @@ class Link:
             return
         if self.outbox.sent < self.outbox.seq or wire.full:
             return
-        lines = self.open_lines()
+        lines = self.open_lines()[-self._open_most :]
         said = [(line.stream, line.text) for line in lines]
         if said != self._open_said:
             wire.send(protocol.encode(OpenLines(lines)))
@@ -369,6 +370,9 @@ class Link:
         self.outbox.welcomed(welcome.last_seq)
         self._dialler.succeeded()
         self._open_wanted = "open_lines" in welcome.knows
+        self._open_most = (
+            protocol.MOST_OPEN_LINES if "nested_bars" in welcome.knows else protocol.LEAST_OPEN_LINES
+        )
         if self._open_said:
             self._open_said = None
         if self.on_welcome is not None:

@@ -29,8 +29,10 @@ MAX_STEP = 2**53  # beyond it a browser cannot tell neighbours apart
 # What an SDK must know to obey some orders, told as `Hello.process["knows"]`: a process that does not say so gets none
 # of them, since it would pass over the fields that it does not know. groups: `Order.group`; agenda: `Order.at_step`.
 KNOWS = ("groups", "agenda")
-# The same of a server, told as `Welcome.knows`: it would end the link for a frame that it does not know.
-SERVER_KNOWS = ("open_lines",)
+# The same of a server, told as `Welcome.knows`: it would end the link for a frame that it does not know. nested_bars:
+# it takes MOST_OPEN_LINES in one frame, and not LEAST_OPEN_LINES alone.
+SERVER_KNOWS = ("open_lines", "nested_bars")
+MOST_OPEN_LINES, LEAST_OPEN_LINES = 16, 4
 
 Json: TypeAlias = Any
 
@@ -159,8 +161,8 @@ class Batch(msgspec.Struct, tag="batch", omit_defaults=True):
 class OpenLines(msgspec.Struct, tag="open_lines"):
     """The lines that the sender's streams are writing and have not ended, as they are shown now: a progress bar.
 
-    One a stream at most, all of them in each frame, none where it is empty. Shown to who looks on and not stored: the
-    line comes in a Batch once it has ended. It follows all batches of what was printed before it. No answer comes.
+    All of them in each frame, of a stream the uppermost first, none where it is empty. Shown to who looks on and not
+    stored: a line comes in a Batch once it has ended. It follows all batches of what was printed before it. No answer.
     """
 
     lines: list[LogLine]

@@ -1,12 +1,12 @@
 """The lines that a run is writing now, at the foot of a terminal: its progress bars, rewritten in their places."""
 
 import os
-import re
 import shutil
 import unicodedata
 from typing import TextIO
 
-ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+from scaleweb_sdk.terminal import ESCAPES
+
 MOST_ROWS = 8
 WIPE = "\r\x1b[2K"
 UP = "\x1b[1A"

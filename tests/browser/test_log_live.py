@@ -1,4 +1,4 @@
-"""The log of a run that goes on: a progress bar moves in its place, and nobody who reads above it is moved."""
+"""The log of a run that goes on: progress bars move in their places, and nobody who reads above them is moved."""
 
 from pathlib import Path
 
@@ -17,23 +17,26 @@ pytestmark = [
 ]
 
 
-def test_a_progress_bar_moves_before_its_line_ends_and_then_is_a_line_like_others(
+def test_progress_bars_move_before_their_lines_end_and_then_each_is_a_line_like_others(
     window, operator, live_site, tmp_path
 ):
-    with trained(live_site, tmp_path, Path(__file__).with_name("training_bar.py"), "with-a-bar") as row:
+    with trained(live_site, tmp_path, Path(__file__).with_name("training_bar.py"), "with-bars") as row:
         page = window().log_in(operator).open(f"/runs/{row.code}?tab=logs")
         log = page.get_by_role("log")
-        bar = log.get_by_title("This line is being written")
-        expect(bar).to_have_count(1)
+        bars = log.get_by_title("This line is being written")
+        expect(bars).to_have_count(2)
+        expect(bars.first).to_contain_text("all epochs")
         expect(log.locator(".rows > *").last).to_have_attribute("title", "This line is being written")
-        expect(bar.locator(".fg-green")).to_be_visible()  # followed: it is in view
-        # In place: another state of it in the same line.
-        states = {bar.inner_text()}
-        until(lambda: states.add(bar.inner_text()) or len(states) > 3)
-        expect(bar).to_have_count(1)
+        inner = bars.last
+        expect(inner.locator(".fg-green")).to_be_visible()  # followed: it is in view
+        # In place: another state of it in the same line, below that of the bar around it.
+        states = {inner.inner_text()}
+        until(lambda: states.add(inner.inner_text()) or len(states) > 3)
+        expect(bars).to_have_count(2)
+        expect(bars.first).to_contain_text("all epochs")
         assert all("of many" in state for state in states)
         assert violations(page) == []
-        assert logs.read(row.source).total == 200, "a state of it was stored"
+        assert logs.read(row.source).total == 200, "a state of one was stored"
         # Who reads further up stays there.
         log.evaluate("box => box.scrollTop = 1000")
         expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "false")
@@ -43,6 +46,6 @@ def test_a_progress_bar_moves_before_its_line_ends_and_then_is_a_line_like_other
         expect(page.get_by_text("201 lines")).to_be_visible()
         assert line.bounding_box() == before
         page.get_by_role("button", name="Follow").click()
-        expect(log.get_by_role("button", name="epoch 1 is over")).to_be_visible()
-        expect(bar).to_have_count(0)
-        assert [line[2] for line in logs.read(row.source).lines][-1] == "epoch 1 is over"
+        expect(log.get_by_role("button", name="all epochs are over")).to_be_visible()
+        expect(bars).to_have_count(0)
+        assert [line[2] for line in logs.read(row.source).lines][-1] == "all epochs are over"

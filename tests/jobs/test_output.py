@@ -59,9 +59,12 @@ def test_lines_are_whole_rewritten_ones_are_shown_once_and_the_last_needs_no_end
     assert printed.read(to_the_end=True) == ["three"]
 
 
+def open_texts(printed) -> list[str]:
+    return [line.text for line in printed.follower.open_lines()]
+
+
 def open_text(printed) -> str | None:
-    line = printed.follower.open_line()
-    return None if line is None else line.text
+    return next(iter(open_texts(printed)), None)
 
 
 def test_a_line_that_is_being_written_is_told_as_it_stands(printed):
@@ -76,6 +79,38 @@ def test_a_line_that_is_being_written_is_told_as_it_stands(printed):
     assert open_text(printed) == "begun"  # no bar, but it stands for a while
     assert printed.read(to_the_end=True) == ["begun"]
     assert open_text(printed) is None
+
+
+def test_bars_within_bars_are_told_in_their_rows_and_stored_once_they_are_done(printed):
+    up = "\x1b[A"
+    printed.add(b"start\n\repochs: 0%|\n\rbatches: 0%|")
+    assert (printed.read(), open_texts(printed)) == (["start"], ["epochs: 0%|", "batches: 0%|"])
+    bar = f"{up}\n\rbatches: 50%|████{up}".encode()
+    printed.add(bar[:-5])  # in the middle of a letter, as it may be read
+    assert printed.read() == []
+    printed.add(bar[-5:])
+    assert (printed.read(), open_texts(printed)) == ([], ["epochs: 0%|", "batches: 50%|████"])
+    offset = printed.follower.offset
+    later = Follower(printed.path, "stdout", offset)  # of a supervisor that goes on after this one
+    assert later.read() == []
+    assert [line.text for line in later.open_lines()] == ["epochs: 0%|", "batches: 50%|████"]
+    printed.add(f"\n\r        {up}\repochs: 100%|█\n".encode())
+    assert (printed.read(), open_texts(printed)) == ([], ["epochs: 100%|█"])  # another bar may follow
+    assert (printed.read(), open_texts(printed)) == (["epochs: 100%|█"], [])
+    printed.add(b"over\n")
+    assert printed.read() == ["over"]
+    assert printed.follower.offset == printed.path.stat().st_size
+
+
+def test_bars_within_bars_that_go_on_for_hours_take_no_room(printed):
+    printed.add(b"\repochs: 0%")
+    for hour in range(40):
+        printed.add(b"".join(b"\n\rbatch %06d%s\x1b[A" % (hour * 4000 + n, b"." * 30) for n in range(4000)))
+        assert printed.read() == []
+        assert open_texts(printed) == ["epochs: 0%", f"batch {hour * 4000 + 3999:06}" + "." * 30]
+        printed.follower.release()
+    assert printed.disk_bytes < 5 * 2**20
+    assert printed.read(to_the_end=True) == ["epochs: 0%", f"batch {159999:06}" + "." * 30]
 
 
 def test_a_bar_that_never_ends_its_line_takes_no_room_and_is_one_line_in_the_end(printed):

@@ -113,7 +113,7 @@ async def test_what_stands_is_told_again_before_it_counts_as_gone(live_site, run
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ([LogLine(1.0, "stdout", "x")] * 5, "there are 5 open lines; expected one a stream, at most 4"),
+        ([LogLine(1.0, "stdout", "x")] * 17, "there are 17 open lines; expected at most 16"),
         ([LogLine(float("nan"), "stdout", "x")], "expected stdout or stderr"),
         ([LogLine(1.0, "std\nout", "x")], "expected stdout or stderr"),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaleweb_sdk import open_line
+from scaleweb_sdk import terminal
 from scaleweb_sdk.capture import Capture
 from scaleweb_sdk.link import Link
 from scaleweb_sdk.parcels import Parcel
@@ -43,14 +43,18 @@ def test_a_bar_is_told_as_it_stands_until_its_line_ends(printed):
     printed.now = 1001.0
     printed.write("\repoch 1: 100%")
     assert (printed.take(), printed.open) == ([], [(1001.0, "stderr", "epoch 1: 100%")])
-    printed.write("\n")
+    printed.write("\n")  # a bar within it may follow
+    assert (printed.take(), printed.open) == ([], [(1001.0, "stderr", "epoch 1: 100%")])
     assert (printed.take(), printed.open) == (["epoch 1: 100%"], [])
+    printed.write("\repoch 2: 100%\n")
+    printed.write("loss 0.3\n", "stdout")  # stands below
+    assert (printed.take(), printed.open) == (["epoch 2: 100%", "loss 0.3"], [])
 
 
 def test_what_is_not_rewritten_is_told_once_it_has_stood_for_a_while(printed):
     printed.write("loading", "stdout")
     assert (printed.take(), printed.open) == ([], [])
-    printed.now += open_line.STANDS_SECONDS
+    printed.now += terminal.STANDS_SECONDS
     printed.write(" the data", "stdout")  # it stands since it was begun
     assert (printed.take(), printed.open) == ([], [(printed.now, "stdout", "loading the data")])
     printed.write(" … done\nnext", "stdout")
@@ -62,8 +66,8 @@ def test_what_is_not_rewritten_is_told_once_it_has_stood_for_a_while(printed):
     [
         ("10%\r", ["10%"]),  # the rewriting comes last, as some have it
         ("\r100%\r      \r", []),  # wiped out, as tqdm leaves it
-        ("outer\n\rinner 5%\x1b[A", ["inner 5%\x1b[A"]),  # bars within bars
-        ("outer\n\rinner 5%\x1b[A\router 2", ["outer 2"]),
+        ("outer\n\rinner 5%\x1b[A", ["outer", "inner 5%"]),  # bars within bars
+        ("outer\n\rinner 5%\x1b[A\router 2", ["outer 2", "inner 5%"]),
         ("\r\x1b[A\x1b[2K", []),
         ("\rodd \udcff", ["odd ?"]),
         ("\r" + "." * 5000 + "!", ["…" + "." * 998 + "!"]),
@@ -143,6 +147,17 @@ def test_the_line_that_ended_is_sent_before_its_bar_is_said_to_be_over(tmp_path)
         assert link.close(timeout=10)
     bar, line, over = server.heard
     assert (bar.lines[0].text, line.lines[0].text, over.lines) == ("99%", "100%", [])
+
+
+@pytest.mark.parametrize(("knows", "most"), [(SERVER_KNOWS, 16), (("open_lines",), 4)])
+def test_an_older_server_is_sent_no_more_open_lines_than_it_takes(tmp_path, knows, most):
+    server = Server(*knows)
+    bars = [LogLine(1.0, "stderr", f"bar {n}") for n in range(20)]
+    with a_server(server) as url:
+        link = Link(url, "sw_run_x", "run:x", spool_dir=tmp_path, open_lines=lambda: bars, flush_seconds=0.01)
+        until(lambda: server.told)
+        assert link.close(timeout=10)
+    assert server.told[0] == [f"bar {n}" for n in range(20 - most, 20)]
 
 
 def test_a_server_that_does_not_say_that_it_takes_them_is_sent_none(tmp_path):

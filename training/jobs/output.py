@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from scaleweb_sdk.open_line import OpenLine, last_shown
 from scaleweb_sdk.protocol import LogLine
+from scaleweb_sdk.terminal import Terminal, shortened
 
 from .processes import signal_name
 
@@ -22,7 +22,7 @@ LAST_WORDS_BYTES = 64 * 2**10
 RELEASE_EVERY_BYTES = 4 * 2**20
 FALLOC_KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
 MAX_LINE_CHARACTERS = 10_000
-OPEN_LINE_BYTES = 64 * 2**10  # of a line that was rewritten so long, what nobody sees any more is passed over
+READ_AGAIN_BYTES = 64 * 2**10  # by a supervisor that comes after this one, of lines that are being written
 KEPT_LINES = 400
 SPEAKS_OF_FAILURE = re.compile(r"error|exception|fatal|panic|abort|no such file|not found|killed", re.I)
 TORCHRUN_SAYS = "torch.distributed.elastic."
@@ -48,57 +48,52 @@ class Follower:
         self.asked_at = clock()
         self.released = 0
         self.left_out = 0
-        self._open = OpenLine(stream)
-        self._written_at, self._size = 0.0, 0
+        # A byte is a character to it: where a letter was cut in two, the two come together again.
+        self._terminal = Terminal(offset)
+        self._written_at = 0.0
 
     def read(self, *, to_the_end: bool = False) -> list[LogLine]:
-        """Whole lines since the last call, at most about a MiB. to_the_end: an unfinished last line too.
+        """Whole lines since the last call, of at most about a MiB. to_the_end: an unfinished last line too.
 
-        A carriage return rewrites its line, as a terminal shows it: of a progress bar the last state is kept.
+        They are what a terminal shows: of a progress bar, and of bars within it, the last state is kept.
         """
+        found: list[str] = []
         try:
             with open(self.path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                if size < self.offset:
-                    self.offset = self.released = 0  # it was emptied, by the script or by `release`
+                if size < self._terminal.position:  # it was emptied, by the script or by `release`
+                    self.offset = self.released = 0
+                    self._terminal.move(0)
                 if self.must_wait(size) and not to_the_end:
-                    self.note_open(size, b"", anew=True)
                     return []
-                file.seek(self.offset)
-                data = file.read(MAX_READ_BYTES)
+                file.seek(self._terminal.position)
+                while not found:  # what is only rewritten is read through
+                    data = file.read(MAX_READ_BYTES)
+                    if data:
+                        self._written_at = time.time()
+                        found = self._terminal.write(self.clock(), data.decode("latin-1"))
+                    elif not to_the_end:
+                        found = self._terminal.settle(self.clock())
+                    if len(data) < MAX_READ_BYTES:
+                        found += self._terminal.finish() if to_the_end else []
+                        break
         except OSError:
             return []
-        whole = len(data) < MAX_READ_BYTES
-        end = data.rfind(b"\n") + 1
-        if not end and len(data) > OPEN_LINE_BYTES and (rewritten := data.rstrip(b"\r").rfind(b"\r")) > 0:
-            self.offset += rewritten
-            return self.read(to_the_end=to_the_end)
-        if not end and (not whole or to_the_end):
-            end = len(data)  # one endless line is cut, not waited for
-        elif to_the_end and whole:
-            end = len(data)
-        self.note_open(size, data[end:] if whole else b"", anew=end > 0)
-        if not end:
-            return []
-        self.offset += end
-        self.allowed -= end
-        texts = data[:end].decode(errors="replace").removesuffix("\n").split("\n")
-        if self.left_out:
+        self.offset = self._terminal.kept_from(READ_AGAIN_BYTES)
+        self.allowed -= sum(len(text) + 1 for text in found)
+        texts = [letters(text) for text in found]
+        if self.left_out and texts:
             # The first one begins somewhere in a line.
             mebibytes = f"{self.left_out / 2**20:,.1f} MiB"
             texts[0] = f"[{mebibytes} were printed faster than they can be kept, and are left out here]"
             self.left_out = 0
         now = time.time()
-        return [LogLine(now, self.stream, shown(line)) for line in texts]
+        return [LogLine(now, self.stream, shown(text)) for text in texts]
 
-    def open_line(self) -> LogLine | None:
-        """The line that had begun at the last `read` and had not ended, as it is shown now."""
-        return self._open.line(self.clock(), self._written_at)
-
-    def note_open(self, size: int, rest: bytes, *, anew: bool) -> None:
-        if size != self._size:
-            self._size, self._written_at = size, time.time()
-        self._open.stands(self.clock(), rest[-OPEN_LINE_BYTES:].decode(errors="replace"), anew)
+    def open_lines(self) -> list[LogLine]:
+        """The lines that had begun at the last `read` and had not ended, as they are shown now."""
+        texts = self._terminal.open(self.clock())
+        return [LogLine(self._written_at, self.stream, shown(shortened(letters(text)))) for text in texts]
 
     def must_wait(self, size: int) -> bool:
         """Whether more has come than may be kept now. Then all but the newest part of it is left out."""
@@ -106,12 +101,14 @@ class Follower:
         self.allowed += (now - self.asked_at) * KEPT_BYTES_PER_SECOND
         self.allowed = min(self.allowed, KEPT_AT_ONCE_BYTES)
         self.asked_at = now
-        behind = size - self.offset
+        behind = size - self._terminal.position
         if behind <= self.allowed:
             return False
         jump = max(0, behind - max(int(self.allowed), LAST_WORDS_BYTES))
-        self.offset += jump
-        self.left_out += jump
+        if jump:
+            self.left_out += jump + self._terminal.position - self.offset
+            self._terminal.position += jump
+            self._terminal.clear(now)
         return self.allowed < LAST_WORDS_BYTES
 
     def release(self) -> None:
@@ -127,6 +124,7 @@ class Follower:
                 return
             os.truncate(self.path, 0)
             self.offset = end = 0
+            self._terminal.move(0)
         self.released = end
 
 
@@ -142,8 +140,13 @@ def punch_hole(path: Path, start: int, length: int) -> None:
             raise OSError(number, os.strerror(number))
 
 
+def letters(text: str) -> str:
+    """Of bytes that were taken for characters."""
+    return text.encode("latin-1").decode(errors="replace")
+
+
 def shown(line: str) -> str:
-    return last_shown(line).replace("\0", "\ufffd")[:MAX_LINE_CHARACTERS]
+    return line.replace("\0", "\ufffd")[:MAX_LINE_CHARACTERS]
 
 
 def unsent(folder: Path) -> list[Path]:

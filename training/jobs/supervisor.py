@@ -152,7 +152,7 @@ class Supervisor:
 
     def open_lines(self) -> list[LogLine]:
         with self.reading:
-            return [line for each in self.followers if (line := each.open_line()) is not None]
+            return [line for each in self.followers for line in each.open_lines()]
 
     def wait(self) -> int | None:
         """The exit code, negative for a signal; None for a process that is not our child."""

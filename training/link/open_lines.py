@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from monitoring.live import frames as live_frames
 from monitoring.live.channels import LIVE_CHANNEL, OPEN_LINES_KEY
-from scaleweb_sdk.protocol import OpenLines
+from scaleweb_sdk.protocol import MOST_OPEN_LINES, OpenLines
 
 from .frames import bad, check_lines
 
 if TYPE_CHECKING:
     from .connection import Connection
 
-MOST_LINES = 4
 LONGEST_TEXT = 2_000
 EVERY_SECONDS = 0.1  # a sender that tells of them more often has its newest shown
 REPEAT_SECONDS = 10.0  # before viewers and the broker let go of what they do not hear of
@@ -77,7 +76,7 @@ class OpenLinesShown:
 
 
 def checked(frame: OpenLines) -> list[tuple[float, str, str]]:
-    if len(frame.lines) > MOST_LINES:
-        raise bad(f"there are {len(frame.lines)} open lines; expected one a stream, at most {MOST_LINES}")
+    if len(frame.lines) > MOST_OPEN_LINES:
+        raise bad(f"there are {len(frame.lines)} open lines; expected at most {MOST_OPEN_LINES}")
     check_lines(frame.lines)
     return [(line.time, line.stream, line.text[:LONGEST_TEXT]) for line in frame.lines]
