@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404
 
-from .models import ROLE_RANK, Experiment, Job, Membership, Project, Role, Run
+from .models import ROLE_RANK, Experiment, Job, Membership, Project, Rank, Role, Run
 from .states import LIVE
 
 M = TypeVar("M", bound=Model)
@@ -50,9 +50,17 @@ def visible(queryset: QuerySet[M], user: Any) -> QuerySet[M]:
     return queryset.filter(**{lookup: Membership.objects.filter(user=user).values("project")})
 
 
-def live_codes(user: Any) -> frozenset[str]:
-    """The codes of the live runs that the user may see: what may be said of who is on a device."""
-    return frozenset(visible(Run.objects.filter(state__in=LIVE), user).values_list("code", flat=True))
+def live_runs(user: Any) -> dict[str, str]:
+    """{code: name} of the live runs that the user may see: what may be said of who is on a device."""
+    return dict(visible(Run.objects.filter(state__in=LIVE), user).values_list("code", "name"))
+
+
+def live_processes(user: Any) -> dict[tuple[str, int], str]:
+    """{(host, process): code} of these runs, as their processes told it when they connected."""
+    runs = visible(Run.objects.filter(state__in=LIVE), user)
+    told = [*runs.values_list("process__hostname", "process__pid", "code")]
+    told += Rank.objects.filter(run__in=runs).values_list("process__hostname", "process__pid", "run__code")
+    return {(host, pid): code for host, pid, code in told if isinstance(host, str) and isinstance(pid, int)}
 
 
 def project_of(thing: Model) -> Project:

@@ -8,6 +8,6 @@ class TrainingConfig(AppConfig):
     def ready(self) -> None:
         from monitoring.api import whose
 
-        from .access import live_codes
+        from .access import live_processes, live_runs
 
-        whose.ask(live_codes)
+        whose.ask(live_runs, live_processes)

@@ -17,7 +17,7 @@ from monitoring.models import Device, Node
 from .pages import KeySetPages
 from .permissions import SiteAdmin
 from .strict import Nothing, StrictSerializer, Text
-from .whose import seen_by
+from .whose import run_of, seen_by
 
 MAX_LABELS = 100
 LABEL_NAME = re.compile(r"[^\s=]{1,100}")
@@ -40,7 +40,8 @@ class DeviceSerializer(serializers.ModelSerializer):
     busy_with_name = serializers.SerializerMethodField(help_text="That run's name; null where its code is.")
     latest = serializers.DictField()
     processes = serializers.SerializerMethodField(
-        help_text="[{pid, memory_used_bytes, run}]; run is null for a process of no run of yours."
+        help_text="[{pid, memory_used_bytes, user, command, started_at, run, run_name, hidden}]; run is null for a "
+        "process of no live run of yours; hidden: it carries another code, and its user and command are not told."
     )
 
     class Meta:
@@ -61,10 +62,26 @@ class DeviceSerializer(serializers.ModelSerializer):
         return device.lease.attempt.job.run.name if self.get_busy_with(device) else None
 
     def get_processes(self, device: Device) -> list[dict[str, Any]]:
-        return [process | {"run": self.told(process.get("run"))} for process in device.processes]
+        return [self.of_process(device, process) for process in device.processes]
+
+    def of_process(self, device: Device, process: dict[str, Any]) -> dict[str, Any]:
+        request = self.context.get("request")
+        carried = process.get("run")
+        run = self.told(carried)
+        if not carried:
+            run = run_of(request, device.node.hostname, process.get("pid"))
+        hidden = bool(carried) and run is None
+        about = {name: process.get(name) for name in ("pid", "memory_used_bytes")}
+        told = {
+            "user": str(process.get("user", "")), "command": str(process.get("command", "")),
+            "started_at": process.get("started_at"),
+        }  # fmt: skip
+        if hidden:
+            told |= {"user": "", "command": ""}
+        return about | told | {"run": run, "run_name": seen_by(request).get(run or ""), "hidden": hidden}
 
     def told(self, code: str | None) -> str | None:
-        return code if code in seen_by(self.context.get("request")) else None
+        return code if code and code in seen_by(self.context.get("request")) else None
 
 
 class NodeSerializer(serializers.ModelSerializer):

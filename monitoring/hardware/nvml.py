@@ -8,8 +8,7 @@ import logging
 from types import ModuleType
 from typing import Any
 
-import psutil
-
+from .gpu_processes import gpu_process
 from .readings import DeviceInfo, GpuProcess, GpuReading
 
 logger = logging.getLogger(__name__)
@@ -148,7 +147,7 @@ class Gpus:
         n, handle = self.nvml, self.handles[index]
         found = self.ask(index, lambda: n.nvmlDeviceGetComputeRunningProcesses(handle)) or []
         # usedGpuMemory is None under drivers and containers that do not tell.
-        return tuple(GpuProcess(each.pid, each.usedGpuMemory, run_of(each.pid)) for each in found)
+        return tuple(gpu_process(each.pid, each.usedGpuMemory) for each in found)
 
     def poll_xids(self) -> None:
         """Collect critical XID events that have come since the last call, without waiting."""
@@ -208,14 +207,6 @@ class Gpus:
             else:
                 self.faults[index] = str(error)
             return None
-
-
-def run_of(pid: int) -> str | None:
-    """The run that a process belongs to, from the environment its supervisor gave it."""
-    try:
-        return psutil.Process(pid).environ().get("SCALEWEB_RUN")
-    except (psutil.Error, OSError):  # gone, or another user's
-        return None
 
 
 def text(value: str | bytes) -> str:

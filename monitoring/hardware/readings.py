@@ -44,6 +44,9 @@ class GpuProcess:
     pid: int
     memory_used_bytes: int | None
     run: str | None = None  # code of the run it belongs to
+    user: str = ""
+    command: str = ""  # its program, and a script's name: no arguments, which may hold secrets
+    started_at: float | None = None  # seconds since the epoch, by the host's clock
 
 
 @dataclass(frozen=True, slots=True)

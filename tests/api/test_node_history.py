@@ -9,7 +9,7 @@ from monitoring.models import Device
 from monitoring.storage import series
 from scaleweb_sdk.protocol import Batch, Column
 from tests.support.domain import a_project, a_run
-from training.models import Attempt, DeviceLease, Job, Usage
+from training.models import Attempt, DeviceLease, Job, Rank, Usage
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -98,3 +98,40 @@ def test_a_node_tells_whose_run_holds_a_device_to_those_alone_who_may_see_it(
     assert [each["run"] for each in seen["processes"]] == [run.code, None]
     assert [each["run"] for each in hidden["processes"]] == [None, None]
     assert None not in [each["run"] for each in gpu(root)["processes"]]
+
+
+def test_a_process_on_a_gpu_is_told_with_its_run_or_whose_it_is(operator, outsider, run, node):
+    """Started by a job, by hand through the SDK, as a rank of such a run, without it, and of another project's run."""
+    other = a_run(a_project("speech"), name="theirs", state="running")
+    by_hand = a_run(run.experiment.project, state="running", name="by hand")
+    by_hand.process = {"hostname": node.hostname, "pid": 12}
+    by_hand.save()
+    elsewhere = a_run(run.experiment.project, state="running", name="elsewhere")
+    elsewhere.process = {"hostname": "another host", "pid": 14}
+    elsewhere.save()
+    Rank.objects.create(
+        run=by_hand, rank=1, world_size=2, process={"hostname": node.hostname, "pid": 13},
+        connected_at=timezone.now(),
+    )  # fmt: skip
+    about = {"user": "ada", "command": "python train.py", "started_at": 1.7e9, "memory_used_bytes": 5}
+    Device.objects.filter(kind="gpu").update(
+        processes=[
+            {"pid": 11, "run": run.code} | about, {"pid": 12, "run": None} | about, {"pid": 13} | about,
+            {"pid": 14, "run": None} | about, {"pid": 15, "run": other.code} | about, {"pid": 16},
+        ]
+    )  # fmt: skip
+
+    def told(client):
+        devices = client.ask("GET", f"nodes/{node.name}").json()["devices"]
+        (gpu,) = [device for device in devices if device["kind"] == "gpu"]
+        return [(each["run"], each["run_name"], each["hidden"], each["user"]) for each in gpu["processes"]]
+
+    assert told(operator) == [
+        (run.code, run.name, False, "ada"), (by_hand.code, "by hand", False, "ada"),
+        (by_hand.code, "by hand", False, "ada"), (None, None, False, "ada"), (None, None, True, ""),
+        (None, None, False, ""),
+    ]  # fmt: skip
+    assert {each[:2] for each in told(outsider)} == {(None, None)}
+    assert [(each[2], each[3]) for each in told(outsider)] == [
+        (True, ""), (False, "ada"), (False, "ada"), (False, "ada"), (True, ""), (False, ""),
+    ]  # fmt: skip

@@ -41,7 +41,11 @@ def run():
     gpu = Device.objects.create(
         node=node, kind="gpu", index=0, uuid="GPU-1", name="H100", memory_total_bytes=80 * GIB,
         latest={"utilisation_ratio": 0.9, "memory_used_bytes": 60 * GIB, "temperature_celsius": 71},
-        processes=[{"pid": 4711, "name": "python", "memory_used_bytes": 60 * GIB, "run": run.code}],
+        processes=[
+            {"pid": 4711, "memory_used_bytes": 60 * GIB, "run": run.code, "user": "ada", "command": "python train.py"},
+            {"pid": 4712, "memory_used_bytes": GIB, "run": None, "user": "eve", "command": "python serve.py",
+             "started_at": at - 7200},
+        ],
     )  # fmt: skip
     job = Job.objects.create(run=run, argv=["true"], state="running", device_kind="gpu")
     attempt = Attempt.objects.create(
@@ -105,6 +109,8 @@ def test_a_fleet_is_read_cordoned_drained_and_grown_by_who_may(window, operator,
     expect(page.get_by_text("Debian 12")).to_be_visible()
     process = page.get_by_role("row").filter(has_text="4711").get_by_role("link", name="bold-otter")
     expect(process).to_have_attribute("href", f"/runs/{run.code}")
+    by_hand = page.get_by_role("row").filter(has_text="4712")
+    expect(by_hand).to_contain_text(re.compile(r"not ours.*python serve\.py.*eve.*1 GiB.*2 h ago"))
     past = page.get_by_role("region", name="Who was here")
     expect(past.get_by_role("listitem").get_by_role("link", name="bold-otter")).to_be_visible()
     expect(past).to_contain_text(re.compile("50 m 00 s.*1 kWh.*2 EUR"))

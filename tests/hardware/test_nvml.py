@@ -1,7 +1,14 @@
+import getpass
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pynvml
 import pytest
 
-from monitoring.hardware import nvml
+from monitoring.hardware import gpu_processes, nvml
 from monitoring.hardware.inventory import inventory
 from monitoring.hardware.readings import present
 from tests.hardware.fake_nvml import Card, FakeNvml
@@ -127,11 +134,8 @@ def test_uncorrected_ecc_errors_take_the_card_out():
     assert gpus.describe(0).health_reason == "2 uncorrected ECC errors since the driver was loaded"
 
 
-def test_a_process_on_the_card_is_linked_to_its_run(tmp_path):
-    import os
-    import subprocess
-    import sys
-
+def test_a_process_on_the_card_is_linked_to_its_run_and_tells_whose_it_is_and_since_when():
+    began = time.time()
     child = subprocess.Popen(
         [sys.executable, "-c", "print('up', flush=True); input()"],
         env=os.environ | {"SCALEWEB_RUN": "r7k2m"},
@@ -145,7 +149,27 @@ def test_a_process_on_the_card_is_linked_to_its_run(tmp_path):
     finally:
         child.communicate(b"\n")
     assert (mine.run, mine.memory_used_bytes) == ("r7k2m", 3 * 2**30)
-    assert unknown.run is None
+    assert (mine.user, mine.command) == (getpass.getuser(), Path(sys.executable).name), "no argument is told"
+    assert abs(mine.started_at - began) < 60
+    assert (unknown.run, unknown.user, unknown.command, unknown.started_at) == (None, "", "", None)
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["/usr/bin/python3.11", "-u", "/home/ada/train.py", "--token", "s3cret"], "python3.11 train.py"),
+        (["python", "-X", "dev", "-m", "lm.train", "--lr", "1"], "python -m lm.train"),
+        (["python3", "/opt/bin/torchrun", "--nproc-per-node", "8", "train.py"], "python3 torchrun"),
+        (["python3", "-c", "import secrets"], "python3"),
+        (["/opt/llama/server", "--api-key", "s3cret"], "server"),
+        (["VLLM::EngineCore --key s3cret"], "VLLM::EngineCore"),
+        (["python3"], "python3"),
+        ([], "Xorg"),
+        ([""], "Xorg"),
+    ],
+)
+def test_a_program_is_told_with_its_script_and_without_arguments(argv, command):
+    assert gpu_processes.command_of(argv, "Xorg") == command
 
 
 def test_no_driver_is_a_cpu_node(monkeypatch):

@@ -445,7 +445,7 @@ export interface Device {
   healthy: boolean;
   health_reason: string;
   latest: Record<string, unknown>;
-  /** [{pid, memory_used_bytes, run}]; run is null for a process of no run of yours. */
+  /** [{pid, memory_used_bytes, user, command, started_at, run, run_name, hidden}]; run is null for a process of no live run of yours; hidden: it carries another code, and its user and command are not told. */
   processes: Record<string, unknown>[];
   /** Whether a run holds it. */
   busy: boolean;

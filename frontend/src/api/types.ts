@@ -140,7 +140,11 @@ export type Share = made.Share;
 export type Queue = Narrow<made.Queue, { waiting: Job[]; active: Job[] }>;
 
 export type Readings = Record<string, number | null>;
-export type Device = Narrow<made.Device, { latest: Readings; processes: { pid: number; memory_used_bytes: number | null; run: string | null }[] }>;
+export interface GpuProcess {
+  pid: number; memory_used_bytes: number | null; user: string; command: string; started_at: number | null; run: string | null; run_name: string | null;
+  hidden: boolean; // of a run that is not the caller's to see
+}
+export type Device = Narrow<made.Device, { latest: Readings; processes: GpuProcess[] }>;
 export type Node = Narrow<made.Node, { latest: Readings; devices: Device[] }>;
 /** Its secret is in the answer to its creation alone. */
 export type Token = made.Token & Partial<Pick<made.NewTokenAnswer, "token">>;

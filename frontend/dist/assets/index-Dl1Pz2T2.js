@@ -1,1 +1,0 @@
-import{ar as e,ri as t,t as n}from"./start-BvgxfUBj.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
