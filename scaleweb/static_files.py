@@ -2,7 +2,6 @@
 
 import gzip
 from functools import lru_cache
-from pathlib import Path
 
 from django.http import HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -21,19 +20,21 @@ class StaticFiles(WhiteNoiseMiddleware):
     """WhiteNoise under ASGI: a file is answered whole.
 
     Its own answer is a synchronous stream, which Django reads whole in a thread and warns about. Ours are at
-    most a few megabytes. A file built since the start is found too, so a rebuilt front end needs no restart. Text
-    goes out in gzip to who takes it, at a third of its size: no proxy is needed for that.
+    most a few megabytes. Files are looked for when they are asked for, and not listed at the start: a rebuilt front end
+    needs no restart, and one of hundreds of files of the admin and the API's pages is not looked at for each handler
+    that is made. Text goes out in gzip to who takes it, at a third of its size: no proxy is needed for that.
     """
 
+    def add_files_from_finders(self):
+        pass
+
     def add_files(self, root, prefix=None):
-        # Nobody has to run collectstatic, so the folder for what it collects is often not there.
-        if Path(root).is_dir():
-            super().add_files(root, prefix)
+        pass  # what collectstatic would have copied there is served from where it was copied from
 
     def __call__(self, request):
         if not request.path_info.startswith(self.static_prefix):
             return self.get_response(request)
-        found = self.files.get(request.path_info) or self.find_file(request.path_info)
+        found = self.find_file(request.path_info)
         return self.get_response(request) if found is None else self.serve(found, request)
 
     @staticmethod

@@ -171,6 +171,16 @@ def test_static_files_are_served_from_where_they_lie():
     assert client.get("/static/admin/css/base.css").status_code == 200
     assert client.get("/static/../scaleweb/settings.py").status_code == 404
     assert client.get("/static/scaleweb/%2e%2e/%2e%2e/settings.py").status_code == 404
+    for odd in (
+        "%00",
+        "app/%00.js",
+        "scaleweb",
+        "scaleweb/",
+        "app//assets",
+        "x" * 5000,
+        "app/assets/gone-12345678.js",
+    ):
+        assert client.get(f"/static/{odd}").status_code == 404, odd
     same = client.get("/static/scaleweb/login.css", headers={"If-Modified-Since": css["Last-Modified"]})
     assert same.status_code == 304
 
