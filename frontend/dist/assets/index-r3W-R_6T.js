@@ -1,1 +1,0 @@
-import{ar as e,ri as t,t as n}from"./start-BkLr2Ehv.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
