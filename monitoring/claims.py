@@ -1,7 +1,9 @@
 """What a node may say of itself: pure checks of what cannot be true, each told in one sentence."""
 
+import re
 from typing import Any
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,59}")  # of a node: it is part of addresses, folders and queues
 DEVICE_KINDS = ("cpu", "gpu")
 DEVICE_FIELDS = ("name", "uuid", "memory_total_bytes", "healthy", "health_reason", "processes", "latest")
 LONGEST = {"name": 200, "uuid": 100, "health_reason": 500}
@@ -53,6 +55,14 @@ def checked(system: dict[str, Any], devices: list[dict[str, Any]]) -> dict[Place
             owners[uuid] = place
     slots(system, sum(kind == "cpu" for kind, _ in wanted))
     return wanted
+
+
+def check_name(name: str) -> None:
+    """Raises BadInventory for a name that no node can have."""
+    if not NAME.fullmatch(name):
+        raise BadInventory(
+            f"{name[:80]!r} cannot be a node's name: expected 1 to 60 letters, digits, dots and dashes, such as gpu-07"
+        )
 
 
 def of_device(name: str, device: dict[str, Any]) -> dict[str, Any]:

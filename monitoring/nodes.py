@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from .claims import BadInventory, Place, checked, named
+from .claims import BadInventory, Place, check_name, checked, named
 from .live.publish import publish_change
 from .models import Device, Node
 
@@ -28,6 +28,7 @@ def register(name: str, system: dict, devices: list[dict], anew: bool = False) -
     devices: maps with kind, index and any of DEVICE_FIELDS. Raises BadInventory, and NameTaken where two workers would
     be one node: each would find nothing of the jobs that the other has started, and end them.
     """
+    check_name(name)
     wanted = checked(system, devices)
     system = dict(system)
     host = str(system.get("hostname", ""))[:255]

@@ -4,7 +4,6 @@ invited -> looked (version, tables, clock, addresses) -> joined: the token is us
 """
 
 import ipaddress
-import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,12 +13,12 @@ from django.db import transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
+from monitoring.claims import BadInventory, check_name
 from monitoring.models import Node
 
 from .models import ApiToken, TokenKind
 from .models.token import digest
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,59}")
 LONGEST_LIFE = timedelta(days=7)
 PORTS = {"postgres": 5432, "postgresql": 5432, "redis": 6379, "rediss": 6379}
 
@@ -118,11 +117,10 @@ def is_loopback(host: str) -> bool:
 def join(token: ApiToken, node: str, hostname: str) -> dict[str, str]:
     """Use the token up. Returns the environment of that host's worker. Raises CannotJoin, and NoWayIn for a race."""
     addresses()
-    if not NAME.fullmatch(node):
-        raise CannotJoin(
-            f"{node[:80]!r} cannot be a node's name: expected 1 to 60 letters, digits, dots and dashes, such as gpu-07",
-            "node",
-        )
+    try:
+        check_name(node)
+    except BadInventory as error:
+        raise CannotJoin(str(error), "node") from None
     with transaction.atomic():
         there = Node.objects.select_for_update().filter(name=node).first()
         if there is not None and there.state == Node.State.ONLINE:

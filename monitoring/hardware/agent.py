@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from monitoring.claims import BadInventory, check_name
 from scaleweb_sdk.link import Link
 from scaleweb_sdk.protocol import Column, Event, EventKind
 
@@ -87,6 +88,11 @@ def main() -> int:
             f"the agent needs {', '.join(missing)} in its environment; the node worker sets them",
             file=sys.stderr,
         )
+        return 2
+    try:
+        check_name(os.environ["SCALEWEB_NODE"])
+    except BadInventory as error:
+        print(f"SCALEWEB_NODE: {error}", file=sys.stderr)
         return 2
     folder = Path(os.environ.get("SCALEWEB_SPOOL_DIR") or ".")
     link = Link(

@@ -14,6 +14,8 @@ import urllib.request
 from datetime import timedelta
 from pathlib import Path
 
+from monitoring.claims import BadInventory, check_name
+
 from .checks import CannotStart, OneCopy, free_port, usable_folder
 from .children import Child
 
@@ -40,6 +42,7 @@ class Stack:
             False  # whether the settings could be read: without them nothing of the site is there
         )
         self.demo = demo
+        own_name()
         self.home = home_folder()
         usable_folder(self.home)
         shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  compared, not bound
@@ -48,7 +51,6 @@ class Stack:
         free_port(host, port)
         os.environ["SCALEWEB_HOME"] = str(self.home)
         os.environ.setdefault("SCALEWEB_URL", self.url)
-        os.environ.setdefault("SCALEWEB_NODE", node_name())
         self.own_broker = not os.environ.get("REDIS_URL")
         self.children = self.processes(host, port)
 
@@ -247,6 +249,15 @@ class Stack:
 def home_folder() -> Path:
     top = Path(__file__).resolve().parents[2]
     return Path(os.environ.get("SCALEWEB_HOME") or top / ".scaleweb").absolute()
+
+
+def own_name() -> None:
+    """Sees to it that SCALEWEB_NODE is a name. Raises CannotStart where a person set one that is none."""
+    name = os.environ.setdefault("SCALEWEB_NODE", node_name())
+    try:
+        check_name(name)
+    except BadInventory as error:
+        raise CannotStart(f"SCALEWEB_NODE: {error}.") from None
 
 
 def node_name() -> str:

@@ -1,10 +1,13 @@
+import re
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from monitoring import nodes
+from monitoring.hardware import agent
 from monitoring.models import Node
+from training.jobs.node_loop import NodeLoop
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -36,6 +39,24 @@ def test_a_node_that_lies_about_its_devices_is_refused_whole():
     with pytest.raises(nodes.BadInventory, match="gpu0 is listed twice"):
         nodes.register("liar", {}, [CPU, GPU, GPU])
     assert not Node.objects.filter(name="liar").exists()
+
+
+@pytest.mark.parametrize("name", ["rack/7", "", "-a", "a b", "a_b", "../x", "a" * 61, "größe"])
+def test_a_name_that_no_node_can_have_is_refused_by_site_worker_and_agent(
+    name, monkeypatch, capsys, settings, tmp_path
+):
+    words = f"{name[:80]!r} cannot be a node's name: expected 1 to 60 letters, digits, dots and dashes"
+    settings.HOME = tmp_path
+    with pytest.raises(nodes.BadInventory, match=re.escape(words)):
+        nodes.register(name, {}, [CPU])
+    with pytest.raises(nodes.BadInventory, match=re.escape(words)):
+        NodeLoop(name).look()
+    assert not Node.objects.exists()
+    assert not list(tmp_path.iterdir()), "a folder was made for it"
+    for variable, value in {"URL": "http://127.0.0.1:1", "TOKEN": "t", "NODE": name or " "}.items():
+        monkeypatch.setenv(f"SCALEWEB_{variable}", value)
+    assert agent.main() == 2
+    assert "cannot be a node's name: expected 1 to 60 letters" in capsys.readouterr().err
 
 
 def test_one_card_is_not_two_online_nodes_and_one_that_moved_is_its_new_nodes():

@@ -151,6 +151,9 @@ def test_what_is_in_the_way_is_said_in_a_sentence(stack, tmp_path):
     assert "use a number from 1 to 65535" in refused(SCALEWEB_HOME=str(tmp_path / "b"), PORT="http")
     (tmp_path / "file").write_text("")
     assert "cannot be written" in refused(SCALEWEB_HOME=str(tmp_path / "file" / "below"))
+    assert "SCALEWEB_NODE: 'rack/7' cannot be a node's name: expected 1 to 60 letters" in refused(
+        SCALEWEB_HOME=str(tmp_path / "c"), SCALEWEB_NODE="rack/7"
+    )
     assert "expected such as https://" in refused(
         SCALEWEB_HOME=str(tmp_path / "c"), SCALEWEB_URL="example.org"
     )

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from monitoring import nodes
+from monitoring.claims import check_name
 from monitoring.hardware import nvml
 from monitoring.hardware.inventory import inventory
 from monitoring.models import Node
@@ -152,6 +153,7 @@ class NodeLoop:
                 local.give_up(settings.STOP_GRACE_SECONDS)
 
     def register(self) -> Node:
+        check_name(self.name)
         self.one.hold()
         system, devices = inventory(slots=settings.CPU_SLOTS, home=self.home)
         self.node = nodes.register(self.name, system, devices, anew=True)
