@@ -1,1 +1,0 @@
-import{ar as e,ri as t,t as n}from"./start-d6YR9D_O.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
