@@ -41,11 +41,13 @@ class LinesFrame(TypedDict):
 class OpenLinesFrame(TypedDict):
     """The lines that one sender (a process, or a job's part) is writing and has not ended; all of them, maybe none.
 
-    at: by the server's clock. What stands is told again now and then: it is over where OPEN_LINES_SECONDS pass without.
+    whose: "rank 0" or a node's name, of a run of several; "" of one alone. at: by the server's clock. What stands is
+    told again now and then: it is over where OPEN_LINES_SECONDS pass without.
     """
 
     type: Literal["open_lines"]
     sender: str
+    whose: str
     at: float
     lines: list[tuple[float, str, str]]
 
@@ -113,8 +115,8 @@ def lines(found: list[tuple[float, str, str]]) -> bytes:
     return encode(frame)
 
 
-def open_lines(sender: str, at: float, found: list[tuple[float, str, str]]) -> bytes:
-    frame: OpenLinesFrame = {"type": "open_lines", "sender": sender, "at": at, "lines": found}
+def open_lines(sender: str, whose: str, at: float, found: list[tuple[float, str, str]]) -> bytes:
+    frame: OpenLinesFrame = {"type": "open_lines", "sender": sender, "whose": whose, "at": at, "lines": found}
     return encode(frame)
 
 

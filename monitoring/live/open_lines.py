@@ -19,5 +19,13 @@ def standing(topic: str) -> list[OpenLinesFrame]:
             found = broker.hgetall(OPEN_LINES_KEY + topic)  # type: ignore[assignment]
     # A sender whose server was killed has not been taken out.
     since = time.time() - OPEN_LINES_SECONDS
-    frames = [decode(body) for _, body in sorted(found.items())]
-    return [frame for frame in frames if frame["at"] > since and frame["lines"]]
+    frames = [frame for body in found.values() if (frame := read(body)) is not None]
+    standing = [frame for frame in frames if frame["at"] > since and frame["lines"]]
+    return sorted(standing, key=lambda frame: (frame["whose"], frame["sender"]))
+
+
+def read(body: bytes) -> OpenLinesFrame | None:
+    try:
+        return decode(body)
+    except msgspec.ValidationError:  # of a server of another version, while one takes the other's place
+        return None

@@ -185,11 +185,18 @@ def follow(site: Site, code: str, start: int = 0) -> None:
                     break
             if state in ENDED:
                 break
-            bars.show([text for each in page.get("open_lines", ()) for _, _, text in each["lines"]])
+            bars.show(
+                [named(each) + text for each in page.get("open_lines", ()) for _, _, text in each["lines"]]
+            )
             time.sleep(FOLLOW_EVERY_SECONDS)
     finally:
         bars.show([])
     print(f"run {code}: {state}", file=sys.stderr)
+
+
+def named(sender: dict[str, Any]) -> str:
+    """Of a run of several ranks or nodes the one that writes the line."""
+    return f"{sender['whose']}: " if sender.get("whose") else ""
 
 
 def print_lines(page: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ PUBLISHED = {
     "lines": ("run:k7m2x9pqr", frames.lines([(AT, "stdout", "epoch 1"), (AT, "stderr", "a\tb \"c\" 🙂")])),
     "open_lines": (
         "run:k7m2x9pqr",
-        frames.open_lines("0123456789abcdef" * 2, AT, [(AT, "stderr", "epoch 1:  51%")]),
+        frames.open_lines("0123456789abcdef" * 2, "rank 0", AT, [(AT, "stderr", "epoch 1:  51%")]),
     ),
     "lost": ("run:k7m2x9pqr", frames.encode(frames.LOST)),
     "changed_run": (

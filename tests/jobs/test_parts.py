@@ -3,6 +3,7 @@
 import pytest
 
 from monitoring import nodes
+from monitoring.live import open_lines
 from training.jobs import launch
 from training.jobs import submit as jobs
 from training.jobs.local import Local, Status
@@ -19,6 +20,7 @@ PART = """
     signal.signal(signal.SIGTERM, (lambda *_: os._exit(0)) if first else signal.SIG_IGN)
     notes = Path(os.environ["NOTES"])
     (notes / folder.name).touch()
+    print("\\rpart", "of the first" if first else "of the other", end="", flush=True)
     while True:
         time.sleep(0.02)
         if first and (notes / "leave").exists():
@@ -66,6 +68,17 @@ def one_after_the_other(bench, job):
     assert (True, True) in apart
     assert Local(other.folder).exit()["signal"] == "SIGKILL"
     return Attempt.objects.get(job=job, number=1)
+
+
+def test_the_bar_of_each_part_says_on_which_node_it_is_written(bench, gang):
+    def bars() -> list[tuple[str, str]]:
+        standing = open_lines.standing(gang.run.source)
+        return sorted((each["whose"], text) for each in standing for _, _, text in each["lines"])
+
+    expected = sorted([(bench.loop.name, "part of the first"), ("other", "part of the other")])
+    bench.until(lambda: bars() == expected)
+    jobs.stop(gang, "ada")
+    bench.until_over(gang)
 
 
 def test_all_parts_of_a_gang_that_gives_way_are_ended_before_the_other_job_has_their_devices(bench, gang):

@@ -36,6 +36,14 @@ def log_of(live_site, run, headers) -> tuple[list[str], list[list]]:
     return [line[2] for line in page["lines"]], [each["lines"] for each in page["open_lines"]]
 
 
+def standing(live_site, run, headers) -> list[tuple[str, str]]:
+    """Of each sender whose line it is, and its text."""
+    asked = Request(f"{live_site.url}/api/v1/runs/{run.code}/logs", headers={"Cookie": headers["Cookie"]})
+    with urlopen(asked) as answer:
+        page = json.load(answer)
+    return [(each["whose"], line[2]) for each in page["open_lines"] for line in each["lines"]]
+
+
 async def in_the_log(*there) -> tuple[list[str], list[list]]:
     return await asyncio.to_thread(log_of, *there)
 
@@ -84,6 +92,43 @@ async def test_of_a_sender_that_tells_too_often_the_newest_is_shown(live_site, r
         while "step 299" not in shown:
             shown += [line[2] for line in (await page.expect("open_lines"))["lines"]]
         assert len(shown) < 100
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"rank": 0, "world_size": 2}, {"rank": 1, "world_size": 2}),
+        (
+            {"role": "supervisor", "process": {"node": "node-1", "nodes": 2}},
+            {"role": "supervisor", "process": {"node": "node-2", "nodes": 2}},
+        ),
+    ],
+    ids=["ranks", "nodes"],
+)
+async def test_of_a_run_of_several_each_open_line_says_whose_it_is_and_stands_beside_the_others(
+    live_site, run, headers, first, second
+):
+    token = await db(a_run_token, run)
+    names = [
+        said["process"]["node"] if "process" in said else f"rank {said['rank']}" for said in (first, second)
+    ]
+    async with (
+        linked(live_site, token, hello(run.source, **second)) as other,
+        linked(live_site, token, hello(run.source, **first)) as peer,
+    ):
+        await other.send(bar("10 %"))
+        await peer.send(bar("20 %"))
+        await peer.send(bar("30 %"))
+        await until_async(
+            lambda: standing(live_site, run, headers) == [(names[0], "30 %"), (names[1], "10 %")]
+        )
+
+
+@pytest.mark.parametrize(
+    "process", [{}, {"node": "node-1", "nodes": 1}, {"node": 7, "nodes": 2}, {"node": "node-1", "nodes": "2"}]
+)
+def test_a_part_of_a_job_that_is_alone_or_says_nothing_of_use_has_no_name(process):
+    assert open_lines.whose(hello("run:x", role="supervisor", process=process)) == ""
 
 
 async def test_what_a_sender_that_is_gone_was_writing_is_gone_too(live_site, run, headers):

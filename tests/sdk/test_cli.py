@@ -251,7 +251,7 @@ def test_who_follows_a_log_in_a_terminal_sees_the_bars_that_are_being_written(
         bars = [LogLine(time.time(), "stderr", "\x1b[32m10 %\x1b[0m" + "#" * 40)]
         link = Link(
             logged_in.url, a_run_token(row), row.source, spool_dir=tmp_path / "spool", flush_seconds=0.05,
-            open_lines=lambda: list(bars),
+            open_lines=lambda: list(bars), world_size=2,
         )  # fmt: skip
         codes: list[int] = []
         following = threading.Thread(target=lambda: codes.append(main(["logs", row.code, "--follow"])))
@@ -260,11 +260,11 @@ def test_who_follows_a_log_in_a_terminal_sees_the_bars_that_are_being_written(
             following.start()
             until(lambda: printed.screen[0] == "begun")
             if terminal:
-                until(lambda: printed.screen == ["begun", "10 %" + "#" * 15])
+                until(lambda: printed.screen == ["begun", "rank 0: 10 %" + "#" * 7])
                 bars[:] = [LogLine(time.time(), "stderr", "20 %"), LogLine(time.time(), "stdout", "学习" * 8)]
-                until(lambda: printed.screen == ["begun", "20 %", "学习" * 4 + "学"])
+                until(lambda: printed.screen == ["begun", "rank 0: 20 %", "rank 0: 学习学习学"])
                 bars[:] = [LogLine(time.time(), "stderr", "30 %")]
-                until(lambda: printed.screen == ["begun", "30 %"])
+                until(lambda: printed.screen == ["begun", "rank 0: 30 %"])
             bars.clear()
             link.send(
                 lines=[LogLine(time.time(), "stderr", "100 %")],

@@ -208,6 +208,9 @@ class LogQuery(serializers.Serializer):
 
 class OpenLinesSerializer(serializers.Serializer):
     sender = serializers.CharField(help_text="The process, or the part of a job, that writes them.")
+    whose = serializers.CharField(
+        help_text='"rank 0" or a node\'s name, of a run of several processes or nodes; empty of one alone.'
+    )
     lines = serializers.ListField(child=serializers.ListField())
 
 
@@ -240,7 +243,7 @@ class Logs(APIView):
         lines = [[line[0], line[1], line[2]] for line in page.lines]
         last = page.first_line + len(lines) >= page.total and not data["search"]
         standing = open_lines.standing(source) if last and run.ended_at is None else []
-        told = [{"sender": each["sender"], "lines": each["lines"]} for each in standing]
+        told = [{name: each[name] for name in ("sender", "whose", "lines")} for each in standing]
         answer = {"first_line": page.first_line, "total": page.total, "lines": lines, "open_lines": told}
         return Response(answer)
 

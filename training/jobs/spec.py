@@ -76,7 +76,7 @@ def build(attempt: Attempt, member: Member | None = None) -> dict[str, Any]:
         "run": run.code, "attempt": attempt.number, "url": settings.PUBLIC_URL, "token": token,
         "node": (attempt if member is None else member).node.name, "program": job.argv[0],
         "argv": launch.argv_of(attempt, member), "cwd": str(start), "env": environment,
-        "folder": str(folder), "memory_bytes": job.memory_bytes,
+        "folder": str(folder), "memory_bytes": job.memory_bytes, "nodes": 1 + attempt.members.count(),
     }  # fmt: skip
 
 

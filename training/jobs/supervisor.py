@@ -44,7 +44,7 @@ NOT_FOUND = 127
 
 class Supervisor:
     """One attempt. spec: run, attempt, node, url, token, program (what is asked for), argv (how that is started), cwd,
-    env, folder, memory_bytes (None: no limit)."""
+    env, folder, memory_bytes (None: no limit), nodes (over how many the attempt runs)."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
@@ -132,7 +132,7 @@ class Supervisor:
         self.link = Link(
             self.spec["url"], self.spec["token"], f"run:{self.spec['run']}", role="supervisor",
             attempt=self.spec["attempt"], spool_dir=self.folder / "lines", fill=self.fill, open_lines=self.open_lines,
-            flush_seconds=0.5,
+            flush_seconds=0.5, process={"node": self.spec["node"], "nodes": self.spec.get("nodes", 1)},
         )  # fmt: skip
 
     def fill(self) -> list[Parcel]:

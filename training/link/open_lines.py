@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitoring.live import frames as live_frames
 from monitoring.live.channels import LIVE_CHANNEL, OPEN_LINES_KEY
-from scaleweb_sdk.protocol import MOST_OPEN_LINES, OpenLines
+from scaleweb_sdk.protocol import MOST_OPEN_LINES, Hello, OpenLines
 
 from .frames import bad, check_lines
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 LONGEST_TEXT = 2_000
+LONGEST_NAME = 100
 EVERY_SECONDS = 0.1  # a sender that tells of them more often has its newest shown
 REPEAT_SECONDS = 10.0  # before viewers and the broker let go of what they do not hear of
 
@@ -66,13 +67,21 @@ class OpenLinesShown:
         self.after, self.shown, self.shown_at = None, bool(self.lines), time.monotonic()
         source, hub = self.connection.source, self.connection.hub
         sender = self.connection.hello.session
-        frame = live_frames.open_lines(sender, time.time(), self.lines)
+        frame = live_frames.open_lines(sender, whose(self.connection.hello), time.time(), self.lines)
         if self.lines:
             hub.outbox.keep(OPEN_LINES_KEY + source, sender, frame, live_frames.OPEN_LINES_SECONDS)
         else:
             hub.outbox.forget(OPEN_LINES_KEY + source, sender)
         if source in hub.watched:
             hub.outbox.put(LIVE_CHANNEL + source, frame)
+
+
+def whose(hello: Hello) -> str:
+    """Who writes, in a run of several: its rank, or of a job's part, which has all that its ranks print, its node."""
+    if hello.role == "process":
+        return f"rank {hello.rank}" if hello.world_size > 1 else ""
+    node, nodes = hello.process.get("node"), hello.process.get("nodes")
+    return node[:LONGEST_NAME] if isinstance(node, str) and isinstance(nodes, int) and nodes > 1 else ""
 
 
 def checked(frame: OpenLines) -> list[tuple[float, str, str]]:

@@ -1182,6 +1182,8 @@ export interface NoticePage {
 export interface OpenLines {
   /** The process, or the part of a job, that writes them. */
   sender: string;
+  /** "rank 0" or a node's name, of a run of several processes or nodes; empty of one alone. */
+  whose: string;
   lines: unknown[][];
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { OpenLineBook, SILENT_MILLISECONDS, type OpenLines } from "./openlines";
 
-const bar = (sender: string, text: string): OpenLines => ({ sender, lines: text ? [[1, "stderr", text]] : [] });
+const bar = (sender: string, text: string, whose = ""): OpenLines => ({ sender, whose, lines: text ? [[1, "stderr", text]] : [] });
 const shown = (book: OpenLineBook, now = 0) => book.lines(now).map(([, , text]) => text);
 
 describe("lines that are being written", () => {
@@ -13,6 +13,14 @@ describe("lines that are being written", () => {
     expect(shown(book)).toEqual(["1 of 9", "20 %"]);
     book.hear(bar("a", ""), 0);
     expect(shown(book)).toEqual(["20 %"]);
+  });
+
+  it("stand by their ranks or nodes, each sender's in their own order", () => {
+    const book = new OpenLineBook();
+    book.hear({ sender: "a", whose: "node-10", lines: [[1, "stderr", "epochs"], [1, "stderr", "batches"]] }, 0);
+    book.hear(bar("b", "10 %", "node-2"), 0);
+    book.hear(bar("b", "20 %", "node-2"), 0);
+    expect(book.lines(0).map(([, , text, whose]) => `${whose}: ${text}`)).toEqual(["node-2: 20 %", "node-10: epochs", "node-10: batches"]);
   });
 
   it("are let go of where nobody tells of them any more", () => {

@@ -24,6 +24,7 @@ export interface LinesFrame {
 export interface OpenLinesFrame {
   type: "open_lines";
   sender: string;
+  whose: string;
   at: number;
   lines: [number, string, string][];
   topic: string;

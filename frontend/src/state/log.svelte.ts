@@ -3,7 +3,7 @@ import * as api from "../api";
 import { isAbort, messageOf } from "../api/client";
 import type { LogLine } from "../api/types";
 import { hasLevel } from "../lib/ansi";
-import { OpenLineBook } from "../lib/openlines";
+import { OpenLineBook, type WrittenLine } from "../lib/openlines";
 import type { LinesFrame, OpenLinesFrame } from "../live/frames";
 import { listening } from "../live/live.svelte";
 
@@ -14,6 +14,8 @@ export interface Row {
   text: string;
   /** It has not ended: a progress bar that moves. */
   open?: boolean;
+  /** The rank or node that writes it, of a run of several. */
+  whose?: string;
 }
 export type Level = "" | "debug" | "info" | "warning" | "error";
 
@@ -36,7 +38,7 @@ export class LogBook {
   before = $state<number | null>(null);
   searching = $state(false);
   /** Lines that are being written, below the last one. */
-  open = $state.raw<LogLine[]>([]);
+  open = $state.raw<WrittenLine[]>([]);
   private writing = new OpenLineBook();
   private toldOf = new Set<string>();
   private openTimer = 0;
@@ -80,7 +82,7 @@ export class LogBook {
     const found = this.pages.get(Math.floor(number / PAGE))?.[number % PAGE];
     if (found) return { number, time: found[0], stream: found[1], text: found[2] };
     const open = this.open[number - this.total];
-    return open && { number, time: open[0], stream: open[1], text: open[2], open: true };
+    return open && { number, time: open[0], stream: open[1], text: open[2], open: true, whose: open[3] };
   }
 
   /** The times of its first line and its last, in milliseconds. Raises an ApiError. */
