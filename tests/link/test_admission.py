@@ -15,6 +15,7 @@ from tests.link.peer import column, hello, linked
 from tests.support.domain import a_run, a_run_token
 from tests.support.wait import db, until_async
 from training import events, states
+from training.api.clocks import TELL_OF_CLOCKS, clock_of
 from training.link.admission import Identity, enter
 from training.link.connection import Connection
 from training.link.hub import survey
@@ -55,6 +56,28 @@ def test_a_new_process_makes_its_run_running(state):
     assert come(run) == "running"
     moved = run.events.get(kind="state")
     assert (moved.old, moved.new) == (state, "running")
+
+
+@pytest.mark.parametrize("begun_again", [1, 2])
+def test_a_run_begun_again_on_a_right_clock_is_held_against_that_one(begun_again):
+    """Without a checkpoint no branch tells that another process goes on; its ranks come, and come again."""
+    run = a_run(state="running")
+    day = 86_400
+    come(run, clock=time.time() + day)
+    come(run, clock=time.time() + day, rank=1, world_size=2)
+    before = timezone.now()
+    run.refresh_from_db()
+    states.move(run, "lost", "its node is gone")
+    for _ in range(begun_again):
+        process = uuid.uuid4().hex
+        for _ in range(2):
+            come(run, clock=time.time(), session=process)
+        come(run, clock=time.time(), rank=1, world_size=2)
+    clock = clock_of(run.events.filter(TELL_OF_CLOCKS))
+    assert clock(before) == pytest.approx(day, abs=60)
+    assert clock(timezone.now()) == 0
+    right = run.events.filter(reason="the clock of the process that goes on is right")
+    assert right.count() == 1, "it is noted where the clock changed, and once"
 
 
 def test_a_run_that_is_stopping_stays_so():

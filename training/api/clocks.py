@@ -8,7 +8,8 @@ from django.db.models import Q
 
 from training.models import RunEvent
 
-# What tells of a clock (`link.admission.note_skew`), and that another process goes on, whose clock may be right.
+# What tells of a clock (`note_skew` and `note_right_clock` of `link.admission`), and that another process goes on,
+# whose clock may be right.
 TELL_OF_CLOCKS = Q(kind="note", data__clock_ahead_seconds__isnull=False) | Q(
     kind="branch", data__reason="resume"
 )

@@ -113,6 +113,8 @@ def enter(identity: Identity, hello: Hello) -> Admission:
         if hello.role == "process" and hello.rank == 0:
             newcomer = run.process.get("session") != hello.session
             tell_of_process(run, hello)
+            if newcomer and hello.clock and abs(skew) <= SKEW_SECONDS:
+                note_right_clock(run, hello)
             if newcomer and run.offers:
                 # What the process before it offered says nothing of this one, which tells for itself.
                 run.offers = []
@@ -181,6 +183,23 @@ def note_skew(run: Run, hello: Hello, ahead: float) -> None:
         kind="note",
         reason=f"the process's clock is {abs(ahead):.0f} s {direction} the server's; its times are kept",
         data={"clock_of": hello.session, "clock_ahead_seconds": round(ahead, 1), "rank": hello.rank},
+    )
+
+
+def note_right_clock(run: Run, hello: Hello) -> None:
+    """Where the process before had a clock that was off: what comes from here on is held against this one's.
+
+    A process that goes on from a checkpoint tells of a branch, too; one that begins anew tells of nothing.
+    """
+    notes = RunEvent.objects.filter(run=run, kind="note", data__clock_ahead_seconds__isnull=False)
+    told = [note.data for note in notes.order_by("pk") if not note.data.get("rank")]
+    if not told or not told[-1]["clock_ahead_seconds"]:
+        return
+    RunEvent.objects.create(
+        run=run,
+        kind="note",
+        reason="the clock of the process that goes on is right",
+        data={"clock_of": hello.session, "clock_ahead_seconds": 0.0, "rank": 0},
     )
 
 
