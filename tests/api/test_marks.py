@@ -158,6 +158,22 @@ def test_a_run_that_connects_again_long_before_it_goes_back_has_a_mark_for_each(
     ]
 
 
+def test_a_process_that_goes_back_by_itself_has_one_mark_which_says_why(operator, run):
+    process = Process()
+    process.branched(5, "rollback")
+    process.reflex("rolled_back", "10 steps in a row were not finite: back to step 5", to_step=5)
+    process.branched(8, "rollback")  # a script's own, and a reflex of another kind after it
+    process.reflex("non_finite", "loss nan at step 9")
+    process.reflex("rolled_back", "a script's own words", to_step=7)
+    report(run, process)
+    assert [mark["label"] for mark in marks_of(operator, run)] == [
+        "reflex rolled_back 10 steps in a row were not finite: back to step 5",
+        "branch rollback from step 8",
+        "reflex non_finite loss nan at step 9",
+        "reflex rolled_back a script's own words",
+    ]
+
+
 def test_the_end_of_a_run_and_the_stop_of_a_job_have_one_mark_each(operator, run, job):
     process = Process()
     process.event("finish", {"state": "finished", "reason": "all epochs"})

@@ -8,6 +8,7 @@ from typing import Any
 from training.models import Command, RunEvent
 
 STATE_AFTER = {"pause": "paused", "resume": "running", "stop": "stopping"}
+ROLLED_BACK = "rolled_back"  # the reflex of scaleweb_sdk.torch.reflexes, right after the branch that it made
 # A job's stop asks its process and moves its run in one transaction.
 STOP_WITHIN = timedelta(minutes=1)
 # From the moment a process connects until it has read the checkpoint that it goes on from.
@@ -20,13 +21,15 @@ def told_by_others(
     """({id of an event without a mark}, {id of an event: what else its mark says}).
 
     A command says who asked and why, which the state, the branch and the lineage that it led to do not. The resumption
-    from a checkpoint stands for the process that came for it, a run's end for what the process said of it.
+    from a checkpoint stands for the process that came for it, a run's end for what the process said of it, and the
+    reflex by which a process goes back says why.
     """
     in_order = sorted(events, key=lambda event: event.pk)
     told = of_commands(commands, in_order)
     besides: dict[int, str] = {}
     came: RunEvent | None = None  # the last process that connected, until it goes on from somewhere
     said: RunEvent | None = None  # the last word of a process, until the run's state follows it
+    back: RunEvent | None = None  # the last roll back that nobody asked for
     for event in in_order:
         if event.kind == "finish":
             said = event
@@ -35,12 +38,22 @@ def told_by_others(
                 told.add(said.pk)
             connected = event.new == "running" and event.actor == "the process" and event.step is None
             came, said = (event if connected else None), None
+        elif event.kind == "reflex" and event.new == ROLLED_BACK:
+            if back is not None and back.data.get("from_step") == figures_of(event).get("to_step"):
+                told.add(back.pk)
+            back = None
         elif event.kind == "branch":
             if event.data.get("reason") == "resume" and came and event.at - came.at <= READ_WITHIN:
                 told.add(came.pk)
                 besides[event.pk] = came.reason
+            back = event if event.data.get("reason") == "rollback" and event.pk not in told else None
             came = None
     return told, besides
+
+
+def figures_of(event: RunEvent) -> dict[str, Any]:
+    figures = event.data.get("figures")
+    return figures if isinstance(figures, dict) else {}
 
 
 def of_commands(commands: Iterable[Command], events: Iterable[RunEvent]) -> set[int]:

@@ -24,3 +24,21 @@ it("tells what happened newest first, and a decision twice: when made and when j
   expect(told[4].words).toBe("every 40 steps · loss 0.6123");
   expect(told[5]).toMatchObject({ tone: "good", words: "was starting" });
 });
+
+it("tells a command and what it led to once, by the command, which says why", () => {
+  const pause = { ...command, id: 9, seq: 2, verb: "pause", tunable: "", value: null, reason: "lunch" } as Command;
+  const told = chronicle({
+    events: [event(1, 3, { old: "running", new: "paused", step: 50, actor: "ada" }), event(2, 8, { old: "paused", new: "lost", reason: "silent" })],
+    commands: [pause], decisions: [], checkpoints: [],
+  });
+  expect(told.map(({ id }) => id)).toEqual(["event:2", "command:9"]);
+  expect(told[1].words).toContain("lunch");
+  // So with what the controller had done, its second change too: the decision tells. A command that nothing tells of leaves its event.
+  const own = { ...pause, by_person: false, asked_by: "controller:divergence" };
+  const back = { ...own, id: 10, seq: 3, verb: "rollback", value: { step: 5 }, group: "g", applied_at: at(4) } as Command;
+  const branch = event(3, 4, { kind: "branch", step: 60, data: { reason: "rollback", from_step: 5 } });
+  const lower = { ...own, id: 11, seq: 4, verb: "set", tunable: "lr", group: "g" } as Command;
+  const story = (decisions: Decision[]) => chronicle({ events: [branch], commands: [back, lower], decisions, checkpoints: [] }).map(({ id }) => id);
+  expect(story([{ ...decision, command: 4 }])).toEqual(["decision:4:verdict", "decision:4"]);
+  expect(story([])).toEqual(["event:3"]);
+});

@@ -6,6 +6,7 @@ import { number } from "./format";
 import { t, term } from "./i18n";
 import { said } from "./said";
 import { blockedWords, policyName } from "./policies";
+import { toldByCommands, toldByReflexes } from "./toldonce";
 import { didOf, leadOf, verdictOf, verdictTone } from "./story";
 
 export type Tone = "good" | "bad" | "warn" | "accent" | "quiet";
@@ -33,10 +34,15 @@ export interface Sources {
 const TOLD_ELSEWHERE = new Set(["checkpoint", "command", "decision", "tunable"]);
 
 export function chronicle({ events, commands, decisions, checkpoints }: Sources): Entry[] {
+  // What the controller had done is told by its decision, and what a command led to by the command.
+  const asked = commands.filter((command) => command.by_person);
+  const decided = new Set(decisions.map(({ command }) => command));
+  const groups = new Set(commands.filter(({ seq, group }) => group && decided.has(seq)).map(({ group }) => group));
+  const told = toldByCommands(commands.filter(({ by_person, seq, group }) => by_person || decided.has(seq) || groups.has(group)), events);
+  const itself = toldByReflexes(events, told);
   const out = [
-    ...events.filter((event) => !TOLD_ELSEWHERE.has(event.kind)).map(fromEvent),
-    // What the controller had done is told by its decision.
-    ...commands.filter((command) => command.by_person).map(fromCommand),
+    ...events.filter((event) => !TOLD_ELSEWHERE.has(event.kind) && !told.has(event.id) && !itself.has(event.id)).map(fromEvent),
+    ...asked.map(fromCommand),
     ...decisions.flatMap(fromDecision),
     ...checkpoints.map(fromCheckpoint),
   ];
