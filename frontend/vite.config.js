@@ -24,8 +24,9 @@ export default defineConfig(({ command, mode }) => ({
             { name: "start", test: /src\/App\.svelte/, priority: 3 },
             // What one page or one part of a page has for itself alone (what reads notes, say) comes with that.
             { name: "site", minShareCount: 2, test: /node_modules\/(?!uplot|marked|dompurify)|src\/(api|components|lib|live|state)\/|src\/charts\/(board|frame|group)/, priority: 2 },
-            // Kinds of panels that few pages show, the dialogs of panels and marks, and what a zoom of smoothed lines reads beside, come when they are asked for.
-            { name: "charts", test: /node_modules\/uplot|src\/charts\/(?!lead\.|MarkList\.|panels\/(Add|Edit|Large)\.|kinds\/(?!Line\.)[A-Z])/, priority: 1 },
+            // Kinds of panels that few pages show, the dialogs of panels and marks, what a zoom of smoothed lines reads beside, and what makes files of charts,
+            // come when they are asked for.
+            { name: "charts", test: /node_modules\/uplot|src\/charts\/(?!lead\.|save\.|svg\.|csv\.|MarkList\.|panels\/(Add|Edit|Large)\.|kinds\/(?!Line\.)[A-Z])/, priority: 1 },
           ],
         },
       },
