@@ -12,7 +12,7 @@ VERSION = 1
 MAX_BYTES = 256 * 1024
 MAX_DRAWN = 500
 LAYOUTS = ("both", "table", "charts")
-PARTS = ("version", "layout", "table", "drawn", "panels")
+PARTS = ("version", "layout", "table", "drawn", "others", "panels")
 
 
 class BadState(ValueError):
@@ -36,9 +36,10 @@ def check_state(state: Any) -> dict[str, Any]:
         raise BadState(f"layout: expected one of {', '.join(LAYOUTS)}.")
     if not isinstance(state.get("table", {}), dict):
         raise BadState("table: expected an object.")
-    drawn = state.get("drawn", [])
-    if not isinstance(drawn, list) or len(drawn) > MAX_DRAWN or not all(is_code(code) for code in drawn):
-        raise BadState(f"drawn: expected a list of at most {MAX_DRAWN} codes of runs.")
+    for name in ("drawn", "others"):
+        codes = state.get(name, [])
+        if not isinstance(codes, list) or len(codes) > MAX_DRAWN or not all(is_code(code) for code in codes):
+            raise BadState(f"{name}: expected a list of at most {MAX_DRAWN} codes of runs.")
     return state
 
 

@@ -1,8 +1,11 @@
 """Which settings matter for a metric, over REST."""
 
+from datetime import datetime
+
 import pytest
 
 from tests.support.domain import a_run
+from training.models import Run
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -18,6 +21,11 @@ def test_it_is_asked_for_by_address(operator, project):
     body = answer.json()
     assert (body["runs"], body["left_out"], body["explained"]) == (3, 1, None)
     assert body["settings"][0]["correlation"] == pytest.approx(1)
+    # What ended since can be counted by it.
+    Run.objects.filter(pk=run.pk).update(state="finished", ended_at=datetime.fromisoformat(body["at"]))
+    for since, count in ((body["at"], 0), ("2020-01-01T00:00:00Z", 1)):
+        ended = {"experiment": experiment, "where": f"ended_at > {since}"}
+        assert operator.ask("GET", "runs/count", ended).json()["count"] == count
     assert operator.ask("GET", f"experiments/{experiment}/importance").status_code == 400
 
 

@@ -31,6 +31,7 @@ STATE = {
         "groups": ["config:optimizer"],
     },
     "drawn": [],
+    "others": [],
     "panels": {"anything": ["of", {"the": "charts"}]},
 }
 
@@ -128,6 +129,7 @@ BAD_STATES = [
     ({"version": 1, "table": []}, "table"),
     ({"version": 1, "drawn": ["x" * 17]}, "drawn"),
     ({"version": 1, "drawn": ["x"] * 501}, "at most 500"),
+    ({"version": 1, "others": "x"}, "others"),
     ({"version": 1, "panels": "x" * 300_000}, "262,144 are kept"),
 ]  # fmt: skip
 

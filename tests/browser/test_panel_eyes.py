@@ -107,6 +107,9 @@ def test_one_run_after_another_is_drawn_alone_in_a_colour_of_its_own_and_the_oth
     for run in two:
         choose(run, "Draw only this")
         until(lambda run=run: lines() == {run: two[run]})
+    page.reload()  # the address keeps who comes back
+    until(lambda: points(page, "loss") > 0, 20)
+    until(lambda: lines() == {"run 2": two["run 2"]})
     choose("run 2", "Draw the others again")
     until(lambda: lines() == two)
     page.get_by_role("button", name="Draw none", exact=True).click()

@@ -5,6 +5,7 @@
 import re
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from tests.browser.panels import HOSTILE, add, drag, experiment, panel, points, shown  # noqa: F401
@@ -148,7 +149,7 @@ def test_runs_are_picked_by_a_brush_and_opened_from_their_dot(window, operator, 
     until(lambda: points(page, "loss") > 0, 20)
     dialog = add(page, "Parallel coordinates")
     axes = dialog.get_by_role("listitem")
-    expect(axes).to_have_text(["depth", "lr", HOSTILE])
+    expect(axes).to_have_text(["depth", "lr", "loss"])
     dialog.get_by_role("button", name="Take depth out").click()
     column = dialog.get_by_label("Add a column")
     column.fill("config:dept")
@@ -159,10 +160,10 @@ def test_runs_are_picked_by_a_brush_and_opened_from_their_dot(window, operator, 
     column.press("Tab")
     expect(column).to_have_value("")
     expect(dialog.get_by_role("alert")).to_have_count(0)
-    expect(axes).to_have_text(["lr", HOSTILE, "depth"])
+    expect(axes).to_have_text(["lr", "loss", "depth"])
     dialog.get_by_role("button", name="Move depth one to the left").click()
     dialog.get_by_role("button", name="Done").click()
-    parallel = page.get_by_role("region", name=f"lr · depth · {HOSTILE}")
+    parallel = page.get_by_role("region", name="lr · depth · loss")
     expect(parallel).to_contain_text("3 runs")
     # From below the middle run of the axis to beyond its upper end: those that lie between are picked.
     lane = page.get_by_role("slider", name="Pick by lr")
@@ -198,3 +199,25 @@ def test_runs_are_picked_by_a_brush_and_opened_from_their_dot(window, operator, 
     dots.click(position=middle)
     run = Run.objects.get(name="run 1")
     expect(page).to_have_url(re.compile(f"/runs/{run.code}$"))
+
+
+def test_what_ended_since_importance_was_worked_out_is_counted_heard_of_or_not(window, operator, experiment):
+    page = window().log_in(operator).open(f"/experiments/{experiment}?find=%2F%5Erun%2F")
+    until(lambda: points(page, "loss") > 0, 20)
+    add(page, "Importance").get_by_role("button", name="Done").click()
+    page.get_by_label("Find a panel").fill("what matters for loss")  # which it begins with
+    expect(page.get_by_text("Over 3 runs that search and filter leave.")).to_be_visible()
+    unheard, heard, other = (
+        a_run(state="running", name=name, config={"lr": 3.0, "depth": 3}, summary={"loss": 0.1})
+        for name in ("run 3", "run 4", "left out")
+    )
+    again = page.get_by_role("button", name="Work it out again")
+    Run.objects.filter(pk=unheard.pk).update(state="finished", ended_at=timezone.now())
+    assert move(other, "finished")
+    expect(page.get_by_text("1 more run has ended.")).to_be_visible()
+    assert move(heard, "finished")
+    expect(page.get_by_text("2 more runs have ended.")).to_be_visible()
+    expect(page.get_by_text("Over 3 runs that search and filter leave.")).to_be_visible()
+    again.click()
+    expect(page.get_by_text("Over 5 runs that search and filter leave.")).to_be_visible()
+    expect(again).to_have_count(0)

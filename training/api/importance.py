@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -35,6 +36,7 @@ class ImportantSettingSerializer(serializers.Serializer):
 
 class ImportanceSerializer(serializers.Serializer):
     metric = serializers.CharField()
+    at = serializers.DateTimeField(help_text="When: runs that ended since are not in it as they ended.")
     runs = serializers.IntegerField(help_text="With a finite last value of the metric; the newest are taken.")
     left_out = serializers.IntegerField(help_text="Runs without one.")
     explained = serializers.FloatField(
@@ -71,6 +73,7 @@ class Importance(APIView):
         if codes := asked.get("code"):
             matching = by_codes(matching, codes)
         matching = narrow(matching, asked.getlist("where"), asked.get("filter", ""), asked.get("find", ""))
+        at = timezone.now()
         rows = matching.order_by("-id")[: 2 * MOST_RUNS]
         runs, left_out = [], 0
         for config, summary in rows.values_list("config", "summary"):
@@ -82,6 +85,7 @@ class Importance(APIView):
         found = importance(runs)
         answer = {
             "metric": metric,
+            "at": at,
             "runs": found.runs,
             "left_out": left_out,
             "explained": found.explained,

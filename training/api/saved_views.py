@@ -31,7 +31,7 @@ class ViewGone(APIException):
 class SavedViewSerializer(StrictModelSerializer):
     name = Name(max_length=200)
     owner = Text(source="owner.username", default=None, read_only=True, allow_null=True)
-    state = JsonMap(help_text="`{version: 1, layout, table, drawn, panels}`, at most 256 KiB.")
+    state = JsonMap(help_text="`{version: 1, layout, table, drawn, others, panels}`, at most 256 KiB.")
     shared = Switch(required=False, help_text="Seen by all who see the experiment; else by its owner alone.")
     mine = serializers.SerializerMethodField()
 

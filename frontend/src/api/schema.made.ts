@@ -609,6 +609,8 @@ export interface Hits {
 
 export interface Importance {
   metric: string;
+  /** When: runs that ended since are not in it as they ended. */
+  at: string;
   /** With a finite last value of the metric; the newest are taken. */
   runs: number;
   /** Runs without one. */
@@ -1349,7 +1351,7 @@ export interface PatchedSavedView {
   code?: string;
   experiment?: number;
   name?: string;
-  /** `{version: 1, layout, table, drawn, panels}`, at most 256 KiB. */
+  /** `{version: 1, layout, table, drawn, others, panels}`, at most 256 KiB. */
   state?: unknown;
   /** Seen by all who see the experiment; else by its owner alone. */
   shared?: boolean;
@@ -1801,7 +1803,7 @@ export interface SavedView {
   code: string;
   experiment: number;
   name: string;
-  /** `{version: 1, layout, table, drawn, panels}`, at most 256 KiB. */
+  /** `{version: 1, layout, table, drawn, others, panels}`, at most 256 KiB. */
   state: unknown;
   /** Seen by all who see the experiment; else by its owner alone. */
   shared: boolean;

@@ -64,7 +64,7 @@ export class ExperimentState {
   private newest: string | null = null; // when the newest of those that the list was read of was made
   private chosen = false; // the person, or an earlier visit, said what to draw
   private asked = new Set<string>();
-  private before: string[] = []; // what was drawn before one run was drawn alone
+  private before: string[]; // what was drawn before one run was drawn alone
 
   constructor(readonly id: string) {
     this.table = new TableState(id);
@@ -75,6 +75,7 @@ export class ExperimentState {
       return codes.length ? api.marksOf(codes, signal) : [];
     });
     this.panels = readStored<unknown>(`panels.${id}`, null);
+    this.before = readStored<string[]>(`others.${id}`, []);
     const kept = readStored<string[] | null>(`drawn.${id}`, null);
     if (kept) {
       this.drawn = new Set(kept);
@@ -144,14 +145,23 @@ export class ExperimentState {
   draw(codes: Iterable<string>): void {
     this.drawn = new Set([...codes].slice(0, MOST_DRAWN));
     this.chosen = true;
+    if (this.drawn.size > 1) this.before = [];
     writeStored(`drawn.${this.id}`, [...this.drawn]);
+    writeStored(`others.${this.id}`, this.before);
     // A long list would be too long an address; then the browser alone keeps it.
-    router.query({ draw: this.drawn.size ? (this.drawn.size <= 100 ? [...this.drawn].join() : null) : NOBODY });
+    const { others } = this;
+    router.query({ draw: this.drawn.size ? (this.drawn.size <= 100 ? [...this.drawn].join() : null) : NOBODY, others: others.length <= 100 ? others.join() : null });
   }
 
-  /** What the address says is drawn. */
-  drawAsked(asked: string): void {
+  /** What comes back after one run was drawn alone. */
+  private get others(): string[] {
+    return this.drawn.size === 1 ? this.before : [];
+  }
+
+  /** What the address says is drawn, and was before one was drawn alone. */
+  drawAsked(asked: string, others: string): void {
     const codes = asked === NOBODY ? [] : asked.split(",").filter(Boolean).slice(0, MOST_DRAWN);
+    if (others) this.before = others.split(",").slice(0, MOST_DRAWN);
     if (codes.length === this.drawn.size && codes.every((code) => this.drawn.has(code))) return;
     this.drawn = new Set(codes);
     this.chosen = true;
@@ -170,8 +180,9 @@ export class ExperimentState {
   }
 
   unsolo(): void {
-    this.draw(this.before.length ? this.before : [...this.rows.list.slice(0, DRAWN_AT_FIRST).map((run) => run.code)]);
+    const { before } = this;
     this.before = [];
+    this.draw(before.length ? before : this.rows.list.slice(0, DRAWN_AT_FIRST).map((run) => run.code));
   }
 
   /** How the charts are looked at now: for a saved view, and for the next visit. */
@@ -183,7 +194,7 @@ export class ExperimentState {
   /** All that is seen, as a saved view keeps it. */
   seen(layout: Layout): ViewState {
     const { view, columns } = this.table;
-    return { version: 1, layout, table: { ...view, columns: [...columns], colours: choiceFor(this.colours, view.colours) }, drawn: [...this.drawn], panels: this.panels };
+    return { version: 1, layout, table: { ...view, columns: [...columns], colours: choiceFor(this.colours, view.colours) }, drawn: [...this.drawn], others: this.others, panels: this.panels };
   }
 
   /** Figures of live points go into the table twice a second: a table that flickers cannot be read. */

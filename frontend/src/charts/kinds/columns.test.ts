@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { RunRow } from "../panels/context";
-import { barRows, binsOf } from "./columns";
+import type { RunRow, RunsContext } from "../panels/context";
+import { barRows, binsOf, firstKey } from "./columns";
 
 const row = (code: string, loss: unknown, colour = ""): RunRow => ({ code, name: code, state: "finished", colour, values: { "metric:loss": loss } });
 const rows = [row("a", 1), row("b", 3, "--series-1"), row("c", "NaN"), row("d", 2), row("e", null)];
@@ -23,3 +23,10 @@ it("every run is in one bin, the greatest in the last", () => {
   expect(binsOf([row("a", 2), row("b", 2)], "metric:loss").bins).toMatchObject([{ from: 1, to: 3, count: 2 }]);
   expect(binsOf([row("a", null)], "metric:loss")).toEqual({ bins: [], without: 1 });
 });
+
+it.each([
+  [["acc", "loss", "val/loss"], "", "loss"], [["acc", "loss", "val/loss"], "acc", "acc"], [["acc", "train_loss", "val_loss"], "", "val_loss"],
+  [["aux/loss", "val/lossless"], "", "aux/loss"], [["_loss", "epoch", "grad_norm", "test.accuracy"], "", "test.accuracy"], [["epoch", "grad_norm", "lr"], "", "grad_norm"],
+  [["_cpu", "epoch"], "", "epoch"], [["_cpu"], "", "_cpu"], [[], "", ""],
+])("of %j with the goal %j a panel begins with %j", (keys, goal, first) =>
+  expect(firstKey({ keys, runs: { goal } as RunsContext })).toBe(first));

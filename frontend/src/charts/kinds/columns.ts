@@ -4,10 +4,21 @@ import type { PanelContext, RunGroup, RunRow } from "../panels/context";
 
 export const nameOf = (column: string): string => column.replace(/^(config|metric):/, "");
 
-export function firstMetric({ runs, keys }: PanelContext): string {
-  const metric = runs?.goal || keys.find((key) => !key.startsWith("_")) || keys[0];
-  return metric ? `metric:${metric}` : "";
+// What a training is mostly about, by how such metrics are called; "val/loss", "eval.loss" and "test_loss" are one of their kind.
+const ABOUT = [
+  /^loss$/i, /^(val|valid|validation|eval|test|dev)[/._-]loss$/i, /(^|[/._-])loss$/i,
+  /(^|[/._-])(acc|accuracy|reward|return|score|f1|auc|map|bleu|perplexity|ppl|error)$/i,
+];
+const COUNTS = /(^|[/._-])(epoch|step|iteration|iter|lr|learning_rate|time|seconds)s?$/i; // how far it is, and what was set
+const OURS = /^_/;
+
+/** The metric that a panel begins with: the goal, else a loss, else a score, else any that is no counter. */
+export function firstKey({ runs, keys }: Pick<PanelContext, "runs" | "keys">): string {
+  const named = ABOUT.map((name) => keys.find((key) => name.test(key) && !OURS.test(key)));
+  return runs?.goal || named.find(Boolean) || keys.find((key) => !OURS.test(key) && !COUNTS.test(key)) || keys.find((key) => !OURS.test(key)) || keys[0] || "";
 }
+
+export const firstMetric = (context: PanelContext): string => firstKey(context) && `metric:${firstKey(context)}`;
 
 /** Settings to begin with: such as differ between the runs on the charts. */
 export const firstSettings = ({ runs }: PanelContext, most: number): string[] => (runs?.differing ?? []).slice(0, most);

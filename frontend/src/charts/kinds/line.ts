@@ -3,6 +3,7 @@ import { parseExpression, quoted, type Parsed } from "../../lib/expression";
 import { t } from "../../lib/i18n";
 import { SCALES, type Scale } from "../look";
 import { isMap } from "../panels/spec";
+import { firstKey } from "./columns";
 import type { PanelKind } from "./index";
 import { oneOf, textOf, type Stored } from "./read";
 
@@ -49,7 +50,7 @@ export const line: PanelKind = {
   ofRuns: false,
   titleOf: (options, context) =>
     readLine(options).series.map(({ text, parsed }) => (parsed.tree?.kind === "key" ? context.heading(parsed.tree.key) : text)).join(", ") || t("Lines"),
-  start: (context) => ({ series: context.keys.length ? [{ key: context.keys.find((key) => !key.startsWith("_")) ?? context.keys[0] }] : [] }),
+  start: (context) => ({ series: context.keys.length ? [{ key: firstKey(context) }] : [] }),
   body: () => import("./Line.svelte") as never,
   editor: () => import("./LineEditor.svelte") as never,
 };

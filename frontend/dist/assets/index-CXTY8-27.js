@@ -1,1 +1,0 @@
-import{n as e,ri as t,t as n}from"./start-Dzk8Bvc0.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
