@@ -1,1 +1,0 @@
-import{n as e,ri as t,t as n}from"./start-DLFdWoZj.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
