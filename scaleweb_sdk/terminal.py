@@ -180,11 +180,12 @@ class Terminal:
             for _ in range(min(int(number or 1) or 1, len(self._rows) - 1 - self._cursor)):
                 self._down(at, start)
         else:
-            self._cursor -= min(int(number or 1) or 1, MOST_ROWS)
+            below = len(self._rows) - 1 - self._cursor
+            self._cursor -= min(int(number or 1) or 1, MOST_ROWS - below)
             # What stood there is left already: it is told anew once it is rewritten.
             self._rows[:0] = [Row(at, start, True) for _ in range(-self._cursor)]
             self._cursor = max(0, self._cursor)
-            self._reach = min(max(self._reach, len(self._rows) - 1 - self._cursor), MOST_ROWS)
+            self._reach = max(self._reach, len(self._rows) - 1 - self._cursor)
             self._reached_at = at
         if way in "EF":
             self._returned = True

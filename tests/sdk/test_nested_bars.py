@@ -4,6 +4,8 @@ What they wrote was recorded (tqdm 4.70, rich 15, each state drawn, without rate
 of the outer one: down, the bar, and up again.
 """
 
+import random
+
 import pytest
 
 from scaleweb_sdk import terminal
@@ -135,6 +137,32 @@ def test_of_codes_of_all_kinds_the_lines_are_what_a_terminal_shows(written, stor
     ]
     if "\x1b[2F" not in written:  # of what was left before the cursor went up nothing is taken back
         assert found + in_pieces.finish() == stored
+
+
+def test_whatever_is_written_little_is_kept_and_nothing_is_lost_of_the_lines_that_follow():
+    chance = random.Random(5)
+    pieces = [
+        "\n",
+        "\r",
+        "a",
+        "é ",
+        *(f"\x1b[{code}" for code in ["A", "2A", "B", "K", "2K", "J", "3E", "9F", "31m", "?", "12"]),
+        "\x1b",
+        "\x1b[",
+    ]
+    for _ in range(300):
+        screen, written = Terminal(), ""
+        for at in range(chance.randint(1, 60)):
+            text = "".join(chance.choices(pieces, k=chance.randint(1, 12)))
+            written += text
+            screen.write(at, text)
+            if chance.random() < 0.3:
+                screen.settle(at)
+            assert screen.position == len(written)
+            assert 0 <= screen.kept_from(100) <= len(written)
+            assert len(screen._rows) <= 2 * terminal.MOST_ROWS, written
+        found = screen.write(99.0, "\n" * 40 + "one\ntwo\n") + screen.finish()
+        assert found[-2:] == ["one", "two"], written
 
 
 def test_a_row_without_an_end_is_cut():
