@@ -1,6 +1,6 @@
 """What a saved view holds, and what is refused: its outer form. The pages read the inside, each part its own.
 
-    {"version": 1, "layout": "both", "table": {…}, "drawn": [codes], "panels": {…}}
+    {"version": 1, "layout": "both", "table": {…}, "drawn": [codes], "others": [codes], "panels": {…}}
 
 `table` is written and read by frontend/src/lib/tableview.ts, `panels` by the charts of the experiment's page.
 """
