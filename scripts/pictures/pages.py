@@ -44,6 +44,7 @@ def pages(story: Story) -> dict[str, str]:
     sweep = f"/experiments/{story.sweep}?draw={','.join(story.runs)}"
     return {
         "home": "/",
+        "needs": "/needs",
         "experiment": sweep,
         "experiment-table": f"{sweep}&layout=table",
         "experiment-charts": f"{sweep}&layout=charts",
