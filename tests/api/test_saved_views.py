@@ -166,6 +166,23 @@ def test_a_guest_sees_the_view_and_nothing_else(operator, project, runs):
     assert guest.ask("shared/runs", {"code": f"{runs[2].code},{hidden.code}"}).json()["results"] == []
 
 
+def test_a_guest_reads_the_runs_of_a_group_and_of_no_other_column(operator, runs):
+    guest = Guest(share(operator, save(operator, runs)))
+    (group,) = guest.ask("shared/groups").json()["groups"]
+    of = lambda values: guest.ask("shared/runs", {"group": values})  # noqa: E731
+    found = of(json.dumps(group["values"])).json()["results"]
+    assert [run["name"] for run in found] == ["b", "a"]
+    assert of('["sgd"]').json()["results"] == []  # there is one, which the view's filter leaves out
+    for wrong in ("", "adam", "[]", '["adam", 1]', '[["adam"]]', '{"a": 1}', "null"):
+        answer = of(wrong)
+        assert answer.status_code == 400, wrong
+        assert "Expected a JSON list of 1 values" in answer.json()["fields"]["group"][0]
+    flat = Guest(
+        share(operator, save(operator, runs, state=STATE | {"table": {**STATE["table"], "groups": []}}))
+    )
+    assert "the view has no groups" in flat.ask("shared/runs", {"group": "[]"}).json()["fields"]["group"][0]
+
+
 def test_a_guest_sees_what_is_drawn_though_the_filter_leaves_it_out(operator, runs):
     view = save(operator, runs, state=STATE | {"drawn": [runs[2].code]})
     found = Guest(share(operator, view)).ask("shared/runs", {"code": runs[2].code}).json()["results"]

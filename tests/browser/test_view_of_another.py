@@ -2,13 +2,16 @@
 
 # ruff: noqa: F811 (fixtures named as arguments)
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from tests.browser.panels import add, css, experiment, panel, points  # noqa: F401
 from tests.support.domain import a_member, a_project
 from tests.support.wait import until
-from training.models import SavedView
+from training.models import SavedView, ViewLink
 
 pytestmark = [
     pytest.mark.browser,
@@ -76,3 +79,31 @@ def test_another_person_sees_what_was_saved_whatever_they_looked_at_before(windo
         choose(each, "run 2", "Draw the others again")
         until(lambda each=each: len(seen(each)["eyes"]) == 3)
     assert seen(other) == seen(page)
+
+
+def test_a_guest_sees_the_groups_of_a_shared_view_on_its_charts(window, operator, experiment):
+    page = window().log_in(operator).open(f"/experiments/{experiment}?groups=config:depth&lines=[0]%0A[2]")
+    until(lambda: points(page, "loss") > 0, 20)
+
+    def lines(of: Page) -> dict[str, str]:
+        """Name and colour of each line at the crosshair."""
+        panel(of, "loss").locator(".u-over").hover(position={"x": 60, "y": 60})
+        found = of.locator(".tip .reading").all()
+        return {
+            each.locator(".label").inner_text(): css(each.locator("i"), "backgroundColor") for each in found
+        }
+
+    until(lambda: set(lines(page)) == {"depth=0 (1)", "depth=2 (1)"})
+    page.get_by_role("button", name="Saved views").click()
+    page.get_by_role("button", name="Save as a new view").click()
+    saving = page.get_by_role("dialog", name="Save this view")
+    saving.get_by_label("Name").fill("By depth")
+    saving.get_by_role("button", name="Save", exact=True).click()
+    saving.get_by_role("button", name="Done").click()
+    _, token = ViewLink.issue(
+        SavedView.objects.get(), created_by=operator, expires_at=timezone.now() + timedelta(days=1)
+    )
+    guest = window().open(f"/shared#{token}")
+    expect(guest.get_by_role("heading", name="By depth")).to_be_visible()
+    until(lambda: points(guest, "loss") > 0, 20)
+    until(lambda: lines(guest) == lines(page))

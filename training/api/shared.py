@@ -17,6 +17,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import authentication, exceptions, generics, serializers
+from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -115,10 +116,44 @@ class Shown:
         runs = Run.objects.filter(experiment=self.view.experiment_id)
         return runs.filter(pk__in=self.runs().values("pk")) | runs.filter(code__in=self.named())
 
+    def grouped_by(self) -> list[str]:
+        return [name for name in self.texts("groups")[:5] if may_show(name) and is_column(name)]
+
+    def group(self, text: str) -> QuerySet[Run]:
+        """The runs of one of its groups, by the JSON list of the group's values. Raises ValidationError for none."""
+        by = self.grouped_by()
+        try:
+            values = json.loads(text)
+        except ValueError:
+            values = None
+        plain = isinstance(values, list) and all(
+            isinstance(each, str | int | float | None) for each in values
+        )
+        if not by or not plain or len(values) != len(by):
+            expected = (
+                f"a JSON list of {len(by)} values, as shared/groups gives them"
+                if by
+                else "none: the view has no groups"
+            )
+            raise ValidationError({"group": [f"Expected {expected}."]})
+        conditions = [
+            each for name, value in zip(by, values, strict=True) for each in conditions_of(name, value)
+        ]
+        return narrow(self.runs(), [], json.dumps({"all": conditions}), "")
+
     def order(self) -> str:
         sort = self.table.get("sort")
         name = sort.removeprefix("-") if isinstance(sort, str) else ""
         return str(sort) if name and may_show(name) and is_column(name) else "-created_at"
+
+
+def conditions_of(name: str, value: Any) -> list[dict[str, Any]]:
+    """What the runs of a group have in common in one of its columns, as a filter says it."""
+    if value is None:
+        return [{"column": name, "operator": "missing"}]
+    # A group of tags is those with all of them.
+    values = [tag for tag in str(value).split(", ") if tag] if name == "tags" else [value]
+    return [{"column": name, "operator": "=", "value": each} for each in values]
 
 
 def may_show(name: str) -> bool:
@@ -182,23 +217,27 @@ class SharedPages(RunPagination):
 
 
 class SharedRuns(Linked, generics.ListAPIView):
-    """The runs that a link's view lists, in its order and its columns; with `code` those that it names."""
+    """The runs that a link's view lists, in its order and its columns; with `code` those that it names, with `group`
+    those of one of its groups."""
 
     serializer_class = RunSerializer
     pagination_class = SharedPages
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("code", str, description="Codes with commas, of runs that the view names.")
+            OpenApiParameter("code", str, description="Codes with commas, of runs that the view names."),
+            OpenApiParameter("group", str, description="A group's `values` of shared/groups, as JSON."),
         ]
     )
     def get(self, request):
         """The runs that the link's view lists, in its order and its columns."""
-        known_query(request, "code", "limit", "cursor")
+        known_query(request, "code", "group", "limit", "cursor")
         return super().get(request)
 
     def get_queryset(self):
-        asked = self.request.query_params.get("code")
+        asked, group = (self.request.query_params.get(name) for name in ("code", "group"))
+        if group is not None:
+            return self.shown.group(group)
         if asked is None:
             return self.shown.runs()
         codes = {code for code in asked.split(",")[:MAX_CODES] if "\x00" not in code}
@@ -223,7 +262,7 @@ class SharedGroups(Linked, generics.GenericAPIView):
         """The groups that the link's view makes, with their statistics."""
         known_query(request)
         shown = self.shown
-        by = [column(name) for name in shown.texts("groups")[:5] if may_show(name) and is_column(name)]
+        by = [column(name) for name in shown.grouped_by()]
         measured: list[Column] = [column(name) for name in shown.columns() if is_column(name)]
         numbers = [
             each for each in measured if each.kind in {None, float} and not each.name.startswith("config:")

@@ -57,6 +57,9 @@ export const runPage = (query: Query, signal?: Signal) =>
   isByLink()
     ? ask<t.Page<RunRow>>("shared/runs", { query: { code: query.code, limit: query.limit }, signal })
     : ask<t.Page<RunRow>>("runs", { query, signal });
+/** The runs of a group with these values: a link knows its groups, elsewhere the query says what they have in common. */
+export const groupPage = (query: Query, values: readonly unknown[], signal?: Signal) =>
+  isByLink() ? ask<t.Page<RunRow>>("shared/runs", { query: { group: JSON.stringify(values), limit: query.limit }, signal }) : runPage(query, signal);
 export const runsAfter = (next: string, limit: number, columns: readonly string[], signal?: Signal) => {
   // Only path and query: behind a proxy the server may not know the name it is reached by.
   const url = new URL(next, location.href);

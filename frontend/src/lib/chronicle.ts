@@ -71,7 +71,7 @@ function fromCommand(command: Command): Entry {
 /** The decision when it was made, and its verdict when that came. */
 function fromDecision(decision: Decision): Entry[] {
   const base = { id: `decision:${decision.id}`, who: policyName(decision.policy), tab: "decisions", more: "" };
-  const made: Entry = { ...base, at: Date.parse(decision.created_at), step: decision.decided_step, tone: decision.state === "proposed" ? "warn" : "accent", title: t("{rule}: {why}", { rule: leadOf(decision), why: didOf(decision) }), words: [said(decision.reason), ruled(decision.blocked_by)].filter(Boolean).join(" ") };
+  const made: Entry = { ...base, at: Date.parse(decision.created_at), step: decision.decided_step, tone: decision.state === "proposed" ? "warn" : "accent", title: t("{rule}: {why}", { rule: leadOf(decision), why: didOf(decision) }), words: [said(decision.reason), sentence(ruled(decision.blocked_by))].filter(Boolean).join(" ") };
   if (!decision.judged_at || !decision.verdict) return [made];
   return [made, { ...base, id: `${base.id}:verdict`, at: Date.parse(decision.judged_at), step: decision.judge_at_step, tone: verdictTone(decision), title: verdictTitle(decision.verdict), words: [verdictOf(decision), typeof decision.measured.undo === "string" ? said(decision.measured.undo) : ""].filter(Boolean).join(" ") }];
 }

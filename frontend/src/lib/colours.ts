@@ -50,8 +50,7 @@ export class Palette {
   }
 }
 
-/** What has to be chosen so that these `codes` get the colours that they have, for someone who opens the page anew. */
+/** What has to be chosen so that all of these, and any of them alone, have the same `colours` for who opens the page anew: those that are not by hash. */
 export function choiceFor(colours: ReadonlyMap<string, number>, chosen: Readonly<Record<string, number>>): Record<string, number> {
-  const anew = assignColours([...colours.keys()], chosen);
-  return { ...chosen, ...Object.fromEntries([...colours].filter(([code, slot]) => anew.get(code) !== slot)) };
+  return { ...chosen, ...Object.fromEntries([...colours].filter(([code, slot]) => slot !== (hash(code) % PALETTE_SIZE) + 1)) };
 }

@@ -194,7 +194,8 @@ export class ExperimentState {
   /** All that is seen, as a saved view keeps it. */
   seen(layout: Layout): ViewState {
     const { view, columns } = this.table;
-    return { version: 1, layout, table: { ...view, columns: [...columns], colours: choiceFor(this.colours, view.colours) }, drawn: [...this.drawn], others: this.others, panels: this.panels };
+    const colours = choiceFor(this.palette.of([...new Set([...this.drawn, ...this.others])], view.colours), view.colours);
+    return { version: 1, layout, table: { ...view, columns: [...columns], colours }, drawn: [...this.drawn], others: this.others, panels: this.panels };
   }
 
   /** Figures of live points go into the table twice a second: a table that flickers cannot be read. */

@@ -102,7 +102,7 @@ export class GroupedRuns {
   /** Codes of a group's runs, the first so many: for its eye. */
   async codes(group: Pick<RunGroup, "values">, most: number): Promise<string[]> {
     const { query } = this.question(group);
-    return (await api.runPage({ ...query, limit: most, column: ["name"] })).results.map((row) => row.code);
+    return (await api.groupPage({ ...query, limit: most, column: ["name"] }, group.values)).results.map((row) => row.code);
   }
 
   stop(): void {

@@ -1,0 +1,1 @@
+import{ii as e,n as t,t as n}from"./start-CTrwgbUB.js";t.start().then(()=>e(n,{target:document.getElementById(`app`)}));

@@ -1,1 +1,0 @@
-import{n as e,ri as t,t as n}from"./start-DjXsjqEq.js";e.start().then(()=>t(n,{target:document.getElementById(`app`)}));
