@@ -15,7 +15,7 @@ def test_the_schema_is_valid_and_made_without_a_warning(tmp_path):
 
 
 def test_every_api_address_is_in_the_schema(viewer):
-    from .test_access import API
+    from .allowed import API
 
     schema = yaml.safe_load(viewer.get("/api/schema/").content)
     documented = {(path, method.upper()) for path, methods in schema["paths"].items() for method in methods}

@@ -180,3 +180,14 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     expect(card).to_contain_text("undone")
     page.get_by_role("link", name=re.compile("^Control")).click()
     expect(page.get_by_role("textbox", name="lr")).to_have_value("0.02")
+    # From the bell one is approved, too; how long the run has yet to go stands above every tab.
+    expect(page.get_by_text(re.compile(r"\d % · [\d.,]+ steps/s · .+ left$"))).to_be_visible()
+    fourth = propose(training, 0.015, now=0.02)
+    page.get_by_role("button", name="1 waits for an answer").click()
+    dialog = page.get_by_role("dialog", name="Waits for an answer")
+    expect(dialog).to_contain_text("lr 0.02 → 0.015")
+    dialog.get_by_role("button", name="Approve").click()
+    expect(dialog.get_by_text(re.compile("^Nothing waits"))).to_be_visible()
+    until(lambda: Command.objects.filter(run=training, state="applied", new_value=0.015).exists())
+    fourth.refresh_from_db()
+    assert fourth.decided_by.get_username() == "ada"
