@@ -56,6 +56,6 @@ def test_names_of_one_long_word_make_no_page_of_a_phone_wider_than_its_screen(wi
         *((f"/runs/{run.code}?tab={tab}", run.name)
           for tab in ("overview", "charts", "control", "decisions", "logs", "config", "notes", "story", "system")),
     ]:  # fmt: skip
-        page.goto(path)
+        page.goto(path, wait_until="networkidle")  # all that it asks for is there
         expect(page.get_by_text(words[:30]).filter(visible=True).first).to_be_visible()
         fits(page, path)
