@@ -183,11 +183,12 @@ def test_a_proposal_and_an_alert_are_answered_from_the_bell_and_from_the_first_p
     # From the bell one is approved, too; how long the run has yet to go stands above every tab.
     expect(page.get_by_text(re.compile(r"\d % · [\d.,]+ steps/s · .+ left$"))).to_be_visible()
     fourth = propose(training, 0.015, now=0.02)
-    page.get_by_role("button", name="1 waits for an answer").click()
+    page.get_by_role("button", name="2 wait for an answer").click()  # beside the silent node
     dialog = page.get_by_role("dialog", name="Waits for an answer")
     expect(dialog).to_contain_text("lr 0.02 → 0.015")
     dialog.get_by_role("button", name="Approve").click()
-    expect(dialog.get_by_text(re.compile("^Nothing waits"))).to_be_visible()
+    expect(dialog.get_by_role("listitem").filter(has_text="bold-otter")).to_contain_text("It waits no more")
+    expect(page.get_by_role("button", name="1 waits for an answer")).to_be_attached()
     until(lambda: Command.objects.filter(run=training, state="applied", new_value=0.015).exists())
     fourth.refresh_from_db()
     assert fourth.decided_by.get_username() == "ada"
