@@ -41,5 +41,6 @@ def train(run: Run, folder: Path, steps: int, step_seconds: float = 0.0, **attac
 
 
 if __name__ == "__main__":
+    # Slow enough to be killed, put off and moved in its midst, however seldom a busy machine looks.
     with scaleweb_sdk.init() as begun:
-        train(begun, Path(sys.argv[1]), int(sys.argv[2]), step_seconds=0.02)
+        train(begun, Path(sys.argv[1]), int(sys.argv[2]), step_seconds=0.1)
